@@ -1,0 +1,1 @@
+"""The main job: pass@k over a model family, from a request to a report."""

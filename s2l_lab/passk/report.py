@@ -1,0 +1,81 @@
+"""PasskReport: what a pass@k run found, as plain records. Tables, figures and numbers.json only render it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2l_lab.estimators import Comparison, Curve, Estimate
+from s2l_lab.policies import ModelShape, SamplingParams
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """Cover@tau: the share of problems whose solve rate is at least tau (arXiv 2510.08325). Arrays have shape (tau,)."""
+
+    tau: NDArray[np.float64]
+    plug_in: NDArray[np.float64]
+    """From observed rates: biased for small N, and labelled so wherever it is shown."""
+    smoothed: NDArray[np.float64]
+    """From the empirical-Bayes law of the solve rates."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyReport:
+    """One policy on one problem set."""
+
+    name: str
+    shape: ModelShape | None
+    curve_rollouts: Curve
+    """pass@k with the interval about these problems, other draws."""
+    curve_problems: Curve
+    """pass@k with the interval about other problems of this kind, and its simultaneous band."""
+    pass_hat: NDArray[np.float64]
+    """pass^k, all k correct, at the k of the curves."""
+    maj: tuple[tuple[int, Estimate], ...]
+    """(k, maj@k): plurality vote over canonical answers. Empty where answers have no canonical form."""
+    cover: Cover
+    guess_uniform: NDArray[np.float64] | None
+    """pass@k of a uniform guesser, at the k of the curves; None where the answer space is unknown."""
+    guess_own: NDArray[np.float64] | None
+    """pass@k of a guesser who draws this policy's answers to the other problems; None where answers do not carry over."""
+    outcomes: dict[str, int]
+    """Rollouts by outcome."""
+    completion_tokens: int
+    prompt_tokens: int
+    mean_length: float
+    """Tokens per completion, EOS included; NaN where unknown."""
+    mean_entropy: float
+    """Nats per token before truncation, sum over tokens / number of tokens; NaN where unknown."""
+    flops_per_rollout: float
+    """Mean forward FLOPs per rollout (STATISTICS section 5); NaN where the model's shape is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class PasskReport:
+    """The whole run."""
+
+    benchmark: str
+    benchmark_digest: str
+    provenance: dict[str, str]
+    verifier_version: str
+    sampling: SamplingParams
+    interval: str
+    """Which of the two curves is drawn: `rollouts` or `problems`."""
+    n_problems: int
+    n_rollouts: int
+    """N, rollouts per problem."""
+    policies: tuple[PolicyReport, ...]
+    """Small to large."""
+    comparisons: tuple[Comparison, ...]
+    """Every pair, smaller member first; one band over all k and all pairs."""
+    command: str
+    """The command that re-makes this."""
+    run_directory: Path
+    sampled: int
+    """Rollouts that this call sampled (0 when the store answered)."""
+    seconds: float
+    """Wall-clock seconds of this call."""
