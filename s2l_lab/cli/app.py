@@ -1,0 +1,216 @@
+"""The commands and their flags. Nothing heavy is imported here, so that `--help` is instant.
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted (what was sampled is kept).
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="s2l-lab",
+    help="pass@k curves, diversity and S2L-PO over model families, every number with its interval.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # rich costs a third of a second at every --help
+    pretty_exceptions_enable=False,
+)
+families_app = typer.Typer(help="The model families that are known by name.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(families_app, name="families")
+
+
+class Preset(StrEnum):
+    """Sampling presets of arXiv 2605.30789."""
+
+    default = "default"
+    think = "think"
+    nothink = "nothink"
+
+
+class Engine(StrEnum):
+    """What runs the model."""
+
+    auto = "auto"
+    transformers = "transformers"
+    vllm = "vllm"
+    endpoint = "endpoint"
+    scripted = "scripted"
+
+
+class Dtype(StrEnum):
+    """Precision of weights and activations; auto is float32 on a CPU and the checkpoint's own on a GPU."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+class Interval(StrEnum):
+    """Which question the drawn interval answers."""
+
+    rollouts = "rollouts"
+    problems = "problems"
+
+
+class Scale(StrEnum):
+    """`mini` runs on the embedded family on a CPU; `paper` on the paper's models."""
+
+    mini = "mini"
+    paper = "paper"
+
+
+@app.command()
+def passk(
+    family: Annotated[
+        str | None, typer.Option(help="Family name (see `s2l-lab families list`) or a family file. [default: tiny]")
+    ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=SOURCE", help="Add a policy: a directory, hub id, http(s) endpoint or scripted:SPEC."),
+    ] = None,
+    member: Annotated[list[str] | None, typer.Option(help="Run only this member of the family (repeatable).")] = None,
+    benchmark: Annotated[str, typer.Option(help="Benchmark name, reasoning-gym:SET or a JSONL file.")] = "countdown",
+    data_root: Annotated[Path | None, typer.Option(help="Directory with local benchmark files (NAME.jsonl).")] = None,
+    rollouts: Annotated[int, typer.Option("-n", "--rollouts", help="N, rollouts per problem.")] = 64,
+    problems: Annotated[int | None, typer.Option(help="Only the first so many problems. [countdown: 100]")] = None,
+    preset: Annotated[Preset, typer.Option(help="Sampling preset; single flags win over it.")] = Preset.default,
+    temperature: Annotated[float | None, typer.Option(help="[preset default: 1]")] = None,
+    top_p: Annotated[float | None, typer.Option(help="[preset default: 1]")] = None,
+    top_k: Annotated[int | None, typer.Option(help="0 keeps all. [preset default: 0]")] = None,
+    min_p: Annotated[float | None, typer.Option(help="[default: 0]")] = None,
+    presence_penalty: Annotated[float | None, typer.Option(help="[preset default: 0]")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Completions are cut here. [the family's]")] = None,
+    stop: Annotated[list[str] | None, typer.Option(help="Stop string (repeatable).")] = None,
+    seed: Annotated[int, typer.Option(help="Run seed.")] = 0,
+    template: Annotated[str | None, typer.Option(help="Prompt template: raw, chat, chat-no-think, chat-think.")] = None,
+    engine: Annotated[Engine, typer.Option(help="What runs the models.")] = Engine.auto,
+    dtype: Annotated[Dtype, typer.Option(help="Precision.")] = Dtype.auto,
+    tensor_parallel: Annotated[int, typer.Option(help="GPUs per model (vLLM).")] = 1,
+    max_model_len: Annotated[int | None, typer.Option(help="Context length (vLLM). [the model's]")] = None,
+    model_root: Annotated[Path | None, typer.Option(help="Directory with local checkpoints, looked into first.")] = None,
+    trust_remote_code: Annotated[bool, typer.Option(help="Run code that a checkpoint ships.")] = False,
+    interval: Annotated[Interval, typer.Option(help="Interval: these problems, or problems like these.")] = Interval.rollouts,
+    out: Annotated[Path | None, typer.Option(help="Run directory. [default: runs/passk-...]")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh/--resume", help="Move an old run aside / go on with it.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Say what would be sampled, and stop.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print numbers.json instead of tables.")] = False,
+) -> None:
+    """Sample, verify and draw pass@k curves of a model family, with intervals and crossings."""
+    from s2l_lab.cli import passk as command
+
+    chosen = {
+        "temperature": temperature,
+        "top_p": top_p,
+        "top_k": top_k,
+        "min_p": min_p,
+        "presence_penalty": presence_penalty,
+        "max_tokens": max_tokens,
+        "stop": tuple(stop) if stop else None,
+        "seed": seed,
+    }
+    command.run(
+        {
+            "family": family if family is not None or policy else "tiny",
+            "members": tuple(member) if member else None,
+            "policies": tuple(policy or ()),
+            "benchmark": benchmark,
+            "data_root": data_root,
+            "problems": problems,
+            "rollouts": rollouts,
+            "template": template,
+            "engine": engine.value,
+            "dtype": dtype.value,
+            "tensor_parallel": tensor_parallel,
+            "max_model_len": max_model_len,
+            "model_root": model_root,
+            "trust_remote_code": trust_remote_code,
+            "interval": interval.value,
+            "out": out,
+        },
+        preset=preset.value,
+        chosen={name: value for name, value in chosen.items() if value is not None},
+        fresh=fresh,
+        dry_run=dry_run,
+        as_json=json,
+    )
+
+
+@app.command()
+def verify(
+    benchmark: Annotated[str | None, typer.Option(help="Grade every gold answer of this benchmark against itself.")] = None,
+    data_root: Annotated[Path | None, typer.Option(help="Directory with local benchmark files (NAME.jsonl).")] = None,
+    run: Annotated[Path | None, typer.Option(help="A run directory to grade again.")] = None,
+    compare: Annotated[str | None, typer.Option(help="With --run: the other verifier, as `official`.")] = None,
+) -> None:
+    """Check a verifier before any model runs, or grade a stored run with another one and show what flips."""
+    from s2l_lab.cli import verify as command
+
+    command.run(benchmark=benchmark, data_root=data_root, run_directory=run, compare=compare)
+
+
+@app.command()
+def runs(directory: Annotated[Path, typer.Argument(help="Where the runs are.")] = Path("runs")) -> None:
+    """List the run directories below a directory."""
+    from s2l_lab.cli import runs as command
+
+    command.run(directory)
+
+
+@app.command()
+def figures(
+    name: Annotated[str, typer.Argument(help="Figure of the paper, as fig2.")],
+    scale: Annotated[Scale, typer.Option(help="mini: embedded family, CPU. paper: the paper's models.")] = Scale.mini,
+    dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.")] = False,
+) -> None:
+    """Re-make a figure of the paper: plan, run what is missing, draw ours beside the paper's."""
+    from s2l_lab.cli import figures as command
+
+    command.run(name, scale=scale.value, dry_run=dry_run)
+
+
+@families_app.command("list")
+def families_list() -> None:
+    """Every family with its members."""
+    from s2l_lab.cli import families as command
+
+    command.list_families()
+
+
+@families_app.command("show")
+def families_show(name: Annotated[str, typer.Argument(help="Family name or file.")]) -> None:
+    """One family: members, sizes, sources, revisions, templates."""
+    from s2l_lab.cli import families as command
+
+    command.show(name)
+
+
+@families_app.command("train")
+def families_train(
+    name: Annotated[str, typer.Argument(help="An embedded family: tiny or tiny-rich.")],
+    out: Annotated[Path, typer.Option(help="Where the checkpoints go.")] = Path("families"),
+    seed: Annotated[int, typer.Option(help="Pretraining seed.")] = 0,
+) -> None:
+    """Train an embedded family from its recipe."""
+    from s2l_lab.cli import families as command
+
+    command.train(name, out=out, seed=seed)
+
+
+def run() -> None:
+    """Run the command line; turn errors that a user can mend into one message and an exit status."""
+    from s2l_lab.errors import S2LError
+
+    try:
+        app()
+    except S2LError as error:
+        print(f"s2l-lab: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        print("s2l-lab: interrupted; the same command goes on from what is stored.", file=sys.stderr)
+        sys.exit(130)
