@@ -1,4 +1,4 @@
-"""Counts in, Estimates and Curves out: the records of the estimators.
+"""Counts in, Estimates, Curves and Comparisons out: the records of the estimators.
 
 An estimate never travels without its interval, the name of what was resampled, and its counts. Undefined is NaN.
 """
@@ -11,21 +11,37 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from s2l_lab.errors import DataError
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
 Interval = Literal["rollouts", "problems", "seeds"]
-"""Which question an interval answers: these problems with other draws; other problems of this kind; other training runs."""
+"""What an interval is about: these problems with other draws; other problems of this kind; other training runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Outcomes of one policy on one problem set. All arrays have shape (P,), one entry per problem."""
+    """Outcomes of one policy on one problem set. All arrays have shape (P,), one entry per problem.
+
+    Raises DataError where the arrays differ in length or a problem id stands twice.
+    """
 
     problem_ids: tuple[str, ...]
-    correct_P: NDArray[np.int64]
+    correct_P: Ints
     """Rollouts with outcome CORRECT."""
-    total_P: NDArray[np.int64]
+    total_P: Ints
     """All rollouts, unknown ones included."""
-    unknown_P: NDArray[np.int64]
+    unknown_P: Ints
     """Rollouts with outcome VERIFIER_ERROR: correct lies between correct_P and correct_P + unknown_P."""
+
+    def __post_init__(self) -> None:
+        lengths = [len(self.problem_ids), *(len(array) for array in (self.correct_P, self.total_P, self.unknown_P))]
+        if len(set(lengths)) > 1:
+            raise DataError(f"counts need one entry per problem: ids, correct, total, unknown have lengths {lengths}.")
+        if len(set(self.problem_ids)) < len(self.problem_ids):
+            twice = next(name for name in self.problem_ids if self.problem_ids.count(name) > 1)
+            raise DataError(f"problem {twice!r} stands twice in the counts; sum its rollouts into one entry.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +54,31 @@ class Estimate:
     level: float
     """Nominal coverage, as .95."""
     method: str
-    """How the interval was made, as `u-statistic`, `eb-beta-binomial (prior-dependent)`, `studentised bootstrap`."""
+    """How the interval was made, as `u-statistic`, `eb-beta-binomial, prior-dependent`, `studentised bootstrap`."""
     interval: Interval
     n_problems: int
     n_rollouts: int
     """Rollouts in all; 0 makes every value NaN."""
+    n_seeds: int = 1
+    """Training runs behind the number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """pass@k for several k over ONE problem set. Arrays have shape (K,)."""
+    """A share by k (pass@k, maj@k) over ONE problem set. Arrays have shape (K,)."""
 
-    k: NDArray[np.int64]
-    value: NDArray[np.float64]
+    k: Ints
+    value: Floats
     """NaN where VERIFIER_ERROR outcomes leave it undetermined; `bound_low`, `bound_high` then say between what."""
-    lower: NDArray[np.float64]
-    upper: NDArray[np.float64]
-    """Pointwise interval ends at `level`."""
-    band_lower: NDArray[np.float64]
-    band_upper: NDArray[np.float64]
+    lower: Floats
+    upper: Floats
+    """Pointwise interval ends at `level`; with unknown rollouts bound_low's lower and bound_high's upper end."""
+    band_lower: Floats
+    band_upper: Floats
     """Simultaneous band over all k at `level` (problems only; NaN otherwise)."""
-    bound_low: NDArray[np.float64]
-    bound_high: NDArray[np.float64]
-    """The curve with every unknown rollout wrong, and with every one right; both equal `value` where none is unknown."""
+    bound_low: Floats
+    bound_high: Floats
+    """The curve with unknown rollouts all wrong, and with all right; both equal `value` where none is unknown."""
     method: tuple[str, ...]
     """How the interval at each k was made; `prior-dependent` is said where it applies."""
     interval: Interval
@@ -68,3 +86,50 @@ class Curve:
     n_problems: int
     n_rollouts: int
     """Rollouts per problem (the smallest, where they differ)."""
+    n_seeds: int = 1
+    """Training runs behind the curve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """What a simultaneous band says about two curves changing places; `crossing.py` defines every word."""
+
+    outcome: Literal["none", "at", "ahead", "undetermined"]
+    k: int | None
+    """Where the estimated curves change places; None unless the outcome is `at`."""
+    k_set: tuple[int, int | None] | None
+    """Confidence set of the crossing, both ends included; its high end is None for "none by N". None where the band
+    rules every crossing out."""
+    leader: Literal["a", "b"] | None
+    """Who is ahead where the band first excludes 0; with outcome `at` the other one is ahead later."""
+    sign_changes: int
+    """How often the estimated difference changes sign over k (zeros skipped). Noise makes many: never a test."""
+    resampled: Literal["problems"] = "problems"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """pass@k of b minus pass@k of a, matched by problem. Arrays have shape (K,); positive: b is better."""
+
+    a: str
+    b: str
+    k: Ints
+    value: Floats
+    """NaN where VERIFIER_ERROR outcomes leave it undetermined."""
+    lower: Floats
+    upper: Floats
+    """Pointwise interval ends at `level`."""
+    band_lower: Floats
+    band_upper: Floats
+    """Band at `level`, simultaneous over k and over the `n_pairs` pairs that were compared together."""
+    bound_low: Floats
+    bound_high: Floats
+    """The difference with unknown rollouts all against b, and all for b; both equal `value` where none is unknown."""
+    crossing: Crossing
+    level: float
+    resampled: Literal["problems"]
+    n_problems: int
+    n_rollouts: int
+    """Rollouts per problem (the smallest of both policies)."""
+    n_pairs: int
+    """Pairs that share the band's level: 1 from compare_counts, M (M - 1) / 2 from compare_all."""

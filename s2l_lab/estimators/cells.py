@@ -1,0 +1,127 @@
+"""Counts are checked here once, then pooled into cells.
+
+Every estimator of this package is a mean over problems of a function of (N, c), or of the same pairs of several
+policies. Problems with equal counts are therefore interchangeable: they are pooled into C cells with a weight, values
+are computed once per cell, and a bootstrap over problems is a multinomial (or a multiplier) draw of the cell weights.
+The cost of everything after this module does not grow with the number of problems.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from s2l_lab.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from s2l_lab.estimators.estimate import Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Problems pooled by their counts. Arrays have shape (C,)."""
+
+    correct_C: Ints
+    total_C: Ints
+    weight_C: Ints
+    """How many problems each cell holds; sums to P."""
+
+    @property
+    def n_problems(self) -> int:
+        return int(self.weight_C.sum())
+
+    @property
+    def min_total(self) -> int:
+        """Rollouts of the problem that has fewest: the largest k that may be asked."""
+        return int(self.total_C.min())
+
+
+def whole(name: str, values: ArrayLike) -> Ints:
+    """The values as a one-dimensional array of integers; UsageError for anything that is not whole numbers."""
+    array: NDArray[np.generic] = np.asarray(values)
+    if array.ndim != 1:
+        raise UsageError(f"{name} must be one-dimensional, one entry per problem; it has shape {array.shape}.")
+    if array.dtype.kind not in "iu":
+        raise UsageError(f"{name} must hold integers, numbers of rollouts; it holds {array.dtype}.")
+    return array.astype(np.int64, copy=False)
+
+
+def check_counts(correct: ArrayLike, total: ArrayLike) -> tuple[Ints, Ints]:
+    """Both as (P,) integers, 0 <= correct <= total and total >= 1; UsageError names the first problem at fault."""
+    correct_P, total_P = whole("correct_P", correct), whole("total_P", total)
+    if correct_P.shape != total_P.shape:
+        raise UsageError(f"correct_P has {correct_P.size} problems, total_P has {total_P.size}; they must match.")
+    if correct_P.size == 0:
+        raise UsageError("no problem was given; an estimate needs at least one problem with at least one rollout.")
+    wrong_P = (correct_P < 0) | (correct_P > total_P) | (total_P < 1)
+    if wrong_P.any():
+        i = int(wrong_P.argmax())
+        raise UsageError(
+            f"problem {i} has {correct_P[i]} correct of {total_P[i]} rollouts; a problem needs at least one rollout "
+            "and 0 <= correct <= total. Sample what is owed, or count rollouts rather than problems."
+        )
+    return correct_P, total_P
+
+
+def check_unknown(unknown: ArrayLike, correct_P: Ints, total_P: Ints) -> Ints:
+    """Unknown rollouts as (P,) integers >= 0 with correct + unknown <= total, or UsageError."""
+    unknown_P = whole("unknown_P", unknown)
+    if unknown_P.shape != total_P.shape:
+        raise UsageError(f"unknown_P has {unknown_P.size} problems, total_P has {total_P.size}; they must match.")
+    wrong_P = (unknown_P < 0) | (correct_P + unknown_P > total_P)
+    if wrong_P.any():
+        i = int(wrong_P.argmax())
+        raise UsageError(
+            f"problem {i} has {unknown_P[i]} unknown beside {correct_P[i]} correct of {total_P[i]} rollouts; "
+            "the total counts every rollout, unknown ones included."
+        )
+    return unknown_P
+
+
+def pool(correct: ArrayLike, total: ArrayLike) -> Cells:
+    """Pool checked counts into cells: a histogram of c for equal N, the joint histogram of (N, c) otherwise."""
+    correct_P, total_P = check_counts(correct, total)
+    if total_P.min() == total_P.max():
+        weight = np.bincount(correct_P)
+        correct_C = np.flatnonzero(weight)
+        return Cells(correct_C, np.full(correct_C.size, total_P[0]), weight[correct_C])
+    base = int(total_P.max()) + 1
+    key_C, weight_C = np.unique(total_P * base + correct_P, return_counts=True)
+    return Cells(key_C % base, key_C // base, weight_C)
+
+
+def check_ks(ks: int | Sequence[int] | Ints | None, min_total: int) -> Ints:
+    """The ks as (K,) integers in 1..min_total; None means all of them. UsageError says which k is out of reach."""
+    if ks is None:
+        return np.arange(1, min_total + 1)
+    ks_K = whole("k", np.atleast_1d(np.asarray(ks)))
+    if ks_K.size == 0:
+        raise UsageError("no k was given; ask for at least one k, or for None to get every k up to N.")
+    if ks_K.min() < 1 or ks_K.max() > min_total:
+        bad = int(ks_K.min()) if ks_K.min() < 1 else int(ks_K.max())
+        raise UsageError(
+            f"k = {bad} was asked; k must lie in 1..{min_total}, as the problem with fewest rollouts has {min_total}. "
+            f"Ask for a smaller k, or sample at least {max(bad, 1)} rollouts of every problem."
+        )
+    return ks_K
+
+
+def check_increasing(ks_K: Ints) -> Ints:
+    """Curves are read from left to right: UsageError unless the ks increase strictly."""
+    if (np.diff(ks_K) <= 0).any():
+        raise UsageError(f"the ks of a curve must increase strictly; given: {ks_K.tolist()}. Sort them, each once.")
+    return ks_K
+
+
+def check_level(level: float) -> float:
+    """UsageError unless 0 < level < 1 (the usual slip is 95 for .95)."""
+    if not 0 < level < 1:
+        slip = f" Did you mean {level / 100:g}?" if 1 <= level < 100 else ""
+        raise UsageError(f"level = {level:g} was asked; it is a coverage between 0 and 1, as 0.95.{slip}")
+    return level

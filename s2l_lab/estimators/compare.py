@@ -1,0 +1,162 @@
+"""Differences of pass@k between policies, matched by problem: from counts, never from finished curves.
+
+Two curves over the same problems share the problems' difficulty, so the difference is far better known than either
+curve. `compare_counts` and `compare_all` therefore take counts with problem ids, put all policies on the same problems,
+and draw one multinomial (intervals) and one set of multipliers (band) for all policies, all pairs and all k.
+
+The resampled unit is the problem. A comparison on fixed problems (other rollouts only) would need the joint law of the
+estimates over k, which no rollout speaks of above N/2; it is not offered.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from s2l_lab.errors import UsageError
+from s2l_lab.estimators.cells import check_counts, check_increasing, check_ks, check_level, check_unknown
+from s2l_lab.estimators.crossing import find_crossing
+from s2l_lab.estimators.curve import settled
+from s2l_lab.estimators.estimate import Comparison, Counts, Floats, Ints
+from s2l_lab.estimators.problem_interval import ProblemEnds, difference_ends
+from s2l_lab.estimators.unbiased import subset_ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def compare_counts(
+    a: Counts,
+    b: Counts,
+    ks: Sequence[int] | Ints | None = None,
+    *,
+    rng: np.random.Generator,
+    level: float = 0.95,
+    replicates: int = 2_000,
+) -> Comparison:
+    """pass@k of `b` minus pass@k of `a` at increasing `ks` (None: every k up to the smallest N of both).
+
+    Problems are matched by id, in any order; both must hold the same ids. Positive values mean that b is better. By
+    convention a is the smaller member and b the larger: outcome `ahead` then says that the larger one leads at every
+    k, `at` with leader b that the smaller one overtakes it (`crossing.py`). The band is simultaneous over k.
+    `rng` drives `replicates` draws. UsageError for unmatched problems, impossible counts or k outside 1..N.
+    """
+    return compare_all({"a": a, "b": b}, ks, rng=rng, level=level, replicates=replicates)[0]
+
+
+def compare_all(
+    counts: Mapping[str, Counts],
+    ks: Sequence[int] | Ints | None = None,
+    *,
+    rng: np.random.Generator,
+    level: float = 0.95,
+    replicates: int = 2_000,
+) -> list[Comparison]:
+    """Every pair (a, b) of `counts`, a before b in the mapping's order (put members in order of size, smallest first).
+
+    As `compare_counts`, but the band is simultaneous over k *and* over all M (M - 1) / 2 pairs, so that the crossings
+    of the whole atlas hold together at `level`. Pointwise intervals are not adjusted for the number of pairs.
+    """
+    check_level(level)
+    if len(counts) < 2:
+        raise UsageError(f"a comparison needs at least two policies; given: {', '.join(counts) or 'none'}.")
+    names = list(counts)
+    matched_M3P = match_problems(counts)
+    n_rollouts = int(matched_M3P[:, 1].min())
+    ks_K = check_increasing(check_ks(ks, n_rollouts))
+    cells_M3C, weight_C = pool_matched(matched_M3P)
+    low_MCK, high_MCK = _solve_tables(cells_M3C, ks_K)
+
+    pairs = list(itertools.combinations(range(len(names)), 2))
+    tables = [np.concatenate(_difference(low_MCK, high_MCK, a, b), axis=1) for a, b in pairs]
+    ends = difference_ends(tables, weight_C, level, rng, replicates)
+    n_problems = int(weight_C.sum())
+    return [
+        _comparison(
+            (names[a], names[b]),
+            ks_K,
+            weight_C @ table / n_problems,
+            end,
+            level=level,
+            n_problems=n_problems,
+            n_rollouts=n_rollouts,
+            pairs=len(pairs),
+        )
+        for (a, b), table, end in zip(pairs, tables, ends, strict=True)
+    ]
+
+
+def match_problems(counts: Mapping[str, Counts]) -> Ints:
+    """Correct, total and unknown of every policy on the problems of the first: shape (M, 3, P)."""
+    ids = next(iter(counts.values())).problem_ids
+    rows = []
+    for name, one in counts.items():
+        place = {problem: i for i, problem in enumerate(one.problem_ids)}
+        apart = sorted(set(ids) ^ set(one.problem_ids))
+        if apart:
+            raise UsageError(
+                f"policies are compared on the same problems, but {next(iter(counts))!r} and {name!r} differ in "
+                f"{len(apart)} of them (as {', '.join(apart[:3])}). Sample what is owed, or keep the problems of both."
+            )
+        correct, total = check_counts(one.correct_P, one.total_P)
+        unknown = check_unknown(one.unknown_P, correct, total)
+        order = [place[problem] for problem in ids]
+        rows.append(np.stack([correct, total, unknown])[:, order])
+    return np.stack(rows)
+
+
+def pool_matched(matched_M3P: Ints) -> tuple[Ints, Ints]:
+    """Joint cells (M, 3, C) and how many problems each holds, shape (C,)."""
+    flat, weight_C = np.unique(matched_M3P.reshape(-1, matched_M3P.shape[2]), axis=1, return_counts=True)
+    return flat.reshape(*matched_M3P.shape[:2], -1), weight_C
+
+
+def _solve_tables(cells_M3C: Ints, ks_K: Ints) -> tuple[Floats, Floats]:
+    """pass@k by policy and joint cell with unknown rollouts wrong, and with them right: each of shape (M, C, K)."""
+    low = [1 - subset_ratio(total - correct, total, ks_K) for correct, total, _ in cells_M3C]
+    high = [1 - subset_ratio(total - correct - unknown, total, ks_K) for correct, total, unknown in cells_M3C]
+    return np.stack(low), np.stack(high)
+
+
+def _difference(low_MCK: Floats, high_MCK: Floats, a: int, b: int) -> tuple[Floats, ...]:
+    """b - a with unknown rollouts all against b, then all for b; one table alone where the two are the same."""
+    against, favour = low_MCK[b] - high_MCK[a], high_MCK[b] - low_MCK[a]
+    return (against,) if np.array_equal(against, favour) else (against, favour)
+
+
+def _comparison(
+    names: tuple[str, str],
+    ks_K: Ints,
+    mean: Floats,
+    ends: ProblemEnds,
+    *,
+    level: float,
+    n_problems: int,
+    n_rollouts: int,
+    pairs: int,
+) -> Comparison:
+    """One record from columns that run over k once, or twice where unknown rollouts give two bounds."""
+    size = ks_K.size
+    low_K, high_K = mean[:size], mean[-size:]
+    value_K = settled(low_K, high_K)
+    band_lower, band_upper = ends.band_lower_K[:size], ends.band_upper_K[-size:]
+    return Comparison(
+        a=names[0],
+        b=names[1],
+        k=ks_K,
+        value=value_K,
+        lower=ends.lower_K[:size],
+        upper=ends.upper_K[-size:],
+        band_lower=band_lower,
+        band_upper=band_upper,
+        bound_low=low_K,
+        bound_high=high_K,
+        crossing=find_crossing(ks_K, value_K, band_lower, band_upper),
+        level=level,
+        resampled="problems",
+        n_problems=n_problems,
+        n_rollouts=n_rollouts,
+        n_pairs=pairs,
+    )

@@ -1,0 +1,116 @@
+"""Cover@tau: the share of problems whose solve rate is at least tau (Dragoi et al. 2025, arXiv 2510.08325).
+
+pass@k is a view of it, pass@k = integral over t of k (1 - t)^(k - 1) Cover@t, that looks ever closer to t = 0 as k
+grows: at large k it rewards rare hits, guesses included. Cover@tau for a tau well above 0 does not.
+
+That identity holds for true solve rates. The plug-in share of c / N >= tau is biased: c / N scatters around the rate
+and mass spills over tau, most where the curve is steep (.075 for a true .020 at N = 16). So plug-in values carry that
+name, beside them stands the share smoothed by the posterior of `solve_rates.py`, and `at_least_j_of_k` is the unbiased
+neighbour. A tau below 1 / N asks for less than one rollout and is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+
+from s2l_lab.errors import UsageError
+from s2l_lab.estimators.cells import Cells, check_level, pool
+from s2l_lab.estimators.problem_interval import share_ends
+from s2l_lab.estimators.solve_rates import posterior_rates
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    from s2l_lab.estimators.estimate import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class CoverCurve:
+    """Cover@tau over ONE problem set. Arrays have shape (T,). Ends are `problems` intervals at `level`."""
+
+    tau: Floats
+    plug_in: Floats
+    """Share of problems with c / N >= tau: biased."""
+    plug_in_lower: Floats
+    plug_in_upper: Floats
+    """Ends for what the plug-in share estimates, not for Cover@tau."""
+    smoothed: Floats
+    """Posterior share of solve rates >= tau (zero-inflated beta-binomial); NaN at tau = 1, where no model helps."""
+    smoothed_lower: Floats
+    smoothed_upper: Floats
+    """Ends over problems with the model's hyper-parameters held."""
+    level: float
+    n_problems: int
+    n_rollouts: int
+    """Rollouts per problem (the smallest, where they differ)."""
+
+
+@overload
+def cover_at_tau(correct_P: ArrayLike, total_P: ArrayLike, tau: float) -> float: ...
+@overload
+def cover_at_tau(correct_P: ArrayLike, total_P: ArrayLike, tau: Sequence[float] | Floats) -> Floats: ...
+def cover_at_tau(correct_P: ArrayLike, total_P: ArrayLike, tau: float | Sequence[float] | Floats) -> float | Floats:
+    """Plug-in Cover@tau: the share of problems with c / N >= tau. Biased; see the module's note.
+
+    Counts as in `pass_at_k`; every tau lies in [1 / N, 1] for the smallest N, or UsageError. A float for one tau,
+    shape (T,) for several.
+    """
+    cells = pool(correct_P, total_P)
+    share_T: Floats = cells.weight_C @ _reached(cells, _check_taus(tau, cells.min_total)) / cells.n_problems
+    return float(share_T[0]) if np.ndim(tau) == 0 else share_T
+
+
+def cover_curve(
+    correct_P: ArrayLike,
+    total_P: ArrayLike,
+    taus: Sequence[float] | Floats,
+    *,
+    rng: np.random.Generator,
+    level: float = 0.95,
+    replicates: int = 2_000,
+) -> CoverCurve:
+    """Plug-in and smoothed Cover at `taus` in [1 / N, 1], each with its interval over problems.
+
+    `rng` drives `replicates` bootstrap draws. Counts and errors as in `cover_at_tau`.
+    """
+    check_level(level)
+    cells = pool(correct_P, total_P)
+    tau_T = _check_taus(taus, cells.min_total)
+    plug_in_CT = _reached(cells, tau_T)
+    inner_T = np.minimum(tau_T, 1 - 1e-9)
+    smoothed_CT = posterior_rates(cells).share_above(inner_T)
+    plain = share_ends(plug_in_CT, cells.weight_C, level, rng, replicates)
+    smooth = share_ends(smoothed_CT, cells.weight_C, level, rng, replicates)
+    known_T = np.where(tau_T < 1, 1.0, np.nan)
+    return CoverCurve(
+        tau=tau_T,
+        plug_in=cells.weight_C @ plug_in_CT / cells.n_problems,
+        plug_in_lower=plain.lower_K,
+        plug_in_upper=plain.upper_K,
+        smoothed=cells.weight_C @ smoothed_CT / cells.n_problems * known_T,
+        smoothed_lower=smooth.lower_K * known_T,
+        smoothed_upper=smooth.upper_K * known_T,
+        level=level,
+        n_problems=cells.n_problems,
+        n_rollouts=cells.min_total,
+    )
+
+
+def _check_taus(tau: float | Sequence[float] | Floats, min_total: int) -> Floats:
+    tau_T = np.atleast_1d(np.asarray(tau, dtype=np.float64))
+    if tau_T.size == 0 or not ((tau_T >= 1 / min_total - 1e-12) & (tau_T <= 1)).all():
+        raise UsageError(
+            f"tau = {tau_T.tolist()} was asked; with {min_total} rollouts of a problem tau must lie in "
+            f"[1/{min_total}, 1]. Ask for a larger tau or sample more."
+        )
+    return tau_T
+
+
+def _reached(cells: Cells, tau_T: Floats) -> Floats:
+    """1 where c >= tau N, shape (C, T); a tau that is a count over N up to rounding is that count."""
+    return (cells.correct_C[:, None] >= cells.total_C[:, None] * tau_T - 1e-9).astype(np.float64)

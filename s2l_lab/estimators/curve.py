@@ -1,0 +1,109 @@
+"""pass@k curves with their intervals: the one entry point for curves of one policy.
+
+`rollouts` asks what other draws on these problems would give, `problems` what other problems of this kind would. The
+centre is the unbiased estimate in both. Outcomes count as follows: CORRECT 1; INCORRECT, NO_ANSWER and TRUNCATED 0;
+VERIFIER_ERROR is unknown, so the curve is computed twice, with all unknown rollouts wrong and with all right. Where the
+two agree there is a value, elsewhere only bounds; N counts the unknown rollouts, so every k up to N stays available.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from s2l_lab.errors import UsageError
+from s2l_lab.estimators.cells import Cells, check_counts, check_increasing, check_ks, check_level, check_unknown, pool
+from s2l_lab.estimators.estimate import Curve, Floats, Ints
+from s2l_lab.estimators.problem_interval import ProblemEnds, share_ends
+from s2l_lab.estimators.rollout_interval import rollout_ends
+from s2l_lab.estimators.unbiased import subset_ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+_AGREE = 1e-12
+"""Bounds nearer than this are one value."""
+
+
+def settled(low_K: Floats, high_K: Floats) -> Floats:
+    """The value where both bounds agree, NaN where unknown rollouts leave it open."""
+    return np.where(high_K - low_K <= _AGREE, low_K, np.nan)
+
+
+def pass_at_k_curve(
+    correct_P: ArrayLike,
+    total_P: ArrayLike,
+    ks: Sequence[int] | Ints | None = None,
+    *,
+    interval: Literal["rollouts", "problems"] = "problems",
+    level: float = 0.95,
+    rng: np.random.Generator | None = None,
+    unknown_P: ArrayLike | None = None,
+    replicates: int = 2_000,
+) -> Curve:
+    """Unbiased pass@k at increasing `ks` (None: every k up to the smallest N) with intervals at `level`.
+
+    `correct_P`, `total_P` and `unknown_P` have shape (P,): rollouts with outcome CORRECT, all rollouts, rollouts with
+    outcome VERIFIER_ERROR (None: no unknown ones). `rng` drives the `replicates` bootstrap and multiplier draws of
+    `problems`, which needs it; `rollouts` draws nothing. One problem gives a `problems` interval of NaN. UsageError
+    for impossible counts, k outside 1..N, or an unknown interval.
+    """
+    check_level(level)
+    if interval not in ("rollouts", "problems"):
+        raise UsageError(
+            f"interval = {interval!r} was asked; a curve of one policy has 'rollouts' or 'problems'. "
+            "For 'seeds' give the counts of all training runs to seeds_curve."
+        )
+    correct, total = check_counts(correct_P, total_P)
+    low = pool(correct, total)
+    ks_K = check_increasing(check_ks(ks, low.min_total))
+    unknown = np.zeros_like(correct) if unknown_P is None else check_unknown(unknown_P, correct, total)
+    cells = [low, pool(correct + unknown, total)] if unknown.any() else [low]
+
+    nan_K = np.full(ks_K.size, np.nan)
+    if interval == "rollouts":
+        by_bound = [rollout_ends(one, ks_K, level) for one in cells]
+        method = by_bound[0].method_K
+        ends = ProblemEnds(by_bound[0].lower_K, by_bound[-1].upper_K, nan_K, nan_K)
+    else:
+        ends = _problem_ends(cells, ks_K, level, rng, replicates)
+        method = ("studentised bootstrap of problems, logit scale",) * ks_K.size
+    bound_low, bound_high = _value(cells[0], ks_K), _value(cells[-1], ks_K)
+    return Curve(
+        k=ks_K,
+        value=settled(bound_low, bound_high),
+        lower=ends.lower_K,
+        upper=ends.upper_K,
+        band_lower=ends.band_lower_K,
+        band_upper=ends.band_upper_K,
+        bound_low=bound_low,
+        bound_high=bound_high,
+        method=method,
+        interval=interval,
+        level=level,
+        n_problems=low.n_problems,
+        n_rollouts=low.min_total,
+    )
+
+
+def _solve_table(cells: Cells, ks_K: Ints) -> Floats:
+    """pass@k by cell, shape (C, K)."""
+    return 1.0 - subset_ratio(cells.total_C - cells.correct_C, cells.total_C, ks_K)
+
+
+def _value(cells: Cells, ks_K: Ints) -> Floats:
+    value_K: Floats = cells.weight_C @ _solve_table(cells, ks_K) / cells.n_problems
+    return value_K
+
+
+def _problem_ends(
+    cells: list[Cells], ks_K: Ints, level: float, rng: np.random.Generator | None, replicates: int
+) -> ProblemEnds:
+    """Ends over problems: lower ones from the first cells (unknown all wrong), upper ones from the last (all right)."""
+    if rng is None:
+        raise UsageError("the problems interval draws replicates; give rng=np.random.default_rng(seed).")
+    both = [share_ends(_solve_table(one, ks_K), one.weight_C, level, rng, replicates) for one in cells]
+    return ProblemEnds(both[0].lower_K, both[-1].upper_K, both[0].band_lower_K, both[-1].band_upper_K)

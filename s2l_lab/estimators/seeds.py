@@ -1,0 +1,151 @@
+"""The `seeds` interval: other training runs, each evaluated on the same problems.
+
+Seeds and problems are crossed, not nested: a hard problem is hard for every run. So a replicate resamples S seeds and
+ONE common draw of P problems for all of them; a draw of problems inside each seed averages the problems' spread away
+(its intervals cover .71). From few seeds a percentile interval is too short as well (.83 at five), so the ends are
+Student's: SE = the replicates' SD times sqrt(S / (S - 1)), on Satterthwaite's degrees of freedom between S - 1 and
+P - 1, on the logit scale.
+
+Ten seeds make a claim. A smaller number is a smoke result, and its method says `cannot tell`: five pairs that all
+agree reach no lower than p = .0625. A bank or checkpoint that all seeds share makes the interval conditional on it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from s2l_lab.errors import UsageError
+from s2l_lab.estimators.cells import check_counts, check_increasing, check_ks, check_level
+from s2l_lab.estimators.estimate import Curve, Estimate, Floats, Ints
+from s2l_lab.estimators.problem_interval import Spread, check_replicates, logit_ends, student_t
+from s2l_lab.estimators.unbiased import subset_ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+SEEDS_FOR_A_CLAIM = 10
+"""With fewer training runs a method reads `cannot tell`."""
+
+
+def seeds_curve(
+    correct_SP: ArrayLike,
+    total_SP: ArrayLike,
+    ks: Sequence[int] | Ints | None = None,
+    *,
+    rng: np.random.Generator,
+    level: float = 0.95,
+    replicates: int = 2_000,
+) -> Curve:
+    """pass@k of a training method at increasing `ks` (None: every k up to the smallest N), over seeds and problems.
+
+    `correct_SP` and `total_SP` have shape (S, P): S training runs, column p being the same problem in every row.
+    `rng` drives the `replicates` crossed draws. NaN ends for a single seed or problem. UsageError as in `pass_at_k`.
+    """
+    check_level(level)
+    check_replicates(replicates)
+    correct, total = _grid(correct_SP, total_SP)
+    seeds, problems = correct.shape
+    ks_K = check_increasing(check_ks(ks, int(total.min())))
+    solve_SPK = _solve(correct, total, ks_K)
+    value_K = solve_SPK.mean((0, 1))
+    nan_K = np.full(ks_K.size, np.nan)
+    lower_K, upper_K = nan_K, nan_K
+    if min(seeds, problems) > 1:
+        se_K = _crossed_sd(solve_SPK, rng, replicates) * np.sqrt(seeds / (seeds - 1))
+        critical_K = np.array([student_t(level, df) for df in _degrees(solve_SPK)])
+        lower_K, upper_K = logit_ends(Spread(value_K, se_K), critical_K, problems, level)
+    return Curve(
+        k=ks_K,
+        value=value_K,
+        lower=lower_K,
+        upper=upper_K,
+        band_lower=nan_K,
+        band_upper=nan_K,
+        bound_low=value_K,
+        bound_high=value_K,
+        method=(_method("crossed bootstrap of seeds and problems", seeds),) * ks_K.size,
+        interval="seeds",
+        level=level,
+        n_problems=problems,
+        n_rollouts=int(total.min()),
+        n_seeds=seeds,
+    )
+
+
+def seed_difference(
+    a: tuple[ArrayLike, ArrayLike], b: tuple[ArrayLike, ArrayLike], k: int, *, level: float = 0.95
+) -> Estimate:
+    """pass@k of `b` minus pass@k of `a` with a paired t interval over seeds, for these problems.
+
+    `a` and `b` are (correct_SP, total_SP) of two training methods; row s of both is one seed (the same initial model,
+    data order and bank), column p one problem. NaN ends for a single seed. UsageError where the shapes differ.
+    """
+    check_level(level)
+    (a_correct, a_total), (b_correct, b_total) = _grid(*a), _grid(*b)
+    if a_correct.shape != b_correct.shape:
+        raise UsageError(f"paired seeds need equal shapes (S, P); given: {a_correct.shape} and {b_correct.shape}.")
+    smallest = int(min(a_total.min(), b_total.min()))
+    ks_K = check_ks(k, smallest)
+    difference_S = (_solve(b_correct, b_total, ks_K) - _solve(a_correct, a_total, ks_K)).mean((1, 2))
+    value, seeds = float(difference_S.mean()), difference_S.size
+    reach = np.nan
+    if seeds > 1:
+        reach = student_t(level, seeds - 1) * float(difference_S.std(ddof=1)) / np.sqrt(seeds)
+    return Estimate(
+        value=value,
+        lower=value - reach,
+        upper=value + reach,
+        level=level,
+        method=_method("paired t over seeds", seeds),
+        interval="seeds",
+        n_problems=a_correct.shape[1],
+        n_rollouts=int(a_total.sum() + b_total.sum()),
+        n_seeds=seeds,
+    )
+
+
+def _grid(correct_SP: ArrayLike, total_SP: ArrayLike) -> tuple[Ints, Ints]:
+    """Both as checked (S, P) integers."""
+    correct, total = np.asarray(correct_SP), np.asarray(total_SP)
+    if correct.ndim != 2 or correct.shape != total.shape:
+        raise UsageError(f"counts of seeds have shape (S, P) each; given: {correct.shape} and {total.shape}.")
+    checked = check_counts(correct.ravel(), total.ravel())
+    return checked[0].reshape(correct.shape), checked[1].reshape(correct.shape)
+
+
+def _solve(correct_SP: Ints, total_SP: Ints, ks_K: Ints) -> Floats:
+    """Unbiased pass@k of every seed and problem, shape (S, P, K)."""
+    correct, total = correct_SP.ravel(), total_SP.ravel()
+    return (1.0 - subset_ratio(total - correct, total, ks_K)).reshape(*correct_SP.shape, ks_K.size)
+
+
+def _crossed_sd(solve_SPK: Floats, rng: np.random.Generator, replicates: int) -> Floats:
+    """SD over replicates of the mean under resampled seeds and one common draw of problems, shape (K,)."""
+    seeds, problems, _ = solve_SPK.shape
+    seed_BS = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=replicates).astype(float)
+    problem_BP = rng.multinomial(problems, np.full(problems, 1 / problems), size=replicates).astype(float)
+    sd_K = np.empty(solve_SPK.shape[2])
+    for i, solve_SP in enumerate(np.moveaxis(solve_SPK, 2, 0)):
+        sd_K[i] = np.einsum("bp,bp->b", seed_BS @ solve_SP, problem_BP).std() / (seeds * problems)
+    return np.where(sd_K > 1e-12, sd_K, 0.0)
+
+
+def _degrees(solve_SPK: Floats) -> Floats:
+    """Satterthwaite's degrees of freedom of the sum of a variance over seeds and one over problems, shape (K,)."""
+    seeds, problems, _ = solve_SPK.shape
+    by_seed_K = solve_SPK.mean(1).var(0, ddof=1) / seeds
+    by_problem_K = solve_SPK.mean(0).var(0, ddof=1) / problems
+    both_K = by_seed_K**2 / (seeds - 1) + by_problem_K**2 / (problems - 1)
+    fewest = np.full(both_K.size, float(min(seeds, problems) - 1))
+    degrees_K: Floats = np.divide((by_seed_K + by_problem_K) ** 2, both_K, out=fewest, where=both_K > 0)
+    return degrees_K
+
+
+def _method(name: str, seeds: int) -> str:
+    if seeds >= SEEDS_FOR_A_CLAIM:
+        return name
+    return f"{name}; cannot tell: {seeds} of the {SEEDS_FOR_A_CLAIM} seeds that a claim needs"
