@@ -1,0 +1,85 @@
+"""The words around a number: benchmark, n, N, sampling parameters, what the interval is about, verifier, data, command.
+
+Tables and figures say the same because they take it from here. All of it is plain text: who prints it escapes it.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from s2l_lab.figures.markup import printable, shortened
+
+if TYPE_CHECKING:
+    from s2l_lab.estimators import Comparison
+    from s2l_lab.passk.report import PasskReport
+    from s2l_lab.policies import SamplingParams
+
+INTERVAL_MEANS = {
+    "rollouts": "these problems, other rollouts",
+    "problems": "other problems of this kind",
+    "seeds": "other training runs",
+}
+"""What was resampled, in words a reader can check a claim against."""
+NAME = 20
+"""Characters that a verdict has for each name."""
+
+
+def sampling_text(sampling: SamplingParams) -> str:
+    """The sampling parameters on one line; those that change nothing are left out, top-p and top-k never."""
+    parts = [f"T {sampling.temperature:g}", f"top-p {sampling.top_p:g}", f"top-k {sampling.top_k or 'off'}"]
+    if sampling.min_p:
+        parts.append(f"min-p {sampling.min_p:g}")
+    if sampling.presence_penalty:
+        parts.append(f"presence penalty {sampling.presence_penalty:g}")
+    parts.append(f"at most {sampling.max_tokens} tokens")
+    if sampling.stop:
+        parts.append(f"stop {', '.join(map(repr, sampling.stop))}")
+    return ", ".join([*parts, f"seed {sampling.seed}"])
+
+
+def caption_lines(report: PasskReport) -> list[str]:
+    """Plain lines: the data, the sampling, what the intervals are about, the references, the provenance."""
+    level = f"{report.policies[0].curve_problems.level:.0%}"
+    errors = sum(policy.outcomes.get("verifier_error", 0) for policy in report.policies)
+    unknown = f", {errors} rollouts without a verdict (drawn as bounds)" if errors else ""
+    lines = [
+        f"{report.benchmark}: n = {report.n_problems} problems, N = {report.n_rollouts} rollouts per problem and policy"
+        f"{unknown}.",
+        f"Sampling: {sampling_text(report.sampling)}.",
+        f"pass@k: unbiased estimate with {level} intervals about {INTERVAL_MEANS[report.interval]} "
+        f"(resampled: {report.interval}).",
+    ]
+    about = f"{level} intervals about {INTERVAL_MEANS['problems']} (resampled: problems)"
+    lines.append(f"Cover@tau and maj@k: {about}.")
+    if report.comparisons:
+        lines[-1] = (
+            f"Cover@tau, maj@k, differences: {about}; the differences' band is simultaneous over all k and pairs."
+        )
+    if any(policy.guess_uniform is not None or policy.guess_own is not None for policy in report.policies):
+        lines.append("Guessers: uniform over the answer space, or drawing a policy's answers to the other problems.")
+    return [*lines, f"Verifier {report.verifier_version}; data {report.benchmark_digest}; made by: {report.command}"]
+
+
+def wrapped(lines: list[str], width: int) -> list[str]:
+    """`lines` broken to at most `width` characters, each piece printable."""
+    return [piece for line in lines for piece in textwrap.wrap(printable(line), width) or [""]]
+
+
+def crossing_words(comparison: Comparison) -> str:
+    """The verdict on a pair, as "tiny-60k overtakes tiny-2m at k = 12 (95% set: 6 to 20)". Plain text, not escaped."""
+    c = comparison.crossing
+    last = int(comparison.k[-1])
+    if c.leader is None:
+        return f"equal at every k to {last}" if c.outcome == "none" else f"cannot tell who is ahead at any k to {last}"
+    a, b = shortened(comparison.a, NAME), shortened(comparison.b, NAME)
+    ahead, behind = (a, b) if c.leader == "a" else (b, a)
+    if c.outcome == "at" and c.k_set is not None:
+        low, high = c.k_set
+        return f"{behind} overtakes at k = {c.k} (set: {low} to {high})"
+    if c.k_set is None:
+        return f"{ahead} ahead at every k to {last}"
+    low, high = c.k_set
+    if low > comparison.k[0]:
+        return f"{ahead} ahead to k = {int(comparison.k[comparison.k < low][-1])}, beyond: cannot tell"
+    return f"cannot tell below k = {high}; there {ahead} is ahead"

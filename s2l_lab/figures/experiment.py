@@ -1,0 +1,105 @@
+"""The plan of a figure that compares pairs of members: experiments/FIGURE/SCALE.toml, read and checked.
+
+Panels that share benchmark, preset and N share one run over all their members: each member is sampled once, and the
+simultaneous band covers every pair of the run, so a figure with many pairs pays for looking at many pairs.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+import s2l_lab
+from s2l_lab.errors import DataError, UsageError
+from s2l_lab.passk.request import PasskRequest
+from s2l_lab.policies.presets import sampling_params
+
+Scale = Literal["mini", "paper"]
+
+
+class PairPanel(BaseModel):
+    """One panel: two members on one benchmark."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """The paper's panel that this one stands beside."""
+    pair: tuple[str, str]
+    """Members, the smaller first."""
+    benchmark: str
+    preset: Literal["think", "nothink"]
+    n: int = Field(ge=1)
+    """N, rollouts per problem."""
+
+
+class Experiment(BaseModel):
+    """A figure at one scale."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    family: str
+    problems: int = Field(ge=1)
+    """The first so many problems of each benchmark."""
+    sampling: dict[str, Any] = Field(default_factory=dict)
+    """What differs from the presets, and the seed and max_tokens that they leave open."""
+    templates: dict[Literal["think", "nothink"], str] = Field(default_factory=dict)
+    """Prompt template of each preset; the member's own where none is given."""
+    panel: tuple[PairPanel, ...] = Field(min_length=1)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Every member of any pair, small to large. Raises DataError where the pairs contradict each other."""
+        smaller: dict[str, set[str]] = {}
+        for panel in self.panel:
+            small, large = panel.pair
+            smaller.setdefault(large, set()).add(small)
+        try:
+            return tuple(TopologicalSorter(smaller).static_order())
+        except CycleError as error:
+            raise DataError(f"the pairs name no order from small to large: {' < '.join(error.args[1])}.") from None
+
+    def runs(self) -> dict[PasskRequest, tuple[PairPanel, ...]]:
+        """What is to be run, each with the panels that it serves."""
+        together: dict[tuple[str, str, int], list[PairPanel]] = {}
+        for panel in self.panel:
+            together.setdefault((panel.benchmark, panel.preset, panel.n), []).append(panel)
+        return {self._request(panels): tuple(panels) for panels in together.values()}
+
+    def _request(self, panels: list[PairPanel]) -> PasskRequest:
+        first = panels[0]
+        return PasskRequest(
+            family=self.family,
+            members=tuple(dict.fromkeys(member for panel in panels for member in panel.pair)),
+            benchmark=first.benchmark,
+            problems=self.problems,
+            rollouts=first.n,
+            sampling=sampling_params(first.preset, **self.sampling),
+            template=self.templates.get(first.preset),
+            interval="problems",
+        )
+
+
+def load_experiment(figure: str, scale: Scale) -> Experiment:
+    """The shipped plan. Raises UsageError where it cannot be found, DataError for a file that is not a plan."""
+    path = _folder(figure) / f"{scale}.toml"
+    try:
+        return Experiment.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UsageError(f"{figure} has no plan at scale {scale!r}: {path} does not exist.") from None
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise DataError(f"{path} is not a plan of a figure: {error}") from error
+
+
+def _folder(figure: str) -> Path:
+    """experiments/FIGURE: in the working directory, in the checkout, or packed into the installed package."""
+    package = Path(s2l_lab.__file__).parent
+    places = [root / "experiments" / figure for root in (Path.cwd(), package.parent, package)]
+    for place in places:
+        if place.is_dir():
+            return place
+    looked = ", ".join(str(place) for place in places)
+    raise UsageError(f"the plan of {figure} was not found; looked in {looked}. Run from a checkout of s2l-lab.")

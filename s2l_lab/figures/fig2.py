@@ -1,0 +1,172 @@
+"""Figure 2 of arXiv 2605.30789: do curves of a small and a large member cross? Ours beside the paper's.
+
+One row a panel: the paper's digitised curves, ours with intervals, and our difference with the simultaneous band on
+which our verdict rests. The paper gives two lines and no interval, so a difference between "crosses at 28" there and
+"undetermined" here is no contradiction: the right column shows what 30 or 100 problems can tell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from s2l_lab.errors import DataError
+from s2l_lab.figures.canvas import Canvas
+from s2l_lab.figures.caption import crossing_words, sampling_text, wrapped
+from s2l_lab.figures.curves import curve_axis, draw_curve, draw_guesses, end_value
+from s2l_lab.figures.differences import difference_title, draw_difference, reach
+from s2l_lab.figures.markup import markup
+from s2l_lab.figures.numbers import SCHEMA, numbers, plain
+from s2l_lab.figures.palette import member_colours
+from s2l_lab.figures.panel import Axis, log2_axis
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from s2l_lab.estimators import Comparison
+    from s2l_lab.figures.experiment import PairPanel
+    from s2l_lab.figures.paper import PaperPanel
+    from s2l_lab.passk.report import PasskReport, PolicyReport
+
+WIDTH = 1240
+CAPTION_CHARACTERS = 190
+ROW = 262
+PLOT = 172.0
+PAPER_SIZES = ("1.7B", "4B", "8B", "14B")
+
+
+@dataclass(frozen=True, slots=True)
+class PanelResult:
+    """One panel of ours with the paper's beside it."""
+
+    panel: PairPanel
+    paper: PaperPanel
+    report: PasskReport
+    small: PolicyReport
+    large: PolicyReport
+    comparison: Comparison
+
+    @property
+    def paper_words(self) -> str:
+        """What the paper's picture shows."""
+        if self.paper.crossing is None:
+            return f"none by k = {self.paper.n_rollouts}"
+        low, high = self.paper.crossing
+        return f"at k = {low}" if low == high else f"at k = {low} to {high}"
+
+
+def panel_result(panel: PairPanel, paper: Mapping[str, PaperPanel], report: PasskReport) -> PanelResult:
+    """A panel's plan, the paper's panel and our report together. Raises DataError where the report lacks the pair."""
+    if panel.name not in paper:
+        raise DataError(f"Figure 2 has no panel {panel.name!r}; its panels are {', '.join(paper)}.")
+    policies = {policy.name: policy for policy in report.policies}
+    pairs = {(c.a, c.b): c for c in report.comparisons}
+    if panel.pair not in pairs:
+        known = ", ".join(f"{a} and {b}" for a, b in pairs) or "none"
+        raise DataError(
+            f"panel {panel.name}: no comparison of {' and '.join(panel.pair)} (small first); there are {known}."
+        )
+    small, large = (policies[name] for name in panel.pair)
+    return PanelResult(panel, paper[panel.name], report, small, large, pairs[panel.pair])
+
+
+def fig2_numbers(results: Sequence[PanelResult], scale: str, command: str) -> dict[str, Any]:
+    """The figure for programs: per panel the paper's points and both verdicts, and every run in full."""
+    reports = list({id(result.report): result.report for result in results}.values())
+    return {
+        "schema": SCHEMA,
+        "figure": "fig2",
+        "scale": scale,
+        "command": command,
+        "panels": [_panel_numbers(result, reports) for result in results],
+        "runs": [numbers(report) for report in reports],
+    }
+
+
+def _panel_numbers(result: PanelResult, reports: Sequence[PasskReport]) -> dict[str, Any]:
+    return {
+        "panel": result.panel.name,
+        "paper": plain(result.paper),
+        "paper_crossing": result.paper_words,
+        "pair": list(result.panel.pair),
+        "preset": result.panel.preset,
+        "run": next(i for i, report in enumerate(reports) if report is result.report),
+        "crossing": plain(result.comparison.crossing),
+        "crossing_words": crossing_words(result.comparison),
+    }
+
+
+def fig2_figure(results: Sequence[PanelResult], members: Sequence[str], scale: str, command: str) -> Any:
+    """The plotly Figure: a row for each result, in order. `members` are all members drawn, small to large."""
+    ours, theirs = member_colours(members), member_colours(PAPER_SIZES)
+    title = "Figure 2: does the smaller member overtake as k grows?"
+    about = f"Left: the paper, digitised. Middle: ours, {scale} scale. Right: our difference with the verdict's band."
+    canvas = Canvas(WIDTH, title, about)
+    half_height = reach([result.comparison for result in results])
+    for row, result in enumerate(results):
+        top = 126.0 + ROW * row
+        _paper_panel(canvas, result, top, theirs)
+        _our_panel(canvas, result, top, ours)
+        _difference_panel(canvas, result, top, ours, half_height)
+    return canvas.finish([markup(line) for line in wrapped(_caption(results, command), CAPTION_CHARACTERS)])
+
+
+def _paper_panel(canvas: Canvas, result: PanelResult, top: float, colours: Mapping[str, str]) -> None:
+    paper = result.paper
+    title = f"{paper.name} \u00b7 paper \u00b7 {paper.benchmark}, {paper.mode}"
+    y = curve_axis([paper.small_value, paper.large_value])
+    panel = canvas.panel(
+        (64.0, top, 270.0, PLOT), title, f"crossing: {result.paper_words}", log2_axis(paper.n_rollouts), y
+    )
+    labels = []
+    for size, values in ((paper.small, paper.small_value), (paper.large, paper.large_value)):
+        hover = [
+            f"Qwen3-{size}-Base<br>pass@{k} = {v:.2f} \u00b1 0.01 (digitised)"
+            for k, v in zip(paper.k, values, strict=True)
+        ]
+        panel.line(paper.k, values, colours[size], hover, mode="lines+markers", size=5, name=f"paper {size}")
+        labels.append((float(values[-1]), size, colours[size]))
+    panel.end_labels(labels)
+
+
+def _our_panel(canvas: Canvas, result: PanelResult, top: float, colours: Mapping[str, str]) -> None:
+    report = result.report
+    pair = (result.small, result.large)
+    curves = [policy.curve_problems for policy in pair]
+    arrays = [a for c in curves for a in (c.lower, c.upper, c.bound_low, c.bound_high)]
+    title = f"ours \u00b7 {markup(report.benchmark)}, {result.panel.preset}"
+    about = f"n = {report.n_problems} problems, N = {report.n_rollouts}"
+    panel = canvas.panel((470.0, top, 270.0, PLOT), title, about, log2_axis(report.n_rollouts), curve_axis(arrays))
+    for policy in pair:
+        draw_guesses(panel, policy, colours[policy.name])
+    for policy, curve in zip(pair, curves, strict=True):
+        draw_curve(panel, policy.name, curve, colours[policy.name])
+    panel.end_labels([(end_value(c), p.name, colours[p.name]) for p, c in zip(pair, curves, strict=True)])
+
+
+def _difference_panel(
+    canvas: Canvas, result: PanelResult, top: float, colours: Mapping[str, str], half_height: float
+) -> None:
+    c = result.comparison
+    x, y = log2_axis(int(c.k[-1])), Axis("difference", -half_height, half_height)
+    panel = canvas.panel((926.0, top, 286.0, PLOT), difference_title(c, colours), markup(crossing_words(c)), x, y)
+    draw_difference(panel, c)
+
+
+def _caption(results: Sequence[PanelResult], command: str) -> list[str]:
+    """What the paper gives and does not give; then, for each of our runs, data, sampling, verifier and hash."""
+    level = f"{results[0].comparison.level:.0%}"
+    lines = [
+        "Paper: arXiv 2605.30789, Figure 2, Qwen3-Base on 30 problems a panel, digitised to 0.01 (k under 5 "
+        "unreliable); it gives no interval, no counts, no seed and no verifier version.",
+        f"Ours: unbiased pass@k; ribbons {level} intervals, right column {level} simultaneous band over all k and all "
+        "pairs of a run, about other problems of this kind (resampled: problems).",
+    ]
+    reports = {id(result.report): result.report for result in results}
+    for report in reports.values():
+        panels = ", ".join(result.panel.name for result in results if result.report is report)
+        lines.append(
+            f"{panels}: {report.benchmark}, n = {report.n_problems}, N = {report.n_rollouts}; "
+            f"{sampling_text(report.sampling)}; verifier {report.verifier_version}; data {report.benchmark_digest}."
+        )
+    return [*lines, f"Made by: {command}"]

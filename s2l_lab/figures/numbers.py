@@ -1,0 +1,112 @@
+"""numbers.json: a report for programs. Schema 1, all floats in full precision.
+
+Undefined is null, never NaN (which is no JSON) and never 0; beside every null stand the counts that say why: outcomes,
+n, N. The file holds what tables and figure show and nothing that they do not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from s2l_lab.figures.caption import crossing_words
+from s2l_lab.figures.curves import chosen_curve
+
+if TYPE_CHECKING:
+    from s2l_lab.estimators import Comparison
+    from s2l_lab.passk.report import PasskReport, PolicyReport
+
+SCHEMA = 1
+
+
+def numbers(report: PasskReport) -> dict[str, Any]:
+    """The report as plain JSON values: `curves`, `crossings`, `differences`, `policies` and provenance."""
+    values = plain(
+        {
+            "schema": SCHEMA,
+            "benchmark": {
+                "name": report.benchmark,
+                "digest": report.benchmark_digest,
+                "provenance": report.provenance,
+                "n_problems": report.n_problems,
+            },
+            "sampling": report.sampling.model_dump(mode="json"),
+            "n_rollouts": report.n_rollouts,
+            "verifier_version": report.verifier_version,
+            "command": report.command,
+            "run_directory": str(report.run_directory),
+            "sampled": report.sampled,
+            "seconds": report.seconds,
+            "curves": [_curve(report, policy) for policy in report.policies],
+            "crossings": [_crossing(c) for c in report.comparisons],
+            "differences": [_difference(c) for c in report.comparisons],
+            "policies": [_policy(policy) for policy in report.policies],
+        }
+    )
+    return dict(values)
+
+
+def as_json(values: dict[str, Any]) -> str:
+    """The text of numbers.json. Raises ValueError for a NaN that escaped `plain`."""
+    return json.dumps(values, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _curve(report: PasskReport, policy: PolicyReport) -> dict[str, Any]:
+    """pass@k with the chosen interval."""
+    curve = chosen_curve(policy, report.interval)
+    names = {"policy": policy.name, "benchmark": report.benchmark, "sampling": report.sampling.model_dump(mode="json")}
+    return names | {field.name: getattr(curve, field.name) for field in dataclasses.fields(curve)}
+
+
+def _crossing(comparison: Comparison) -> dict[str, Any]:
+    """The verdict on one pair; `b` is the larger. `k_set` ends in null for "none by N"."""
+    c = comparison.crossing
+    found = {"outcome": c.outcome, "k": c.k, "k_set": c.k_set, "leader": c.leader, "sign_changes": c.sign_changes}
+    return (
+        {"a": comparison.a, "b": comparison.b} | found | {"words": crossing_words(comparison), "resampled": c.resampled}
+    )
+
+
+def _difference(comparison: Comparison) -> dict[str, Any]:
+    """pass@k of b minus pass@k of a with interval and band."""
+    return {f.name: getattr(comparison, f.name) for f in dataclasses.fields(comparison) if f.name != "crossing"}
+
+
+def _policy(policy: PolicyReport) -> dict[str, Any]:
+    """Everything about one policy that is not its pass@k curve."""
+    curve = policy.curve_rollouts
+    return {
+        "policy": policy.name,
+        "shape": policy.shape,
+        "outcomes": policy.outcomes,
+        "cover": policy.cover,
+        "maj": [{"k": k} | dataclasses.asdict(estimate) for k, estimate in policy.maj],
+        "pass_hat": {"k": curve.k, "value": policy.pass_hat},
+        "guess": {"k": curve.k, "uniform": policy.guess_uniform, "own_answers": policy.guess_own},
+        "cost": {
+            "completion_tokens": policy.completion_tokens,
+            "prompt_tokens": policy.prompt_tokens,
+            "mean_length": policy.mean_length,
+            "flops_per_rollout": policy.flops_per_rollout,
+        },
+        "mean_entropy": policy.mean_entropy,
+    }
+
+
+def plain(value: Any) -> Any:
+    """`value` with arrays as lists, records as objects, NumPy scalars as Python's, NaN and infinity as null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
