@@ -1,0 +1,157 @@
+"""Checkpoints: from a member to files on this disk, with their identity.
+
+Where files come from, first hit wins: inside the package (`embedded:`), a directory, `--model-root DIR`
+(DIR/<last part of the hub id>, DIR/<org>/<name>, DIR/<member name>), the hub. What comes from the hub is identified by
+its *commit*: a branch is resolved when it is opened, and the digest holds the commit. What comes from a directory is
+identified by the SHA-256 of its files, since a directory says nothing about its revision; so a local copy of a hub
+commit and the commit itself are two policies, although they would draw alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s2l_lab.errors import PolicyError
+from s2l_lab.policies.families import EMBEDDED, Member
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_FILES = ("*.json", "*.safetensors", "*.txt", "*.jinja", "*.model", "tokenizer*")
+"""What is fetched from the hub; `*.py` only with --trust-remote-code."""
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Files of one member."""
+
+    member: Member
+    directory: Path
+    revision: str
+    """Commit hash (hub) or `sha256:...` (directory): what a digest records as the weights' identity."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """config.json. Raises PolicyError if it is not JSON."""
+        path = self.directory / "config.json"
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise PolicyError(f"{self.member.name}: {path} does not load: {error}") from error
+        if not isinstance(value, dict):
+            raise PolicyError(f"{self.member.name}: {path} holds no JSON object.")
+        return value
+
+
+def locate(
+    members: Sequence[Member], model_root: Path | None = None, trust_remote_code: bool = False
+) -> list[Checkpoint]:
+    """The files of every member, before anything is sampled.
+
+    Raises one PolicyError for all members that cannot be had: what is missing, where was looked, what to do.
+    """
+    if model_root is not None and not model_root.is_dir():
+        raise PolicyError(f"--model-root {model_root} is no directory.")
+    found: list[Checkpoint] = []
+    missing: list[str] = []
+    for member in members:
+        hit = _find(member, model_root, trust_remote_code)
+        if isinstance(hit, Checkpoint):
+            found.append(hit)
+        else:
+            missing.append(hit)
+    if missing:
+        raise PolicyError(
+            f"{len(missing)} of {len(members)} checkpoints cannot be opened:\n  " + "\n  ".join(missing) + "\n"
+            "Needed of each: config.json, tokenizer files and *.safetensors. Ways out: --model-root DIR with one "
+            "directory per member, named like the member or like the hub repository; --policy NAME=PATH for single "
+            "models; or, where there is a network, `hf download REPOSITORY --revision REVISION`, and copy its cache."
+        )
+    return found
+
+
+def _find(member: Member, model_root: Path | None, trust_remote_code: bool) -> Checkpoint | str:
+    """The checkpoint, or in one line why there is none."""
+    if member.embedded:
+        directory = Path(str(resources.files("s2l_lab.policies.tiny"))) / member.source.removeprefix(EMBEDDED)
+        return _local(member, directory)
+    if Path(member.source).is_dir():
+        return _local(member, Path(member.source))
+    candidates = _candidates(member, model_root)
+    for directory in candidates:
+        if directory.is_dir():
+            return _local(member, directory)
+    looked = f" Not in --model-root either ({', '.join(str(c) for c in candidates)})." if candidates else ""
+    if Path(member.source).is_absolute() or member.source.count("/") != 1:
+        return f"{member.name}: there is no directory {member.source}.{looked}"
+    return _from_hub(member, looked, trust_remote_code)
+
+
+def _candidates(member: Member, model_root: Path | None) -> list[Path]:
+    if model_root is None:
+        return []
+    last = member.source.rstrip("/").rpartition("/")[2]
+    return list(dict.fromkeys([model_root / last, model_root / member.source, model_root / member.name]))
+
+
+def _local(member: Member, directory: Path) -> Checkpoint | str:
+    if lacking := _lacking(directory):
+        return f"{member.name}: {directory} lacks {', '.join(lacking)}."
+    return Checkpoint(member, directory, f"sha256:{fingerprint(directory)}")
+
+
+def _lacking(directory: Path) -> list[str]:
+    """What a checkpoint directory must hold and does not."""
+    if not directory.is_dir():
+        return ["everything (no such directory)"]
+    lacking = [] if (directory / "config.json").is_file() else ["config.json"]
+    if not any((directory / name).is_file() for name in _TOKENIZER_FILES):
+        lacking.append("tokenizer files")
+    index = directory / "model.safetensors.index.json"
+    if index.is_file():
+        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        lacking += [shard for shard in shards if not (directory / shard).is_file()]
+    elif not any(directory.glob("*.safetensors")):
+        lacking.append("weights (*.safetensors)")
+    return lacking
+
+
+def _from_hub(member: Member, looked: str, trust_remote_code: bool) -> Checkpoint | str:
+    """From the hub's cache if the revision is there, else from the hub."""
+    import httpx
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    patterns = [*_FILES, *(["*.py"] if trust_remote_code else [])]
+    try:
+        path = snapshot_download(member.source, revision=member.revision, allow_patterns=patterns)
+    except (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        httpx.HTTPError,
+        OSError,
+    ) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        where = f"{member.source} at {member.revision or 'its main branch'}"
+        return f"{member.name}: {where} is neither in the hub's cache nor to be had from the hub ({reason}).{looked}"
+    directory = Path(path)
+    if lacking := _lacking(directory):
+        return f"{member.name}: {member.source} on the hub lacks {', '.join(lacking)}."
+    return Checkpoint(member, directory, directory.name)  # the cache names a snapshot by its commit
+
+
+def fingerprint(directory: Path) -> str:
+    """16 hex digits over the names and bytes of every file that can change what a model draws."""
+    digest = hashlib.sha256()
+    for path in sorted(p for pattern in (*_FILES, "*.py") for p in directory.glob(pattern) if p.is_file()):
+        with path.open("rb") as file:
+            digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()[:16]

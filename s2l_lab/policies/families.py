@@ -1,0 +1,198 @@
+"""Families: which models belong together, where their weights are, and at which revision.
+
+The registry is `families.toml` beside this file; a user's own file has the same keys. Loading one opens no model and
+touches no network. Members run from small to large. What would surprise: `Family.members` holds every member, but
+`Family.select(None)` gives the family's *default* ones (for `qwen3` the paper's four sizes), and Base and post-trained
+models are families of their own (`qwen3`, `qwen3-post`), since a curve that mixes them compares training, not size.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from s2l_lab.errors import DataError, UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+_HINT = "A family file of your own works too: --family PATH.toml; single models: --policy NAME=PATH_OR_HUB_ID."
+EMBEDDED = "embedded:"
+
+
+class Member(BaseModel):
+    """One model of a family, or one that a user named: what is needed to find it, and how it is prompted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=_NAME)
+    """The policy's name in tables, figures and draw keys: the same weights under two names are drawn independently."""
+    source: str = Field(min_length=1)
+    """`embedded:FAMILY/MEMBER`, a directory, a hub id, an endpoint's address (http...) or `scripted:SPEC`."""
+    revision: str | None = None
+    """Commit hash on the hub. A branch, or None, is resolved to a commit when the member is opened."""
+    parameters: int | None = Field(default=None, ge=1)
+    """All parameters, tied embeddings once; None where nobody said."""
+    template: str = "raw"
+    kind: Literal["base", "post-trained"] = "base"
+
+    @property
+    def embedded(self) -> bool:
+        """True if the weights are inside this package."""
+        return self.source.startswith(EMBEDDED)
+
+
+class Family(BaseModel):
+    """Models of one lineage, from small to large. They share a tokenizer; opening them checks that."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=_NAME)
+    description: str = ""
+    kind: Literal["base", "post-trained"] = "base"
+    template: str = "raw"
+    max_tokens: int = Field(default=1024, ge=1)
+    """Default length at which completions are cut."""
+    default: tuple[str, ...] = ()
+    """Names of the members that run when none is named; empty means all."""
+    members: tuple[Member, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_are_unique_and_known(self) -> Family:
+        names = [m.name for m in self.members]
+        if twice := sorted({n for n in names if names.count(n) > 1}):
+            raise ValueError(f"two members of family {self.name!r} are called {', '.join(twice)}; rename one")
+        if unknown := [n for n in self.default if n not in names]:
+            raise ValueError(f"default of family {self.name!r} names no member: {', '.join(unknown)}")
+        sizes = [m.parameters for m in self.members if m.parameters is not None]
+        if sizes != sorted(sizes):
+            raise ValueError(f"members of family {self.name!r} do not run from small to large; reorder them")
+        return self
+
+    def select(self, names: Sequence[str] | None) -> tuple[Member, ...]:
+        """The named members, or the default ones for None; always small to large. Raises UsageError for other names."""
+        wanted = list(names) if names is not None else list(self.default)
+        by_name = {m.name: m for m in self.members}
+        for name in wanted:
+            if name not in by_name:
+                raise unknown_name(f"member of family {self.name}", name, by_name)
+        return tuple(m for m in self.members if not wanted or m.name in wanted)
+
+
+def load_family(name_or_path: str | Path) -> Family:
+    """A family of the registry, or the one family of a TOML file (anything that ends in .toml or is a file).
+
+    Raises UsageError for an unknown name, DataError for a file that is missing, torn or has keys that do not exist.
+    """
+    path = Path(name_or_path).expanduser()
+    if path.suffix != ".toml" and not path.is_file():
+        families = {f.name: f for f in registry()}
+        if str(name_or_path) not in families:
+            raise unknown_name("family", str(name_or_path), families, _HINT)
+        return families[str(name_or_path)]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read the family file {path}: {error}") from error
+    families_here = _parse(text, str(path), base=path.parent)
+    if len(families_here) != 1:
+        raise DataError(f"{path} holds {len(families_here)} [[family]] tables; a family file holds exactly one.")
+    return families_here[0]
+
+
+@cache
+def registry() -> tuple[Family, ...]:
+    """All families that are known by name, in the order of the file."""
+    return _parse(resources.files(__package__).joinpath("families.toml").read_text(encoding="utf-8"), "families.toml")
+
+
+def find_member(name: str) -> Member:
+    """A member of any family of the registry, by its name. Raises UsageError with the nearest names."""
+    members = {m.name: m for family in registry() for m in family.members}
+    if name not in members:
+        raise unknown_name("member", name, members, "Any other model: --policy NAME=PATH_OR_HUB_ID.")
+    return members[name]
+
+
+def parse_policy(text: str) -> Member:
+    """`NAME=SOURCE` as a member.
+
+    SOURCE is a directory, a hub id (`org/model` or `org/model@revision`), a member's name (its pinned revision comes
+    along), an address (`http://host:port/v1`, with `#MODEL` where the server has several) or `scripted:SPEC`.
+    """
+    name, equals, source = text.partition("=")
+    if not equals or not name or not source:
+        raise UsageError(f"--policy {text!r} is not NAME=SOURCE. For example --policy mine=checkpoints/step-100.")
+    if not re.match(_NAME, name):
+        raise UsageError(f"--policy {text!r}: the name {name!r} may hold letters, digits, '.', '_' and '-' only.")
+    if source.startswith(("scripted:", "http://", "https://", EMBEDDED)):
+        return Member(name=name, source=source)
+    directory = Path(source).expanduser()
+    if directory.is_dir():
+        return Member(name=name, source=str(directory))
+    if re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", source):
+        hub_id, _, revision = source.partition("@")
+        return Member(name=name, source=hub_id, revision=revision or None)
+    known = {m.name: m for family in registry() for m in family.members}
+    if source in known:
+        return known[source].model_copy(update={"name": name})
+    raise unknown_name(
+        "source",
+        source,
+        known,
+        f"{source} is no directory either; hub ids look like org/model, scripts like scripted:SPEC.",
+    )
+
+
+def _parse(text: str, where: str, base: Path | None = None) -> tuple[Family, ...]:
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{where} is not TOML: {error}") from error
+    entries = tables.pop("family", None)
+    if tables or not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+        found = ", ".join(tables) or "none"
+        raise DataError(f"{where} must hold [[family]] tables and nothing else; other keys found: {found}.")
+    return tuple(_family(entry, where, base) for entry in entries)
+
+
+def _family(entry: dict[str, Any], where: str, base: Path | None) -> Family:
+    """Fill what members inherit, resolve relative directories, validate."""
+    inherited = {key: entry[key] for key in ("template", "kind") if key in entry}
+    members = entry.get("members", [])
+    if isinstance(members, list):
+        entry = {**entry, "members": [{**inherited, **m} if isinstance(m, dict) else m for m in members]}
+    try:
+        family = Family.model_validate(entry)
+    except ValidationError as error:
+        name = entry.get("name", "?")
+        raise DataError(f"{where}, family {name!r}: {'; '.join(_faults(error))}") from error
+    if base is None:
+        return family
+    moved = [m.model_copy(update={"source": _relative_to(base, m.source)}) for m in family.members]
+    return family.model_copy(update={"members": tuple(moved)})
+
+
+def _relative_to(base: Path, source: str) -> str:
+    directory = Path(source).expanduser()
+    if not directory.is_absolute() and (base / directory).is_dir():
+        return str(base / directory)
+    return str(directory) if source.startswith("~") else source
+
+
+def _faults(error: ValidationError) -> Iterable[str]:
+    """Pydantic's findings in our words; a misspelt key is shown with its nearest neighbours."""
+    for fault in error.errors():
+        place = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            model = Member if "members" in fault["loc"] else Family
+            yield f"{place}: {unknown_name('key', str(fault['loc'][-1]), model.model_fields)}"
+        else:
+            yield f"{place + ': ' if place else ''}{fault['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,37 @@
+"""Sampling presets by name, and their precedence: preset first, then what was asked for explicitly.
+
+`think` and `nothink` are the evaluation settings of arXiv 2605.30789 (Fig. 2; its released `eval/` scripts). A preset
+sets sampling alone: the paper's ` /think` and ` /no_think` suffixes are the templates `chat-think` and `chat-no-think`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from s2l_lab.errors import UsageError, unknown_name
+from s2l_lab.policies.policy import SamplingParams
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {"temperature": 1.0},
+    "think": {"temperature": 0.6, "top_p": 0.95, "top_k": 20},
+    "nothink": {"temperature": 0.7, "top_p": 0.8, "top_k": 20, "presence_penalty": 1.5},
+}
+
+
+def sampling_params(preset: str = "default", **chosen: Any) -> SamplingParams:
+    """The preset's parameters with `chosen` over them. Raises UsageError for unknown names and values out of range."""
+    if preset not in PRESETS:
+        raise unknown_name("preset", preset, PRESETS)
+    try:
+        return SamplingParams(**{**PRESETS[preset], **chosen})
+    except ValidationError as error:
+        raise UsageError("; ".join(_fault(dict(fault)) for fault in error.errors())) from error
+
+
+def _fault(fault: dict[str, Any]) -> str:
+    name = str(fault["loc"][0]) if fault["loc"] else "sampling"
+    if fault["type"] == "extra_forbidden":
+        return str(unknown_name("sampling parameter", name, SamplingParams.model_fields))
+    return f"{name.replace('_', '-')} {fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}."
