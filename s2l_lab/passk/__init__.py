@@ -1,1 +1,8 @@
 """The main job: pass@k over a model family, from a request to a report."""
+
+from s2l_lab.passk.plan import Plan, Task, make_plan
+from s2l_lab.passk.report import PasskReport, PolicyReport
+from s2l_lab.passk.request import PasskRequest
+from s2l_lab.passk.run import run_passk
+
+__all__ = ["PasskReport", "PasskRequest", "Plan", "PolicyReport", "Task", "make_plan", "run_passk"]

@@ -8,19 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from s2l_lab.estimators import Comparison, Curve, Estimate
+from s2l_lab.estimators import Comparison, CoverCurve, Curve, Estimate
 from s2l_lab.policies import ModelShape, SamplingParams
-
-
-@dataclass(frozen=True, slots=True)
-class Cover:
-    """Cover@tau: the share of problems whose solve rate is at least tau (arXiv 2510.08325). Arrays have shape (tau,)."""
-
-    tau: NDArray[np.float64]
-    plug_in: NDArray[np.float64]
-    """From observed rates: biased for small N, and labelled so wherever it is shown."""
-    smoothed: NDArray[np.float64]
-    """From the empirical-Bayes law of the solve rates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +26,8 @@ class PolicyReport:
     """pass^k, all k correct, at the k of the curves."""
     maj: tuple[tuple[int, Estimate], ...]
     """(k, maj@k): plurality vote over canonical answers. Empty where answers have no canonical form."""
-    cover: Cover
+    cover: CoverCurve
+    """Cover@tau at tau = 1/N .. 1: plug-in (labelled so: biased for small N) and smoothed, over problems."""
     guess_uniform: NDArray[np.float64] | None
     """pass@k of a uniform guesser, at the k of the curves; None where the answer space is unknown."""
     guess_own: NDArray[np.float64] | None

@@ -1,0 +1,125 @@
+"""`s2l-lab passk`: from flags to a request, a progress bar while it runs, then tables, figure and numbers.json."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+from s2l_lab.errors import UsageError
+
+if TYPE_CHECKING:
+    from s2l_lab.passk import PasskReport, PasskRequest, Plan
+    from s2l_lab.rollouts import Progress as Progress_
+
+FIGURE = "passk"
+NUMBERS = "numbers.json"
+
+
+def run(
+    fields: dict[str, Any], *, preset: str, chosen: dict[str, Any], fresh: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Run the command. `fields` are PasskRequest's but sampling, which is the preset with `chosen` over it."""
+    from rich.console import Console
+
+    request = build_request(fields, preset, chosen)
+    out, err = Console(), Console(stderr=True)
+    if dry_run:
+        from s2l_lab.passk import make_plan
+
+        _print_plan(make_plan(request, fresh=fresh), out)
+        return
+    report = _run_with_progress(request, fresh, err)
+    _deliver(report, out, err, as_json)
+
+
+def build_request(fields: dict[str, Any], preset: str, chosen: dict[str, Any]) -> PasskRequest:
+    """The typed request. Raises UsageError that names the flag for a value that is not allowed."""
+    from pydantic import ValidationError
+
+    from s2l_lab.passk import PasskRequest
+    from s2l_lab.policies.families import load_family
+    from s2l_lab.policies.presets import sampling_params
+
+    default = {} if fields["family"] is None else {"max_tokens": load_family(fields["family"]).max_tokens}
+    sampling = sampling_params(preset, **{**default, **chosen})
+    try:
+        return PasskRequest(**fields, sampling=sampling)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        flag = "--" + str(fault["loc"][0]).replace("_", "-") + " " if fault["loc"] else ""
+        given = f"{fault['input']}: " if fault["loc"] else ""
+        raise UsageError(f"{flag}{given}{fault['msg'].removeprefix('Value error, ')}.") from error
+
+
+def _run_with_progress(request: PasskRequest, fresh: bool, console: Any) -> PasskReport:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from s2l_lab.passk import run_passk
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=console, transient=not console.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(state: Progress_) -> None:
+            if state.policy not in tasks:
+                tasks[state.policy] = bars.add_task(state.policy, total=state.wanted, speed="")
+            speed = "" if state.tokens_per_second != state.tokens_per_second else f"{state.tokens_per_second:,.0f} tokens/s"
+            bars.update(tasks[state.policy], completed=state.kept + state.sampled, speed=speed)
+
+        return run_passk(
+            request,
+            fresh=fresh,
+            command=shlex.join(["s2l-lab", *sys.argv[1:]]),
+            announce=lambda line: bars.console.print(f"{line} ...", style="dim"),
+            progress=show,
+        )
+
+
+def _deliver(report: PasskReport, out: Any, err: Any, as_json: bool) -> None:
+    """Print the tables (or the numbers), write figure and numbers.json into the run directory."""
+    from s2l_lab.cli.tables import print_passk
+    from s2l_lab.figures.numbers import as_json as json_text
+    from s2l_lab.figures.numbers import numbers
+    from s2l_lab.figures.passk import passk_figure
+    from s2l_lab.figures.write import replace_file, write_figure
+
+    text = json_text(numbers(report))
+    if as_json:
+        print(text, end="")
+    else:
+        print_passk(report, out)
+    numbers_path = replace_file(report.run_directory / NUMBERS, text.encode())
+    written = write_figure(passk_figure(report), report.run_directory / FIGURE)
+    for line in [*map(str, written.paths), str(numbers_path), *([written.note] if written.note else [])]:
+        err.print(line, style="dim", highlight=False, soft_wrap=True)
+
+
+def _print_plan(plan: Plan, console: Any) -> None:
+    """What would be sampled, by policy."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for head in ("policy", "engine", "source", "there", "owed"):
+        table.add_column(head, justify="right" if head in ("there", "owed") else "left", overflow="fold")
+    wanted = len(plan.benchmark.problems) * plan.request.rollouts
+    for task in plan.tasks:
+        source = task.record["source"] or ""
+        table.add_row(
+            Text(task.member.name), task.record["engine"], Text(source), f"{wanted - task.owed:,}", f"{task.owed:,}"
+        )
+    console.print(table)
+    console.print(
+        f"{plan.owed:,} of {plan.wanted:,} rollouts are owed on {len(plan.benchmark.problems)} problems of "
+        f"{plan.benchmark.name} at N = {plan.request.rollouts}; at most {plan.owed * plan.request.sampling.max_tokens:,} "
+        f"tokens. They go to {plan.request.run_directory}. Nothing was sampled.",
+        highlight=False,
+        soft_wrap=True,
+    )

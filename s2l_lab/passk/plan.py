@@ -1,0 +1,146 @@
+"""What a request would take: which policies, which of their rollouts are there, which are owed.
+
+Making a plan loads no model, so a call whose rollouts are all there answers at once. A policy's digest is known only
+once it was opened; a stored run is matched by what it recorded instead: source, revision (or fingerprint of the files),
+template and engine of each policy by name. Another record under a known name is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from s2l_lab.errors import UsageError
+from s2l_lab.passk.request import PasskRequest
+from s2l_lab.policies import ModelShape
+from s2l_lab.policies.checkpoint import locate
+from s2l_lab.policies.families import Member, load_family, parse_policy
+from s2l_lab.policies.model_shape import shape_of
+from s2l_lab.policies.opening import choose_engine
+from s2l_lab.problems import Benchmark
+from s2l_lab.problems.benchmarks import load_benchmark
+from s2l_lab.rollouts import Origin, RolloutStore
+from s2l_lab.rollouts.listing import is_run
+from s2l_lab.verifiers import verifier_version
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One policy of the plan."""
+
+    member: Member
+    in_family: bool
+    record: Mapping[str, str | None]
+    """What identifies the policy before it is opened."""
+    shape: ModelShape | None
+    origin: Origin | None
+    """Its rollouts in the store; None where there are none yet."""
+    owed: int
+    """Rollouts still to be sampled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request with everything looked up."""
+
+    request: PasskRequest
+    benchmark: Benchmark
+    verifier_version: str
+    tasks: tuple[Task, ...]
+    """Small to large; policies of unknown size last."""
+
+    @property
+    def owed(self) -> int:
+        """Rollouts still to be sampled, over all policies."""
+        return sum(task.owed for task in self.tasks)
+
+    @property
+    def wanted(self) -> int:
+        """Rollouts that the report is made of."""
+        return len(self.tasks) * len(self.benchmark.problems) * self.request.rollouts
+
+
+def make_plan(request: PasskRequest, *, fresh: bool = False) -> Plan:
+    """Look everything up. `fresh` plans as if the run directory were empty.
+
+    Raises UsageError, DataError or PolicyError for a benchmark, family, member or checkpoint that is not to be had, and
+    for a run directory that holds other weights under one of these names.
+    """
+    benchmark = load_benchmark(request.benchmark, n=request.problems, data_root=request.data_root)
+    members = [(m, True) for m in _family_members(request)] + [(parse_policy(p), False) for p in request.policies]
+    _refuse_twins([member for member, _ in members])
+    store = None if fresh or not is_run(request.run_directory) else RolloutStore(request.run_directory)
+    try:
+        tasks = [_task(request, benchmark, member, in_family, store) for member, in_family in members]
+    finally:
+        if store is not None:
+            store.close()
+    tasks.sort(key=lambda task: _size(task.member, task.shape))
+    return Plan(request, benchmark, verifier_version(benchmark.kind), tuple(tasks))
+
+
+def recorded_policies(store: RolloutStore) -> dict[str, Any]:
+    """Records of every policy that the run has seen, by name."""
+    found: dict[str, Any] = store.config.get("policies", {})
+    return found
+
+
+def _family_members(request: PasskRequest) -> tuple[Member, ...]:
+    if request.family is None:
+        if request.members is not None:
+            raise UsageError("--member chooses among a family's members; name the family with --family.")
+        return ()
+    return load_family(request.family).select(request.members)
+
+
+def _refuse_twins(members: list[Member]) -> None:
+    names = [member.name for member in members]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"two policies are called {', '.join(twice)}; give --policy another NAME.")
+
+
+def _task(
+    request: PasskRequest, benchmark: Benchmark, member: Member, in_family: bool, store: RolloutStore | None
+) -> Task:
+    engine = choose_engine(member, request.engine)
+    revision, shape = member.source, None
+    if engine in ("transformers", "vllm"):
+        (checkpoint,) = locate([member], request.model_root, request.trust_remote_code)
+        revision, shape = checkpoint.revision, shape_of(checkpoint)
+    record = {
+        "source": member.source,
+        "revision": revision,
+        "template": request.template or member.template,
+        "engine": engine,
+    }
+    wanted = len(benchmark.problems) * request.rollouts
+    origin = None if store is None else _known_origin(store, member.name, record, request)
+    if store is None or origin is None:
+        return Task(member, in_family, record, shape, None, wanted)
+    owed = sum(len(draws.indices) for draws in store.owed(benchmark.problems, origin, request.rollouts))
+    return Task(member, in_family, record, shape, origin, owed)
+
+
+def _known_origin(
+    store: RolloutStore, name: str, record: Mapping[str, str | None], request: PasskRequest
+) -> Origin | None:
+    """The origin of what this policy has in the store. Raises UsageError for another policy under its name."""
+    known = recorded_policies(store).get(name)
+    if known is None:
+        return None
+    if known != dict(record):
+        differing = ", ".join(f"{key}: {known.get(key)} -> {value}" for key, value in record.items() if known.get(key) != value)
+        raise UsageError(
+            f"{store.path} holds rollouts of another policy called {name} ({differing}). Give --out another directory, "
+            f"--fresh to move this run aside, or --policy another NAME."
+        )
+    digest = request.sampling.digest
+    origins = [o for o in store.origins() if o.policy == name and o.sampling_digest == digest]
+    return origins[0] if len(origins) == 1 else None
+
+
+def _size(member: Member, shape: ModelShape | None) -> float:
+    if shape is not None:
+        return shape.parameters
+    return member.parameters if member.parameters is not None else float("inf")

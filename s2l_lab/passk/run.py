@@ -1,0 +1,166 @@
+"""The main job: sample what is owed, verify it, report. One model is in memory at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from s2l_lab.passk.build import Reader, Sampled, compare_policies, policy_report
+from s2l_lab.passk.plan import Plan, Task, make_plan, recorded_policies
+from s2l_lab.passk.report import PasskReport
+from s2l_lab.passk.request import PasskRequest
+from s2l_lab.policies import Completion, Policy, StopReason
+from s2l_lab.policies.opening import check_members, open_policy
+from s2l_lab.problems import Problem
+from s2l_lab.rollouts import Origin, Progress, RolloutStore, RunManifest, Verify, collect, verify_unverified
+from s2l_lab.rollouts.listing import is_run
+from s2l_lab.verifiers import Verdict, VerifierPool, VerifyItem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run_passk(
+    request: PasskRequest,
+    *,
+    fresh: bool = False,
+    command: str = "",
+    announce: Callable[[str], None] = lambda _: None,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> PasskReport:
+    """Bring every policy to N verified rollouts per problem and report.
+
+    `announce` gets a line when something slow begins; `progress` is called from another thread while rollouts come in.
+    A run whose rollouts and verdicts are all there is only read: no model is loaded and no lock is taken.
+    """
+    start = time.monotonic()
+    plan = make_plan(request, fresh=fresh)
+    path = request.run_directory
+    with VerifierPool() as pool:
+        origins = None if fresh else _complete(plan, path)
+        if origins is None:
+            origins = _sample(plan, path, pool, fresh=fresh, announce=announce, progress=progress)
+        with RolloutStore(path) as store:
+            reader = Reader(store, plan.benchmark, request.rollouts, plan.verifier_version)
+            sampled = [Sampled(o, task.shape) for o, task in zip(origins, plan.tasks, strict=True)]
+            policies = tuple(policy_report(reader, one, pool) for one in sampled)
+            comparisons = compare_policies(reader, sampled)
+    return PasskReport(
+        benchmark=plan.benchmark.name,
+        benchmark_digest=plan.benchmark.digest,
+        provenance=plan.benchmark.provenance,
+        verifier_version=plan.verifier_version,
+        sampling=request.sampling,
+        interval=request.interval,
+        n_problems=len(plan.benchmark.problems),
+        n_rollouts=request.rollouts,
+        policies=policies,
+        comparisons=comparisons,
+        command=command,
+        run_directory=path,
+        sampled=plan.owed,
+        seconds=time.monotonic() - start,
+    )
+
+
+def _complete(plan: Plan, path: Path) -> list[Origin] | None:
+    """The origins if every rollout has its verdict already, else None."""
+    origins = [task.origin for task in plan.tasks if task.origin is not None]
+    if plan.owed or len(origins) < len(plan.tasks):
+        return None
+    ids = [problem.id for problem in plan.benchmark.problems]
+    n = plan.request.rollouts
+    with RolloutStore(path) as store:
+        for origin in origins:
+            if (store.counts(origin, plan.verifier_version, ids, n).total_P < n).any():
+                return None
+    return origins
+
+
+def _sample(
+    plan: Plan,
+    path: Path,
+    pool: VerifierPool,
+    *,
+    fresh: bool,
+    announce: Callable[[str], None],
+    progress: Callable[[Progress], None],
+) -> list[Origin]:
+    """Sample and verify what is owed; the origins in the order of the tasks."""
+    request = plan.request
+    for in_family in (True, False):
+        check_members(
+            [task.member for task in plan.tasks if task.owed and task.in_family is in_family],
+            engine=request.engine,
+            model_root=request.model_root,
+            trust_remote_code=request.trust_remote_code,
+            one_tokenizer=in_family,
+        )
+    known = {} if fresh or not is_run(path) else _records_of(path)
+    config = request.model_dump(mode="json") | {
+        "policies": known | {task.member.name: dict(task.record) for task in plan.tasks}
+    }
+    manifest = RunManifest.of_this_process(
+        config,
+        device=_device(),
+        seeds={"run": request.sampling.seed},
+        verifier_version=plan.verifier_version,
+    )
+    verify = _verify_with(pool)
+    with RolloutStore.open(path, manifest, request.identity(), fresh=fresh) as store:
+        origins = []
+        for task in plan.tasks:
+            if task.origin is not None and not task.owed:
+                verify_unverified(store, verify, plan.verifier_version, task.origin)
+                origins.append(task.origin)
+                continue
+            announce(f"opening {task.member.name}")
+            policy = _open(task, request)
+            try:
+                collect(
+                    store,
+                    policy,
+                    plan.benchmark.problems,
+                    request.rollouts,
+                    request.sampling,
+                    verify=verify,
+                    verifier_version=plan.verifier_version,
+                    progress=progress,
+                )
+                origins.append(Origin.of(policy, request.sampling))
+            finally:
+                policy.close()
+    return origins
+
+
+def _records_of(path: Path) -> dict[str, Any]:
+    with RolloutStore(path) as store:
+        return recorded_policies(store)
+
+
+def _open(task: Task, request: PasskRequest) -> Policy:
+    return open_policy(
+        task.member,
+        engine=request.engine,
+        dtype=request.dtype,
+        tensor_parallel=request.tensor_parallel,
+        max_model_len=request.max_model_len,
+        model_root=request.model_root,
+        template=request.template,
+        trust_remote_code=request.trust_remote_code,
+    )
+
+
+def _verify_with(pool: VerifierPool) -> Verify:
+    def verify(pairs: Sequence[tuple[Problem, Completion]]) -> list[Verdict]:
+        items = [VerifyItem(problem, c.text, c.stop_reason is StopReason.LENGTH) for problem, c in pairs]
+        return pool.verify_many(items)
+
+    return verify
+
+
+def _device() -> str:
+    import torch
+
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
