@@ -1,0 +1,151 @@
+"""`load_benchmark`: any benchmark by name or file, with where it came from and what it is.
+
+Three kinds of source: procedural (`countdown`, `reasoning-gym:SET`), the named sets of `catalog` (a local file below
+`data_root`, else the hub at its pinned revision), and any JSONL file with question and answer. `n` takes the first
+problems, so a larger benchmark begins with a smaller one and a run can be topped up.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from s2l_lab.errors import DataError, UsageError, unknown_name
+from s2l_lab.problems.catalog import BENCHMARKS, Source, content_hash
+from s2l_lab.problems.countdown import countdown_benchmark
+from s2l_lab.problems.gym import PREFIX, gym_benchmark
+from s2l_lab.problems.hub import fetch_rows
+from s2l_lab.problems.problem import Benchmark, Problem
+from s2l_lab.problems.rows import problems_of, read_jsonl
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PROCEDURAL_DEFAULT = 100
+"""Problems of a procedural set when no number is asked for."""
+
+
+def load_benchmark(
+    name_or_path: str | os.PathLike[str],
+    *,
+    n: int | None = None,
+    seed: int = 0,
+    data_root: Path | None = None,
+) -> Benchmark:
+    """The first `n` problems of a benchmark (None: all; procedural sets, which never end: 100).
+
+    `name_or_path` is `countdown`, `reasoning-gym:SET`, a name of `catalog.BENCHMARKS`, or the path of a JSONL file.
+    `seed` chooses the items of procedural sets; fixed sets have none, so any other than 0 is refused there.
+    `data_root` holds local files NAME.jsonl, which then must exist: the hub is not asked. `provenance["content"]` says
+    whether the items are a known version.
+
+    Raises UsageError for an unknown name, n out of range or a seed that cannot matter, and DataError for files that are
+    missing or damaged, naming lines.
+    """
+    name = os.fspath(name_or_path)
+    if name == "countdown":
+        return countdown_benchmark(PROCEDURAL_DEFAULT if n is None else n, seed=seed, split="test")
+    if name.startswith(PREFIX):
+        return gym_benchmark(name.removeprefix(PREFIX), PROCEDURAL_DEFAULT if n is None else n, seed)
+    if seed != 0:
+        raise UsageError(
+            f"benchmark {name!r} has fixed problems: the problem seed {seed} would change nothing. Leave it out."
+        )
+    if data_root is not None and _is_name(name):
+        return _take(_from_root(name, data_root), n)
+    if name in BENCHMARKS:
+        return _take(_named(name, BENCHMARKS[name], None), n)
+    if _is_name(name):
+        known = ["countdown", "reasoning-gym:SET", *BENCHMARKS]
+        raise unknown_name("benchmark", name, known, "A problem file is given by its path, ending in .jsonl.")
+    return _take(_from_file(Path(name)), n)
+
+
+def _is_name(text: str) -> bool:
+    return os.sep not in text and not text.endswith(".jsonl")
+
+
+def _take(benchmark: Benchmark, n: int | None) -> Benchmark:
+    """The first n problems."""
+    have = len(benchmark.problems)
+    if n is None:
+        return benchmark
+    if not 1 <= n <= have:
+        raise UsageError(f"benchmark {benchmark.name!r} has {have} problems, {n} were asked for. Ask for 1 to {have}.")
+    return Benchmark(
+        benchmark.name, benchmark.problems[:n], benchmark.kind, benchmark.answer_space, benchmark.provenance
+    )
+
+
+def _from_root(name: str, root: Path) -> Benchmark:
+    """A named set, or a file of the user's own, from below `data_root`."""
+    source = BENCHMARKS.get(name)
+    path = root / f"{(source.local if source else '') or name}.jsonl"
+    if not path.is_file():
+        found = sorted(p.name for p in root.glob("*.jsonl")) if root.is_dir() else []
+        raise DataError(
+            f"benchmark {name!r}: there is no {path.name} in the data root {root} "
+            f"(JSONL files there: {', '.join(found) or 'none'}). Put it there, or leave --data-root out to use the hub."
+        )
+    return _named(name, source, path) if source else _from_file(path)
+
+
+def _named(name: str, source: Source, path: Path | None) -> Benchmark:
+    """A set of the catalog, from a local file or (None) from the hub."""
+    if path is None:
+        rows = fetch_rows(name, source)
+        where = f"{source.repository}@{source.revision[:8]}/{source.file}"
+        provenance = {"repository": source.repository, "revision": source.revision, "file": source.file}
+    else:
+        rows = [row for row in read_jsonl(path) if source.keep(row)]
+        where = str(path)
+        provenance = {"file": path.name}
+    problems = problems_of(rows, name=name, where=where, merge_duplicates=source.merge_duplicates)
+    if source.proofs:
+        problems = [p.model_copy(update={"metadata": {**p.metadata, "proof": True}}) for p in problems]
+    if source.merge_duplicates:
+        provenance["merged_duplicates"] = str(len(rows) - len(problems))
+    return _benchmark(
+        name,
+        problems,
+        where,
+        provenance=provenance,
+        answer_space=source.answer_space,
+        known_contents=source.known_contents,
+    )
+
+
+def _from_file(path: Path) -> Benchmark:
+    """A user's own JSONL file."""
+    if path.suffix != ".jsonl" or not path.is_file():
+        raise DataError(
+            f"there is no problem file {path}. Give the path of a JSONL file (ending in .jsonl) whose lines are "
+            "objects with question and answer."
+        )
+    problems = problems_of(read_jsonl(path), name=path.stem, where=str(path))
+    return _benchmark(path.stem, problems, str(path), provenance={"file": path.name})
+
+
+def _benchmark(
+    name: str,
+    problems: Sequence[Problem],
+    where: str,
+    *,
+    provenance: dict[str, str],
+    answer_space: int | None = None,
+    known_contents: Mapping[str, str] = MappingProxyType({}),
+) -> Benchmark:
+    """Put together what was read; the items' hash goes into the provenance."""
+    kinds = sorted({p.kind for p in problems})
+    if not problems:
+        raise DataError(f"{where} holds no problem of benchmark {name!r}. Check that this is the right file.")
+    if len(kinds) > 1:
+        raise DataError(
+            f"{where} mixes problems checked by {' and '.join(kinds)}. Put each kind into a file of its own."
+        )
+    sha256 = content_hash(problems)
+    content = known_contents.get(sha256, "not a known version" if known_contents else "no version is known here")
+    provenance = {**provenance, "sha256": sha256, "content": content}
+    return Benchmark(name, tuple(problems), kinds[0], answer_space, provenance)
