@@ -10,21 +10,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
+from s2l_lab.cli.tables import amount
 from s2l_lab.errors import unknown_name
+from s2l_lab.figures.caption import crossing_words
 from s2l_lab.figures.experiment import load_experiment
 from s2l_lab.figures.fig2 import PanelResult, fig2_figure, fig2_numbers, panel_result
 from s2l_lab.figures.markup import printable
 from s2l_lab.figures.numbers import as_json
 from s2l_lab.figures.paper import fig2_panels
-from s2l_lab.figures.plan import plan_runs
+from s2l_lab.figures.plan import plan_runs, tokens_owed
 from s2l_lab.figures.write import Written, replace_file, write_figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from s2l_lab.figures.plan import RunPlan
+
 Scale = Literal["mini", "paper"]
+FOLDER = Path("runs") / "figures"
 
 
 def run(name: str, *, scale: Scale, dry_run: bool) -> None:
@@ -35,32 +41,71 @@ def run(name: str, *, scale: Scale, dry_run: bool) -> None:
 
 
 def fig2(scale: Scale, dry_run: bool, console: Console) -> None:
-    """Figure 2: pairs of members, pass@k over k."""
+    """Figure 2: pass@k of pairs of members over k."""
+    from s2l_lab.cli.passk import _run_with_progress
+
     experiment = load_experiment("fig2", scale)
     plans = plan_runs(experiment)
     console.print(plan_table(plans))
     if dry_run:
         return
-    from s2l_lab.passk import run_passk
-
-    by_panel = {panel.name: run_passk(plan.request) for plan in plans for panel in plan.panels[:1]}
     paper = fig2_panels()
-    results = [panel_result(panel, paper, by_panel[plan.panels[0].name]) for plan in plans for panel in plan.panels]
-    written = write_fig2(results, experiment.members, scale, Path("runs") / "figures" / f"fig2-{scale}")
+    results = []
+    for plan in plans:
+        report = _run_with_progress(plan.request, False, Console(stderr=True))
+        results += [panel_result(panel, paper, report) for panel in plan.panels]
+    written = write_fig2(results, experiment.members, scale, FOLDER / f"fig2-{scale}")
     console.print(verdict_table(results))
-    for path in written.paths:
-        console.print(Text(printable(str(path))), soft_wrap=True)
-    if written.note:
-        console.print(Text(written.note))
+    for line in [*map(str, written.paths), *([written.note] if written.note else [])]:
+        console.print(Text(printable(line)), soft_wrap=True)
 
 
 def write_fig2(results: Sequence[PanelResult], members: Sequence[str], scale: Scale, folder: Path) -> Written:
-    """Write figure and numbers.json into `folder`."""
+    """Write the figure and numbers.json into `folder`. `members` are small to large."""
     command = f"s2l-lab figures fig2 --scale {scale}"
     written = write_figure(fig2_figure(results, members, scale, command), folder / "fig2")
-    text = as_json(fig2_numbers(results, scale, command))
-    numbers = replace_file(folder / "numbers.json", text.encode())
+    numbers = replace_file(folder / "numbers.json", as_json(fig2_numbers(results, scale, command)).encode())
     return Written((*written.paths, numbers), written.note)
 
 
+def plan_table(plans: Sequence[RunPlan]) -> Table:
+    """What each run needs: rollouts stored and owed by member, and the tokens that are left to sample."""
+    table = _table("plan", ("panels", "run", "member"), ("stored", "owed", "tokens owed"))
+    for plan in plans:
+        request = plan.request
+        panels = " ".join(panel.name for panel in plan.panels)
+        preset = plan.panels[0].preset
+        about = f"{request.benchmark}, {preset}, {request.problems} problems, N = {request.rollouts}"
+        for i, member in enumerate(plan.members):
+            tokens, estimated = tokens_owed(member, request.sampling.max_tokens)
+            size = f"{'about' if estimated else 'at most'} {amount(tokens)}" if tokens else "0"
+            heads = (panels, about) if i == 0 else ("", "")
+            cells = (*heads, member.name, f"{member.stored:,}", f"{member.owed:,}", size)
+            table.add_row(*(Text(printable(cell)) for cell in cells))
+    members = [member for plan in plans for member in plan.members]
+    stored, owed = sum(member.stored for member in members), sum(member.owed for member in members)
+    table.add_row("all", "", "", f"{stored:,}", f"{owed:,}", "")
+    return table
+
+
+def verdict_table(results: Sequence[PanelResult]) -> Table:
+    """Per panel, where the curves cross in the paper's picture and what our band says."""
+    table = _table("does the smaller member overtake?", ("panel", "paper (picture, no interval)", "ours"), ())
+    for r in results:
+        paper = f"{r.paper.small} against {r.paper.large}: {r.paper_words}"
+        ours = f"{r.comparison.a} against {r.comparison.b}: {crossing_words(r.comparison)}"
+        table.add_row(*(Text(printable(cell)) for cell in (r.panel.name, paper, ours)))
+    return table
+
+
+def _table(title: str, texts: Sequence[str], counts: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for head in texts:
+        table.add_column(head, overflow="fold")
+    for head in counts:
+        table.add_column(head, justify="right", no_wrap=True)
+    return table
+
+
 FIGURES: dict[str, Callable[[Scale, bool, Console], None]] = {"fig2": fig2}
+"""What can be re-made, by name."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s2l_lab.rollouts import RolloutStore
+from s2l_lab.rollouts.listing import is_run
 
 if TYPE_CHECKING:
     from s2l_lab.figures.experiment import Experiment, PairPanel
@@ -59,14 +60,14 @@ def _members(request: PasskRequest) -> tuple[MemberPlan, ...]:
     names = request.members or ()
     wanted = (request.problems or 0) * request.rollouts
     path = request.run_directory
-    if not path.is_dir():
+    if not is_run(path):
         return tuple(MemberPlan(name, wanted, 0, math.nan) for name in names)
-    store = RolloutStore(path)
-    ids = [problem.id for problem in store.problems()[: request.problems]]
     found = dict.fromkeys(names, (0, math.nan))
-    for origin in store.origins():
-        if origin.policy in found and origin.sampling_digest == request.sampling.digest:
-            totals = store.totals(origin, ids, request.rollouts)
-            found[origin.policy] = max(found[origin.policy], (totals.rollouts, totals.mean_length), key=lambda f: f[0])
-    store.close()
+    with RolloutStore(path) as store:
+        ids = [problem.id for problem in store.problems()[: request.problems]]
+        for origin in store.origins():
+            if origin.policy in found and origin.sampling_digest == request.sampling.digest:
+                totals = store.totals(origin, ids, request.rollouts)
+                most = (totals.rollouts, totals.mean_length)
+                found[origin.policy] = max(found[origin.policy], most, key=lambda pair: pair[0])
     return tuple(MemberPlan(name, wanted, stored, length) for name, (stored, length) in found.items())
