@@ -20,7 +20,9 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich costs a third of a second at every --help
     pretty_exceptions_enable=False,
 )
-families_app = typer.Typer(help="The model families that are known by name.", no_args_is_help=True, rich_markup_mode=None)
+families_app = typer.Typer(
+    help="The model families that are known by name.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(families_app, name="families")
 
 
@@ -72,7 +74,9 @@ def passk(
     ] = None,
     policy: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=SOURCE", help="Add a policy: a directory, hub id, http(s) endpoint or scripted:SPEC."),
+        typer.Option(
+            metavar="NAME=SOURCE", help="Add a policy: a directory, hub id, http(s) endpoint or scripted:SPEC."
+        ),
     ] = None,
     member: Annotated[list[str] | None, typer.Option(help="Run only this member of the family (repeatable).")] = None,
     benchmark: Annotated[str, typer.Option(help="Benchmark name, reasoning-gym:SET or a JSONL file.")] = "countdown",
@@ -93,9 +97,13 @@ def passk(
     dtype: Annotated[Dtype, typer.Option(help="Precision.")] = Dtype.auto,
     tensor_parallel: Annotated[int, typer.Option(help="GPUs per model (vLLM).")] = 1,
     max_model_len: Annotated[int | None, typer.Option(help="Context length (vLLM). [the model's]")] = None,
-    model_root: Annotated[Path | None, typer.Option(help="Directory with local checkpoints, looked into first.")] = None,
+    model_root: Annotated[
+        Path | None, typer.Option(help="Directory with local checkpoints, looked into first.")
+    ] = None,
     trust_remote_code: Annotated[bool, typer.Option(help="Run code that a checkpoint ships.")] = False,
-    interval: Annotated[Interval, typer.Option(help="Interval: these problems, or problems like these.")] = Interval.rollouts,
+    interval: Annotated[
+        Interval, typer.Option(help="Interval: these problems, or problems like these.")
+    ] = Interval.rollouts,
     out: Annotated[Path | None, typer.Option(help="Run directory. [default: runs/passk-...]")] = None,
     fresh: Annotated[bool, typer.Option("--fresh/--resume", help="Move an old run aside / go on with it.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would be sampled, and stop.")] = False,
@@ -143,7 +151,9 @@ def passk(
 
 @app.command()
 def verify(
-    benchmark: Annotated[str | None, typer.Option(help="Grade every gold answer of this benchmark against itself.")] = None,
+    benchmark: Annotated[
+        str | None, typer.Option(help="Grade every gold answer of this benchmark against itself.")
+    ] = None,
     data_root: Annotated[Path | None, typer.Option(help="Directory with local benchmark files (NAME.jsonl).")] = None,
     run: Annotated[Path | None, typer.Option(help="A run directory to grade again.")] = None,
     compare: Annotated[str | None, typer.Option(help="With --run: the other verifier, as `official`.")] = None,

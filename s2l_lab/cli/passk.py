@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any
@@ -9,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 from s2l_lab.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from s2l_lab.passk import PasskReport, PasskRequest, Plan
     from s2l_lab.rollouts import Progress as Progress_
 
 FIGURE = "passk"
 NUMBERS = "numbers.json"
+OF_THE_CALL = ("command", "sampled", "seconds")
+"""Keys of numbers.json that say how a call went, not what the run holds."""
 
 
 def run(
@@ -70,7 +76,9 @@ def _run_with_progress(request: PasskRequest, fresh: bool, console: Any) -> Pass
         def show(state: Progress_) -> None:
             if state.policy not in tasks:
                 tasks[state.policy] = bars.add_task(state.policy, total=state.wanted, speed="")
-            speed = "" if state.tokens_per_second != state.tokens_per_second else f"{state.tokens_per_second:,.0f} tokens/s"
+            speed = (
+                "" if state.tokens_per_second != state.tokens_per_second else f"{state.tokens_per_second:,.0f} tokens/s"
+            )
             bars.update(tasks[state.policy], completed=state.kept + state.sampled, speed=speed)
 
         return run_passk(
@@ -83,22 +91,40 @@ def _run_with_progress(request: PasskRequest, fresh: bool, console: Any) -> Pass
 
 
 def _deliver(report: PasskReport, out: Any, err: Any, as_json: bool) -> None:
-    """Print the tables (or the numbers), write figure and numbers.json into the run directory."""
+    """Print the tables (or the numbers); write figure and numbers.json into the run directory where they changed."""
     from s2l_lab.cli.tables import print_passk
     from s2l_lab.figures.numbers import as_json as json_text
     from s2l_lab.figures.numbers import numbers
-    from s2l_lab.figures.passk import passk_figure
-    from s2l_lab.figures.write import replace_file, write_figure
 
-    text = json_text(numbers(report))
+    values = numbers(report)
     if as_json:
-        print(text, end="")
+        print(json_text(values), end="")
     else:
         print_passk(report, out)
-    numbers_path = replace_file(report.run_directory / NUMBERS, text.encode())
-    written = write_figure(passk_figure(report), report.run_directory / FIGURE)
-    for line in [*map(str, written.paths), str(numbers_path), *([written.note] if written.note else [])]:
+    html, numbers_path = report.run_directory / f"{FIGURE}.html", report.run_directory / NUMBERS
+    if html.is_file() and _same_numbers(numbers_path, values):
+        lines = [str(html), str(numbers_path)]
+    else:
+        from s2l_lab.figures.passk import passk_figure
+        from s2l_lab.figures.write import replace_file, write_figure
+
+        written = write_figure(passk_figure(report), report.run_directory / FIGURE)
+        # Last, since it is what says that the figure beside it is of these numbers.
+        replace_file(numbers_path, json_text(values).encode())
+        lines = [*map(str, written.paths), str(numbers_path), *([written.note] if written.note else [])]
+    for line in lines:
         err.print(line, style="dim", highlight=False, soft_wrap=True)
+
+
+def _same_numbers(path: Path, values: dict[str, Any]) -> bool:
+    """Whether the file holds these numbers already, whichever call made it."""
+    try:
+        there = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(there, dict) and all(
+        there.get(key) == value for key, value in values.items() if key not in OF_THE_CALL
+    )
 
 
 def _print_plan(plan: Plan, console: Any) -> None:
@@ -118,8 +144,8 @@ def _print_plan(plan: Plan, console: Any) -> None:
     console.print(table)
     console.print(
         f"{plan.owed:,} of {plan.wanted:,} rollouts are owed on {len(plan.benchmark.problems)} problems of "
-        f"{plan.benchmark.name} at N = {plan.request.rollouts}; at most {plan.owed * plan.request.sampling.max_tokens:,} "
-        f"tokens. They go to {plan.request.run_directory}. Nothing was sampled.",
+        f"{plan.benchmark.name} at N = {plan.request.rollouts}; at most "
+        f"{plan.owed * plan.request.sampling.max_tokens:,} tokens. They go to {plan.request.run_directory}. Nothing was sampled.",
         highlight=False,
         soft_wrap=True,
     )

@@ -177,8 +177,7 @@ def _own(benchmark: Benchmark, votes: Sequence[Votes], ks: NDArray[np.int64]) ->
 
 
 def _flops(shape: ModelShape | None, prompt_tokens: float, length: float) -> float:
-    """Forward FLOPs of a rollout of mean length whose prompt is read once per rollout; NaN where a length is unknown."""
+    """Forward FLOPs of a rollout of mean length that reads its prompt by itself; NaN where a length is unknown."""
     if shape is None or not (math.isfinite(prompt_tokens) and math.isfinite(length)):
         return math.nan
     return float(rollout_flops(shape, max(round(prompt_tokens), 1), max(round(length), 1)))
-

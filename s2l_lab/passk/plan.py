@@ -130,7 +130,9 @@ def _known_origin(
     if known is None:
         return None
     if known != dict(record):
-        differing = ", ".join(f"{key}: {known.get(key)} -> {value}" for key, value in record.items() if known.get(key) != value)
+        differing = ", ".join(
+            f"{key}: {known.get(key)} -> {value}" for key, value in record.items() if known.get(key) != value
+        )
         raise UsageError(
             f"{store.path} holds rollouts of another policy called {name} ({differing}). Give --out another directory, "
             f"--fresh to move this run aside, or --policy another NAME."

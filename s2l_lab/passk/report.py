@@ -31,11 +31,12 @@ class PolicyReport:
     guess_uniform: NDArray[np.float64] | None
     """pass@k of a uniform guesser, at the k of the curves; None where the answer space is unknown."""
     guess_own: NDArray[np.float64] | None
-    """pass@k of a guesser who draws this policy's answers to the other problems; None where answers do not carry over."""
+    """pass@k of a guesser who draws this policy's answers to other problems; None where answers do not carry over."""
     outcomes: dict[str, int]
     """Rollouts by outcome."""
-    completion_tokens: int
-    prompt_tokens: int
+    completion_tokens: float
+    prompt_tokens: float
+    """Tokens over all rollouts, a prompt once per rollout; NaN where unknown."""
     mean_length: float
     """Tokens per completion, EOS included; NaN where unknown."""
     mean_entropy: float
