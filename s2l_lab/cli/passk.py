@@ -76,9 +76,8 @@ def _run_with_progress(request: PasskRequest, fresh: bool, console: Any) -> Pass
         def show(state: Progress_) -> None:
             if state.policy not in tasks:
                 tasks[state.policy] = bars.add_task(state.policy, total=state.wanted, speed="")
-            speed = (
-                "" if state.tokens_per_second != state.tokens_per_second else f"{state.tokens_per_second:,.0f} tokens/s"
-            )
+            rate = state.tokens_per_second
+            speed = f"{rate:,.0f} tokens/s" if math.isfinite(rate) else ""
             bars.update(tasks[state.policy], completed=state.kept + state.sampled, speed=speed)
 
         return run_passk(
@@ -145,7 +144,8 @@ def _print_plan(plan: Plan, console: Any) -> None:
     console.print(
         f"{plan.owed:,} of {plan.wanted:,} rollouts are owed on {len(plan.benchmark.problems)} problems of "
         f"{plan.benchmark.name} at N = {plan.request.rollouts}; at most "
-        f"{plan.owed * plan.request.sampling.max_tokens:,} tokens. They go to {plan.request.run_directory}. Nothing was sampled.",
+        f"{plan.owed * plan.request.sampling.max_tokens:,} tokens. "
+        f"They go to {plan.request.run_directory}. Nothing was sampled.",
         highlight=False,
         soft_wrap=True,
     )
