@@ -1,0 +1,23 @@
+"""Rollouts: the store that never loses or doubles one, and the loop that fills it."""
+
+from s2l_lab.rollouts.loop import InterruptedRunError, Progress, Verify, collect, verify_unverified
+from s2l_lab.rollouts.manifest import RunManifest
+from s2l_lab.rollouts.rollout import Origin, Rollout, RolloutKey
+from s2l_lab.rollouts.store import RolloutStore
+from s2l_lab.rollouts.tally import AnswerCount, RolloutCounts, TokenTotals
+
+__all__ = [
+    "AnswerCount",
+    "InterruptedRunError",
+    "Origin",
+    "Progress",
+    "Rollout",
+    "RolloutCounts",
+    "RolloutKey",
+    "RolloutStore",
+    "RunManifest",
+    "TokenTotals",
+    "Verify",
+    "collect",
+    "verify_unverified",
+]

@@ -1,0 +1,302 @@
+"""RolloutStore: the only thing that knows what a run directory is made of.
+
+    manifest.json                               one RunManifest per session that wrote something
+    config.json                                 identity, and the resolved configuration of the last session, nulls kept
+    problems.parquet                            every problem that this run was asked about, in order of arrival
+    rollouts/part-*.parquet                     what policies drew
+    verdicts/<verifier version>/part-*.parquet  what verifiers said; verifying anew never rewrites rollouts
+    parts.json                                  the live parts (see `parts`): what is not listed is not there
+    metrics.jsonl, logs/                        how the sampling went
+
+`RolloutStore(path)` reads, beside any writer; `RolloutStore.open(path, ...)` writes, alone. Resuming is `owed`: the
+wanted keys minus the keys that are there.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from s2l_lab.errors import DataError, UsageError
+from s2l_lab.policies import Draw, Draws
+from s2l_lab.problems import Problem
+from s2l_lab.rollouts import columns, tally
+from s2l_lab.rollouts.database import Database, verdicts_folder, versions
+from s2l_lab.rollouts.durable import append_line, make_folder, replacing
+from s2l_lab.rollouts.guard import new_rollouts, new_verdicts
+from s2l_lab.rollouts.lock import holder
+from s2l_lab.rollouts.manifest import RunManifest
+from s2l_lab.rollouts.page import read_page
+from s2l_lab.rollouts.parquet import DamagedPartError, read_batches
+from s2l_lab.rollouts.parts import ROLLOUTS_FOLDER, Parts
+from s2l_lab.rollouts.rollout import Origin, Rollout
+from s2l_lab.rollouts.session import CONFIG, LOCK, MANIFEST, Session, read_json
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from s2l_lab.verifiers import Verdict
+
+PROBLEMS = "problems.parquet"
+METRICS = "metrics.jsonl"
+LOGS = "logs"
+
+
+class RolloutStore:
+    """The rollouts, verdicts and problems of one run directory.
+
+    Every question sees one consistent set of parts. A damaged part is named in the log and in `damaged` and left out;
+    what it held is owed again.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Open a run for reading; no lock is taken. Raises DataError if there is none, or one of another schema."""
+        self._attach(Path(path), None)
+
+    @classmethod
+    def open(cls, path: str | Path, manifest: RunManifest, identity: Mapping[str, Any], *, fresh: bool = False) -> Self:
+        """Open a run for writing, or begin it.
+
+        `identity` is the JSON-like part of the configuration that makes a rollout what it is; where it differs from the
+        run's, UsageError names the keys. `fresh` moves an old run aside, under its name with the time, and deletes
+        nothing. Raises RunLockedError if another process writes here, UsageError if the folder holds something else.
+        """
+        session = Session(Path(path), manifest, identity, fresh=fresh)
+        store = cls.__new__(cls)
+        try:
+            store._attach(Path(path), session)
+        except BaseException:
+            session.close()
+            raise
+        return store
+
+    def _attach(self, path: Path, session: Session | None) -> None:
+        self.path = path
+        self._session = session
+        self._parts = Parts(path, writable=session is not None)
+        self._database = Database(self._parts)
+        ledger = self._parts.ledger()
+        if session is not None:
+            self._parts.sweep()
+            for folder in dict.fromkeys(name.rpartition("/")[0] for name in ledger.parts):
+                self._parts.live(folder, ledger)
+
+    def close(self) -> None:
+        """End the session and give the lock back. Safe to call twice."""
+        self._database.close()
+        if self._session is not None:
+            session, self._session = self._session, None
+            try:
+                self._parts.sweep()
+            finally:
+                session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # What the run is.
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration of the last session that opened the run. Raises DataError."""
+        config: dict[str, Any] = read_json(self.path / CONFIG)["config"]
+        return config
+
+    @property
+    def sessions(self) -> list[RunManifest]:
+        """The sessions that wrote something, oldest first; one without an end was killed or still goes on."""
+        return [RunManifest.model_validate(session) for session in read_json(self.path / MANIFEST)["sessions"]]
+
+    @property
+    def damaged(self) -> dict[str, str]:
+        """Parts that were left out since this object was opened, and why."""
+        return dict(self._parts.damaged)
+
+    @property
+    def logs(self) -> Path:
+        """The folder for log files of engines and workers, made if need be."""
+        make_folder(self.path / LOGS)
+        return self.path / LOGS
+
+    @property
+    def writer(self) -> str | None:
+        """Who writes to this run now, in words; None if nobody does."""
+        return holder(self.path / LOCK)
+
+    @property
+    def verifier_versions(self) -> list[str]:
+        """Verifier versions that have verdicts here, in order of their oldest part."""
+        return versions(self._parts.ledger())
+
+    def problems(self) -> list[Problem]:
+        """Every problem of this run, in order of arrival. Raises DataError."""
+        path = self.path / PROBLEMS
+        if not path.exists():
+            return []
+        try:
+            return columns.problems_of(pq.ParquetFile(path).read())
+        except (pa.ArrowInvalid, OSError, ValueError) as cause:
+            raise DataError(
+                f"{path} cannot be read ({cause}). Rename it and go on: it is then written anew."
+            ) from cause
+
+    def origins(self) -> list[Origin]:
+        """Who sampled here, in order of name."""
+        sql = "select distinct policy, policy_digest, sampling_digest from rollouts order by all"
+        return [Origin(**row) for row in self._database.query(sql).to_pylist()]
+
+    def sizes(self) -> tuple[int, dict[str, int]]:
+        """(rollouts, verdicts by version) as the ledger lists them; damaged parts that were found are left out."""
+        ledger = self._parts.ledger()
+        folders = [ROLLOUTS_FOLDER, *(verdicts_folder(version) for version in versions(ledger))]
+        for folder in folders:
+            self._parts.live(folder, ledger)
+        rows = {
+            folder: sum(p.rows for name, p in ledger.folder(folder).items() if name not in self._parts.damaged)
+            for folder in folders
+        }
+        return rows[ROLLOUTS_FOLDER], {version: rows[verdicts_folder(version)] for version in versions(ledger)}
+
+    # Writing.
+
+    def add_problems(self, problems: Sequence[Problem]) -> None:
+        """Remember problems that are not there yet, by id."""
+        self._writing()
+        there = self.problems()
+        known = {problem.id for problem in there}
+        new = {problem.id: problem for problem in problems if problem.id not in known}
+        if new:
+            with replacing(self.path / PROBLEMS) as file:
+                pq.write_table(columns.problems_table([*there, *new.values()]), file, compression="zstd")
+
+    def append(self, draws: Sequence[Draw], origin: Origin) -> int:
+        """Store draws durably in one step: once this returns they survive a kill, and before it none of them is there.
+
+        A key that is there already is ignored if its completion is the same (text, token ids, stop reason); if it is
+        another, DataError is raised and nothing of the batch is stored. Returns how many were new. Raises WriteError
+        on a full disk, with what was stored before intact.
+        """
+        self._writing()
+        new = new_rollouts(self._database, columns.rollouts_table(origin, draws))
+        self._parts.add(ROLLOUTS_FOLDER, new)
+        return int(new.num_rows)
+
+    def append_verdicts(self, version: str, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> int:
+        """Store one verdict per rollout, in the same order, under a version. The same guarantees as `append`."""
+        self._writing()
+        if not version:
+            raise UsageError("a verdict needs the version of its verifier; an empty text was given.")
+        if len(rollouts) != len(verdicts):
+            raise DataError(
+                f"a verifier gave {len(verdicts)} verdicts on {len(rollouts)} rollouts; it owes one for each."
+            )
+        new = new_verdicts(self._database, columns.verdicts_table(rollouts, verdicts), version)
+        self._parts.add(verdicts_folder(version), new)
+        return int(new.num_rows)
+
+    def log_metrics(self, record: Mapping[str, float | str | None]) -> None:
+        """Append one line to the run's metrics; NaN and infinities are written as null."""
+        clean = {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in record.items()}
+        append_line(self.path / METRICS, json.dumps(clean, ensure_ascii=False, allow_nan=False))
+
+    def _writing(self) -> None:
+        if self._session is None:
+            raise UsageError(f"{self.path} is open for reading only; RolloutStore.open(...) writes.")
+        self._session.begin()
+
+    # Resuming.
+
+    def owed(self, problems: Sequence[Problem], origin: Origin, n: int) -> list[Draws]:
+        """The draws that are wanted (indices 0 .. n - 1 of each problem) and not there; no entry where none is owed."""
+        there = tally.indices(self._database.query, origin, n)
+        wanted = {problem.id: problem for problem in problems}
+        missing = [
+            Draws(problem, tuple(i for i in range(n) if i not in there.get(problem.id, ())))
+            for problem in wanted.values()
+        ]
+        return [draws for draws in missing if draws.indices]
+
+    def unverified(self, version: str, origin: Origin | None = None) -> Iterator[list[Rollout]]:
+        """The rollouts (of one origin, or of all) without a verdict of this version as it stands now, in batches of at
+        most one row group."""
+        ledger = self._parts.ledger()
+        done = self._database.query("select digest from verdicts", version=version)["digest"].to_numpy()
+        for path in self._parts.live(ROLLOUTS_FOLDER, ledger):
+            name = path.relative_to(self.path).as_posix()
+            try:
+                for table in read_batches(path):
+                    left = ~np.isin(table["digest"].to_numpy(), done)
+                    if origin is not None:
+                        left &= _of_origin(table, origin)
+                    if left.any():
+                        yield columns.rollouts_of(table.filter(pa.array(left)))
+            except DamagedPartError as damage:
+                self._parts.condemn(name, str(damage))
+
+    # Reading.
+
+    def counts(
+        self, origin: Origin, version: str, problem_ids: Sequence[str], n: int | None = None
+    ) -> tally.RolloutCounts:
+        """Outcome counts per problem over sample indices below n (all without n), in the order of `problem_ids`."""
+        return tally.counts(self._query(version), origin, problem_ids, n)
+
+    def answers(
+        self, origin: Origin, version: str, problem_ids: Sequence[str], n: int | None = None
+    ) -> list[tuple[tally.AnswerCount, ...]]:
+        """Histograms of canonical answers per problem (P of them), for votes and guess references."""
+        return tally.answers(self._query(version), origin, problem_ids, n)
+
+    def outcomes(
+        self, origin: Origin, version: str, problem_ids: Sequence[str], n: int | None = None
+    ) -> dict[str, int]:
+        """Rollouts by outcome, all five of them, over all these problems."""
+        return tally.outcomes(self._query(version), origin, problem_ids, n)
+
+    def totals(self, origin: Origin, problem_ids: Sequence[str], n: int | None = None) -> tally.TokenTotals:
+        """Tokens, lengths and entropy of the rollouts of these problems, verified or not."""
+        return tally.totals(self._database.query, origin, problem_ids, n)
+
+    def read(
+        self,
+        names: Sequence[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+        *,
+        version: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> pa.Table:
+        """A page of rollouts as an Arrow table (`.to_pandas()` for pandas) ordered by policy, problem and sample index.
+
+        `names` are columns of `columns.ROLLOUTS`, with a verifier `version` also outcome, answer, canonical and detail
+        (null where it gave no verdict). `where` maps columns to a value, to several allowed ones, or to None for
+        missing. Raises UsageError for an unknown column or a negative page.
+        """
+        return read_page(self._database, columns=names, where=where or {}, version=version, limit=limit, offset=offset)
+
+    def duckdb(self) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection of the caller's own with the views `rollouts`, `verdicts` (all of them, with a column
+        `version`) and `problems` over the parts that are live now; ask for a new one to see what was added since."""
+        connection = self._database.connect()
+        connection.from_arrow(columns.problems_table(self.problems())).create_view("problems")
+        return connection
+
+    def _query(self, version: str) -> tally.Query:
+        return functools.partial(self._database.query, version=version)
+
+
+def _of_origin(table: pa.Table, origin: Origin) -> Any:
+    """Mask (rows,) of the rollouts of one origin."""
+    wanted = {"policy": origin.policy, "policy_digest": origin.policy_digest, "sampling_digest": origin.sampling_digest}
+    masks = [table[name].to_numpy(zero_copy_only=False) == value for name, value in wanted.items()]
+    return np.logical_and.reduce(masks)
