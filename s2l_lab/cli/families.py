@@ -1,0 +1,74 @@
+"""`s2l-lab families`: which families are known, what is in one, and the training of an embedded one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from s2l_lab.cli.tables import amount
+from s2l_lab.figures.markup import printable
+from s2l_lab.policies.families import Family, load_family, registry
+
+
+def list_families() -> None:
+    """One line for each family of the registry."""
+    table = _grid("family", "members", "sizes", "template", "")
+    for family in registry():
+        sizes = [amount(m.parameters) for m in family.members if m.parameters]
+        span = f"{sizes[0]} to {sizes[-1]}" if sizes else "-"
+        _row(table, family.name, str(len(family.members)), span, family.template, family.description)
+    console = Console()
+    console.print(table)
+    console.print(Text("`s2l-lab families show NAME` lists members; --family also takes a TOML file of your own."))
+
+
+def show(name_or_path: str) -> None:
+    """Members of one family with what identifies them. Raises UsageError or DataError as `load_family` does."""
+    family = load_family(name_or_path)
+    console = Console()
+    console.print(Text(printable(f"{family.name}: {family.description or family.kind}")))
+    console.print(Text(f"{family.kind}; completions of {family.max_tokens:,} tokens unless --max-tokens says else"))
+    console.print(_members(family))
+    if family.default:
+        console.print(Text("* runs when no --member is named"))
+
+
+def _members(family: Family) -> Table:
+    table = _grid("member", "params", "template", "source", "revision")
+    for member in family.members:
+        mark = "*" if member.name in family.default else ""
+        revision = (member.revision or ("packaged" if member.embedded else "at opening"))[:12]
+        size = amount(member.parameters) if member.parameters else "-"
+        _row(table, member.name + mark, size, member.template, member.source, revision)
+    return table
+
+
+def train(name: str, *, out: Path, seed: int) -> None:
+    """Train an embedded family into OUT/NAME/SIZE, with a line of progress for every 100 steps."""
+    from s2l_lab.policies.tiny.recipe import Progress, train_family
+
+    console = Console()
+
+    def report(progress: Progress) -> None:
+        if progress.step % 100 == 0 or progress.step == progress.steps:
+            console.print(
+                f"{progress.member}: step {progress.step:,} of {progress.steps:,}, loss {progress.loss:.3f} nats a "
+                f"token, {progress.seconds:.0f} s"
+            )
+
+    for directory in train_family(name, out, seed=seed, progress=report):
+        console.print(Text(f"{directory}: sample from it with --policy NAME={directory} --template countdown-compact"))
+
+
+def _grid(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _row(table: Table, *cells: str) -> None:
+    table.add_row(*(Text(printable(cell)) for cell in cells))
