@@ -15,7 +15,7 @@ from s2l_lab.cli.runs import run as list_runs
 from s2l_lab.digest import content_digest
 from s2l_lab.errors import UsageError
 from s2l_lab.rollouts import RolloutStore, RunManifest, collect
-from s2l_lab.rollouts.listing import find_runs
+from s2l_lab.rollouts.listing import find_runs, is_run
 
 
 def fill(run: Path, n: int = 2) -> None:
@@ -71,6 +71,7 @@ def test_runs_are_found_below_a_folder_with_what_they_hold(tmp_path: Path) -> No
     assert (deep.policies, deep.problems, deep.rollouts, deep.verdicts) == (("hashed",), 3, 6, {VERSION: 6})
     assert deep.last == RolloutStore(tmp_path / "b" / "deep").sessions[-1].end
     assert "parts.json" in rows["c"].trouble
+    assert [is_run(tmp_path / name) for name in ("a", "b", "c", "nowhere")] == [True, False, True, False]
     assert [row.path for row in find_runs(tmp_path / "b" / "deep")] == [tmp_path / "b" / "deep"]
 
 
