@@ -1,0 +1,179 @@
+"""Hostile answers and dying workers: each costs its own comparison and no other."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+
+from s2l_lab.errors import S2LError, UsageError
+from s2l_lab.verifiers import Outcome, VerifierPool
+from s2l_lab.verifiers.maths_pool import MathsPool
+from s2l_lab.verifiers.maths_process import Status
+
+HANGS = ("3", "9^{9^{9^{9}}}")
+GROWS = ("x+1", "(x+1)^{10^{6}}")
+FINE = (r"\frac{1}{2}", "0.5")
+
+
+def workers_of(pool: MathsPool) -> list[psutil.Process]:
+    """Its running processes."""
+    return [psutil.Process(worker.pid) for worker in pool._workers]
+
+
+def wait_for(condition, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def strict():
+    """A pool with narrow limits; two workers, so that one hangs while the other works."""
+    with MathsPool(2, seconds=2, megabytes=300) as pool:
+        yield pool
+
+
+def test_a_hanging_expression_is_unscored_and_the_others_are_graded(strict):
+    fine = [(str(i), f"{i}.0") for i in range(150)]
+    results = strict.compare([*fine[:75], HANGS, *fine[75:]])
+    assert results[75].status is Status.ERROR
+    assert results[75].detail == "no verdict in 2 s"
+    assert {r.status for i, r in enumerate(results) if i != 75} == {Status.EQUAL}
+
+
+def test_a_memory_bomb_is_unscored(strict):
+    (result,) = strict.compare([GROWS])
+    assert result.status is Status.ERROR
+    assert result.detail == "more than 300 MB"
+    assert strict.compare([FINE])[0].status is Status.EQUAL
+
+
+def test_an_item_that_hangs_is_not_asked_twice(strict):
+    strict.compare([HANGS])
+    start = time.monotonic()
+    assert strict.compare([HANGS, HANGS])[1].status is Status.ERROR
+    assert time.monotonic() - start < 1  # asking would take two seconds at least
+
+
+def test_a_verdict_survives_a_canonical_form_that_hangs(strict):
+    (result,) = strict.compare([("x", "7^{10^{10}}")])
+    assert (result.status, result.canonical) == (Status.DIFFERENT, None)
+
+
+def test_hanging_is_a_verifier_error_with_the_answer_kept():
+    with VerifierPool(workers=1) as pool:
+        pool._maths = MathsPool(1, seconds=1)
+        verdict = pool.verify(rf"\boxed{{{HANGS[1]}}}", "3")
+    assert verdict.outcome is Outcome.VERIFIER_ERROR
+    assert verdict.answer == HANGS[1]
+    assert verdict.canonical == HANGS[1]
+
+
+def test_a_worker_killed_from_outside_costs_its_item_alone_and_is_not_remembered():
+    with MathsPool(1, seconds=20) as pool:
+        pool.compare([FINE])
+        (worker,) = workers_of(pool)
+        killer = threading.Timer(0.5, worker.send_signal, [signal.SIGKILL])
+        killer.start()
+        died, after = pool.compare([("3", "8^{8^{8^{8}}}"), ("2", "2.0")])
+        killer.join()
+        assert (died.status, died.detail) == (Status.DIED, "the maths worker died (SIGKILL)")
+        assert after.status is Status.EQUAL
+        assert ("3", "8^{8^{8^{8}}}") not in pool._known
+
+
+def test_ctrl_c_ends_busy_workers_and_the_pool_goes_on_without_mixing_up_replies():
+    with MathsPool(1, seconds=20) as pool:
+        pool.compare([FINE])
+        (worker,) = workers_of(pool)
+        threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+        with pytest.raises(KeyboardInterrupt):
+            pool.compare([HANGS])
+        assert not psutil.pid_exists(worker.pid)
+        assert pool.compare([("1", "2")])[0].status is Status.DIFFERENT
+
+
+def test_workers_do_not_hear_the_terminals_interrupt():
+    with MathsPool(1) as pool:
+        pool.compare([FINE])
+        (worker,) = workers_of(pool)
+        assert os.getpgid(worker.pid) != os.getpgid(0)
+        worker.send_signal(signal.SIGINT)
+        assert pool.compare([("2", "2")])[0].status is Status.EQUAL
+
+
+def test_closing_leaves_no_process_and_may_be_repeated():
+    pool = MathsPool(2)
+    pool.compare([(str(i), "1") for i in range(150)])
+    workers = workers_of(pool)
+    assert len(workers) == 2
+    pool.close()
+    pool.close()
+    assert not any(psutil.pid_exists(worker.pid) for worker in workers)  # a zombie would exist
+    assert pool.compare([("4", "4")])[0].status is Status.EQUAL  # it starts again when asked
+    pool.close()
+
+
+def test_no_worker_is_started_before_maths_comes_up_and_none_for_few_items():
+    with MathsPool(2) as pool:
+        assert workers_of(pool) == []
+        assert pool.compare([]) == []
+        assert workers_of(pool) == []
+        pool.compare([FINE])
+        assert len(workers_of(pool)) == 1
+
+
+def test_it_works_in_a_thread():
+    results = []
+    with MathsPool(1) as pool:
+        thread = threading.Thread(target=lambda: results.extend(pool.compare([FINE])))
+        thread.start()
+        thread.join()
+    assert [r.status for r in results] == [Status.EQUAL]
+
+
+def test_a_killed_parent_leaves_no_worker_even_a_busy_one():
+    script = (
+        "from s2l_lab.verifiers.maths_pool import MathsPool\n"
+        "pool = MathsPool(1, seconds=2)\n"
+        "pool.compare([('1', '1')])\n"
+        "print('up', flush=True)\n"
+        f"pool.compare([{HANGS!r}])\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "up\n"
+    (worker,) = psutil.Process(parent.pid).children()
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    wait_for(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_the_parent_never_imports_math_verify():
+    script = (
+        "import sys\n"
+        "from s2l_lab.verifiers import verify\n"
+        "assert verify('#### 0.5', '1/2').outcome == 'correct'\n"
+        "print(*sorted({'math_verify', 'sympy', 'torch', 'pandas'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
+
+
+def test_a_worker_that_cannot_start_says_why(monkeypatch, tmp_path):
+    (tmp_path / "math_verify.py").write_text("raise ImportError('no module of that name here')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with MathsPool(1) as pool, pytest.raises(S2LError, match=r"could not start .*no module of that name here"):
+        pool.compare([FINE])
+
+
+def test_a_pool_without_workers_is_refused():
+    with pytest.raises(UsageError, match="at least 1 worker"):
+        MathsPool(0)
