@@ -1,6 +1,6 @@
 """Countdown: reach a target with all the given numbers. Seeded, endless, with the whole answer set known.
 
-An item is four numbers in 1..20 and a target in 10..99 that can be reached with positive whole numbers throughout.
+An item is four numbers in 1..13 and a target in 10..99 that can be reached with positive whole numbers throughout.
 Candidates come from a hash of (version, seed, split, candidate number), so they are equal on every machine; the items
 of a split are the candidates that belong to it, each once, in that order. Item i therefore depends on
 (seed, split, i) only, and a longer benchmark begins with a shorter one.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 VERSION = "countdown-1"
 Split = Literal["train", "validation", "test"]
 
-_LARGEST = {"train": 200_000, "validation": 2_000, "test": 2_000}
+_LARGEST = {"train": 50_000, "validation": 1_000, "test": 1_000}
 """Items that can be asked for. Each split has more, but finding the last new ones would take ever longer."""
 
 
@@ -64,7 +64,7 @@ def _hash(text: str) -> bytes:
 def _candidate(seed: int, split: Split, i: int) -> tuple[tuple[int, ...], int]:
     words = _hash(f"candidate {seed} {split} {i}")
     a, b, c, d, t = (int.from_bytes(words[4 * j : 4 * j + 4]) for j in range(5))
-    return (a % 20 + 1, b % 20 + 1, c % 20 + 1, d % 20 + 1), t % 90 + 10
+    return (a % 13 + 1, b % 13 + 1, c % 13 + 1, d % 13 + 1), t % 90 + 10
 
 
 def countdown_items(split: Split, seed: int = 0) -> Iterator[Item]:
