@@ -59,8 +59,9 @@ def amount(count: float) -> str:
     """A large count in three digits, as 1.93M."""
     if not math.isfinite(count):
         return "-"
-    power = min(int(math.log10(count)) // 3, 4) if count >= 1 else 0
-    return f"{count / 1000**power:.3g}{['', 'k', 'M', 'G', 'T'][power]}"
+    rounded = float(f"{count:.3g}")
+    power = min(int(math.log10(rounded)) // 3, 6) if rounded >= 1 else 0
+    return f"{rounded / 1000**power:.3g}{['', 'k', 'M', 'G', 'T', 'P', 'E'][power]}"
 
 
 def _grid(title: str, first: str, width: int) -> Table:

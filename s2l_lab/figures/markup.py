@@ -23,5 +23,5 @@ def shortened(text: str, width: int) -> str:
     """`text` in at most `width` characters: the middle gives way, since names of one family differ at their ends."""
     if len(text) <= width:
         return text
-    tail = (width - 1) // 2
-    return f"{text[: width - 1 - tail]}\u2026{text[-tail:]}"
+    tail = (width - 2) // 2
+    return f"{text[: width - 2 - tail]}..{text[-tail:]}"

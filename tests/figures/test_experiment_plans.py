@@ -1,0 +1,93 @@
+"""Shipped plans parse and say what the paper says; a wrong plan is refused; runs are shared and complete."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from s2l_lab.errors import DataError, UsageError
+from s2l_lab.figures.experiment import Experiment, load_experiment
+from s2l_lab.figures.paper import fig2_panels
+from s2l_lab.policies.families import load_family
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+PLANS = sorted(EXPERIMENTS.glob("*/*.toml"))
+
+
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_shipped_plan_parses_and_names_known_members(path: Path) -> None:
+    experiment = load_experiment(path.parent.name, path.stem)
+    assert set(experiment.members) <= {member.name for member in load_family(experiment.family).members}
+    for request, panels in experiment.runs().items():
+        assert request.rollouts == panels[0].n
+
+
+def test_both_scales_of_figure_2_have_a_plan_and_a_readme_that_predicts_first() -> None:
+    assert {path.stem for path in PLANS if path.parent.name == "fig2"} == {"mini", "paper"}
+    readme = (EXPERIMENTS / "fig2" / "README.md").read_text(encoding="utf-8")
+    headings = [line for line in readme.splitlines() if line.startswith("## ")]
+    assert headings[0] == "## Prediction"
+    assert any("Deviations" in heading for heading in headings)
+
+
+def test_the_paper_scale_is_the_papers() -> None:
+    experiment = load_experiment("fig2", "paper")
+    for panel in experiment.panel:
+        paper = fig2_panels()[panel.name]
+        assert panel.pair == tuple(f"qwen3-{size.lower()}-base" for size in (paper.small, paper.large))
+        assert (panel.benchmark.upper(), panel.preset, panel.n) == (paper.benchmark, paper.mode, paper.n_rollouts)
+    presets = {panels[0].preset: request for request, panels in experiment.runs().items()}
+    nothink, think = presets["nothink"].sampling, presets["think"].sampling
+    assert (nothink.temperature, nothink.top_p, nothink.top_k, nothink.presence_penalty) == (0.7, 0.8, 20, 1.5)
+    assert (think.temperature, think.top_p, think.top_k, think.presence_penalty) == (0.6, 0.95, 20, 0)
+    assert (presets["nothink"].template, presets["think"].template) == ("chat-no-think", "chat-think")
+
+
+def test_panels_of_one_benchmark_preset_and_n_share_a_run() -> None:
+    experiment = load_experiment("fig2", "paper")
+    runs = experiment.runs()
+    served = [panel.name for panels in runs.values() for panel in panels]
+    assert sorted(served) == sorted(panel.name for panel in experiment.panel)
+    members = {tuple(panel.name for panel in panels): request.members for request, panels in runs.items()}
+    assert members[("L2", "L3")] == ("qwen3-4b-base", "qwen3-8b-base", "qwen3-14b-base")
+    assert len({request.run_directory for request in runs}) == len(runs)
+
+
+def plan(**changes: object) -> dict[str, object]:
+    panel = {"name": "L1", "pair": ["a", "b"], "benchmark": "countdown", "preset": "think", "n": 4}
+    return {"family": "tiny", "problems": 5, "panel": [panel]} | changes
+
+
+def test_members_run_from_small_to_large_over_all_pairs() -> None:
+    pairs = [("b", "c"), ("a", "c"), ("a", "b")]
+    panels = [{"name": "x", "pair": p, "benchmark": "countdown", "preset": "think", "n": 4} for p in pairs]
+    assert Experiment.model_validate(plan(panel=panels)).members == ("a", "b", "c")
+    panels.append(panels[0] | {"pair": ("c", "a")})
+    with pytest.raises(DataError, match="no order from small to large"):
+        _ = Experiment.model_validate(plan(panel=panels)).members
+
+
+@pytest.mark.parametrize("change", [{"panel": []}, {"problems": 0}, {"seed": 1}, {"templates": {"loud": "x"}}])
+def test_a_wrong_plan_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Experiment.model_validate(plan(**change))
+
+
+def test_a_plan_of_the_users_own_wins_and_a_broken_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_experiment("fig2", "mini").family == "tiny"
+    folder = tmp_path / "experiments" / "fig2"
+    folder.mkdir(parents=True)
+    (folder / "mini.toml").write_text("family = ")
+    with pytest.raises(DataError, match=r"mini\.toml is not a plan"):
+        load_experiment("fig2", "mini")
+    with pytest.raises(UsageError, match="no plan at scale 'paper'"):
+        load_experiment("fig2", "paper")
+
+
+def test_a_figure_without_plans_says_where_it_looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=str(tmp_path / "experiments" / "fig99")):
+        load_experiment("fig99", "mini")
