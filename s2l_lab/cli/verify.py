@@ -57,7 +57,9 @@ def _check_gold(name: str, data_root: Path | None, other: Kind | None, console: 
     from s2l_lab.verifiers import VerifierPool, check_gold
 
     benchmark = load_benchmark(name, data_root=data_root)
-    console.print(f"{benchmark.name}: {len(benchmark.problems):,} problems, {_provenance(benchmark.provenance)}")
+    console.print(
+        f"{benchmark.name}: {len(benchmark.problems):,} problems, {_provenance(benchmark.provenance)}", soft_wrap=True
+    )
     with VerifierPool() as pool:
         for kind in (None, other) if other else (None,):
             print_gold(check_gold(benchmark, pool, kind), console)

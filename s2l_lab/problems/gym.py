@@ -1,8 +1,9 @@
 """reasoning-gym's procedural sets as benchmarks (extra `tasks`).
 
 Their item i of seed s is drawn from `Random(s + i)`, so neighbouring seeds share all items but one; here the set's seed
-is a hash of (set, seed), and item i depends on (set, seed, i) only. Problems carry that address instead of the item's
-metadata, which is often no JSON: whoever grades makes the item again (`gym_entry`), so the checker sees it whole.
+is a hash of (set, seed), and problem i, the i-th different item, depends on (set, seed, i) only. Problems carry their
+item's address instead of its metadata, which is often no JSON: whoever grades makes the item again (`gym_entry`), so
+the checker sees it whole.
 
 Some sets are refused, each with its reason: scorers that evaluate a model's text as Python, a set that runs code which
 it ships, one whose items depend on how many are asked for.
@@ -15,12 +16,16 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from s2l_lab.errors import DataError, UsageError, unknown_name
+from s2l_lab.errors import UsageError, unknown_name
 from s2l_lab.problems.problem import Benchmark, Problem
 
 PREFIX = "reasoning-gym:"
 INSTRUCTION = "Give only the final answer between <answer> and </answer>."
-_LARGEST = 100_000
+_ITEMS = 20_000
+"""Items of a set: as many as every set allows (word_ladder's limit)."""
+_LARGEST = 10_000
+_PATIENCE = 20
+"""Items looked at for each different one that is asked for: small sets repeat themselves."""
 
 _EVALUATES = "its scorer evaluates the answer as Python code, and s2l-lab never runs a model's text"
 REFUSED = {
@@ -41,21 +46,32 @@ REFUSED = {
 
 
 def gym_benchmark(set_name: str, n: int, seed: int = 0) -> Benchmark:
-    """The first n items of a set. Raises UsageError for an unknown or refused set, n out of range, no reasoning-gym."""
+    """The first n different items of a set.
+
+    Raises UsageError for an unknown or refused set, n out of range or more than the set has, and without reasoning-gym.
+    """
     installed = gym_version()
     _check_name(set_name)
     if not 1 <= n <= _LARGEST:
         raise UsageError(f"{PREFIX}{set_name} has 1 to {_LARGEST:,} problems here, {n} were asked for. Ask for fewer.")
     name = PREFIX + set_name
-    problems = []
-    for i in range(n):
+    distinct: dict[str, Problem] = {}  # by id: a problem that counted twice would narrow every interval
+    looked_at = min(_PATIENCE * n, _ITEMS)
+    for i in range(looked_at):
         entry = gym_entry(set_name, seed, i)
         metadata = {"set": set_name, "seed": seed, "index": i, "version": installed}
         prompt = f"{entry['question'].strip()}\n\n{INSTRUCTION}"
-        problems.append(Problem.make(prompt, str(entry["answer"] or ""), "reasoning_gym", name, metadata))
-    _refuse_repeats(name, problems)
+        problem = Problem.make(prompt, str(entry["answer"] or ""), "reasoning_gym", name, metadata)
+        distinct.setdefault(problem.id, problem)
+        if len(distinct) == n:
+            break
+    else:
+        raise UsageError(
+            f"{name}: the first {looked_at:,} items of seed {seed} hold only {len(distinct)} different problems, "
+            f"{n} were asked for. Ask for at most {len(distinct)}."
+        )
     provenance = {"generator": f"reasoning-gym {installed}", "set": set_name, "seed": str(seed)}
-    return Benchmark(name, tuple(problems), "reasoning_gym", None, provenance)
+    return Benchmark(name, tuple(distinct.values()), "reasoning_gym", None, provenance)
 
 
 def gym_entry(set_name: str, seed: int, index: int) -> dict[str, Any]:
@@ -70,7 +86,7 @@ def gym_set(set_name: str, seed: int) -> Any:
     import reasoning_gym
 
     words = hashlib.sha256(f"{PREFIX}{set_name} {seed}".encode()).digest()
-    return reasoning_gym.create_dataset(set_name, seed=int.from_bytes(words[:3]), size=_LARGEST)
+    return reasoning_gym.create_dataset(set_name, seed=int.from_bytes(words[:3]), size=_ITEMS)
 
 
 def gym_version() -> str:
@@ -90,15 +106,3 @@ def _check_name(set_name: str) -> None:
         raise UsageError(f"{PREFIX}{set_name} cannot be used: {REFUSED[set_name]}. Choose another set.")
     if set_name not in DATASETS:
         raise unknown_name("reasoning-gym set", set_name, set(DATASETS) - set(REFUSED))
-
-
-def _refuse_repeats(name: str, problems: list[Problem]) -> None:
-    """Small sets repeat themselves; a problem that counts twice would narrow every interval."""
-    first: dict[str, int] = {}
-    for i, problem in enumerate(problems):
-        if problem.id in first:
-            raise DataError(
-                f"{name}: item {i} is the same problem as item {first[problem.id]}; the set is small. "
-                f"Ask for at most {i} problems, or choose another seed."
-            )
-        first[problem.id] = i

@@ -8,7 +8,7 @@ import pytest
 import reasoning_gym
 from reasoning_gym.factory import DATASETS
 
-from s2l_lab.errors import DataError, UsageError
+from s2l_lab.errors import UsageError
 from s2l_lab.problems import load_benchmark
 from s2l_lab.problems.gym import REFUSED, gym_entry
 from s2l_lab.verifiers import Outcome, verify
@@ -85,10 +85,16 @@ def test_every_scorer_that_evaluates_text_is_refused():
             assert name in REFUSED or name in own_text_only, name
 
 
-def test_unknown_sets_give_the_nearest_names_and_small_sets_do_not_repeat():
+def test_small_sets_give_each_problem_once_and_say_when_there_are_no_more():
+    problems = load_benchmark("reasoning-gym:propositional_logic", n=120).problems
+    assert len({p.prompt for p in problems}) == 120
+    assert max(p.metadata["index"] for p in problems) >= 120  # repeats were passed over
+    with pytest.raises(UsageError, match=r"hold only 90 different problems, 100 were asked for.*at most 90"):
+        load_benchmark("reasoning-gym:tower_of_hanoi", n=100)
+
+
+def test_unknown_sets_give_the_nearest_names():
     with pytest.raises(UsageError, match="Did you mean chain_sum"):
         load_benchmark("reasoning-gym:chain_sun")
     with pytest.raises(UsageError, match="0 were asked for"):
         load_benchmark("reasoning-gym:chain_sum", n=0)
-    with pytest.raises(DataError, match=r"is the same problem as item .* Ask for at most"):
-        load_benchmark("reasoning-gym:dice", n=2_000)
