@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from s2l_lab.policies.policy import Policy
+    from s2l_lab.policies.scripted import Script
 
 Engine = Literal["auto", "transformers", "vllm", "endpoint", "scripted"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -48,9 +49,9 @@ def open_policy(
         member = parse_policy(member) if "=" in member else find_member(member)
     chosen = choose_engine(member, engine)
     if chosen == "scripted":
-        from s2l_lab.policies.scripted import ScriptedPolicy, parse_script
+        from s2l_lab.policies.scripted import ScriptedPolicy
 
-        return ScriptedPolicy(member.name, parse_script(member.source.removeprefix("scripted:")))
+        return ScriptedPolicy(member.name, _parse_script(member))
     if chosen == "endpoint":
         return _open_endpoint(member, template or member.template, model_root, trust_remote_code)
     (checkpoint,) = locate([member], model_root, trust_remote_code)
@@ -93,11 +94,15 @@ def check_members(
     trust_remote_code: bool = False,
     one_tokenizer: bool = True,
 ) -> None:
-    """Whether all members could be opened, before the first model is loaded: engines, files, one tokenizer.
+    """Whether all members could be opened, before the first model is loaded: engines, scripts, files, one tokenizer.
 
     `one_tokenizer` is for members of one family; policies that a user adds beside it are checked without.
     """
-    with_files = [m for m in members if choose_engine(m, engine) in _CHECKPOINT_ENGINES]
+    engines = {m.name: choose_engine(m, engine) for m in members}
+    for member in members:
+        if engines[member.name] == "scripted":
+            _parse_script(member)
+    with_files = [m for m in members if engines[m.name] in _CHECKPOINT_ENGINES]
     checkpoints = locate(with_files, model_root, trust_remote_code)
     if one_tokenizer:
         require_one_tokenizer(checkpoints, trust_remote_code)
@@ -137,6 +142,12 @@ def resolve_dtype(dtype: Dtype, checkpoint: Checkpoint) -> str:
         return "float32"
     own = str(checkpoint.config.get("dtype") or checkpoint.config.get("torch_dtype") or "bfloat16")
     return own.removeprefix("torch.")
+
+
+def _parse_script(member: Member) -> Script:
+    from s2l_lab.policies.scripted import parse_script
+
+    return parse_script(member.source.removeprefix("scripted:"))
 
 
 def _open_endpoint(member: Member, template: str, model_root: Path | None, trust_remote_code: bool) -> Policy:
