@@ -39,11 +39,6 @@ def is_run(path: Path) -> bool:
     return (path / LEDGER).is_file()
 
 
-def is_run(path: Path) -> bool:
-    """True if there is a run directory at `path`, whether or not it can be read."""
-    return (path / LEDGER).is_file()
-
-
 def find_runs(directory: Path) -> Iterator[RunSummary]:
     """Every run directory below `directory` (or that directory), by path. One that cannot be read is listed as such."""
     start = len(directory.parts)

@@ -16,6 +16,9 @@ from s2l_lab.rollouts.columns import KEY, ROLLOUTS, VERDICTS
 from s2l_lab.rollouts.database import Database
 
 _VERDICT_COLUMNS = ("outcome", "answer", "canonical", "detail")
+NO_LIMIT = 2**62
+TWO_STEP_LIMIT = 10_000
+"""Rows of a page up to which the two steps pay; a longer one is read in one."""
 _ORDER = "policy, problem_id, sample_index, policy_digest, sampling_digest"
 
 
@@ -37,25 +40,30 @@ def read_page(
             raise unknown_name("column", name, known, hint)
     if offset < 0 or (limit is not None and limit < 0):
         raise UsageError(f"a page has limit and offset of at least 0; given limit {limit}, offset {offset}.")
-    joined = "rollouts"
-    if version is not None:
-        verdicts = f"select {', '.join([*KEY, 'digest', *_VERDICT_COLUMNS])} from verdicts"
-        joined = f"rollouts left join ({verdicts}) using ({', '.join([*KEY, 'digest'])})"
     condition, parameters = _condition(where)
+    cut = f" limit {NO_LIMIT if limit is None else limit} offset {offset}"
+    restriction = ""
+    if limit is not None and limit <= TWO_STEP_LIMIT:
+        filtered = _source("", any(name in _VERDICT_COLUMNS for name in where))
+        sql = f"select digest from {filtered}{condition} order by {_ORDER}{cut}"
+        digests = database.query(sql, parameters, version=version)["digest"].to_pylist()
+        restriction = f"digest in ({', '.join(map(str, digests)) or 'null'})"
+        # The condition stays: two rollouts of one 64-bit digest are unlikely, not impossible.
+        condition += f"{' and' if condition else ' where'} {restriction}"
+        cut = ""
     selected = ", ".join(f'"{name}"' for name in columns)
-    if limit is None and offset == 0:
-        return database.query(
-            f"select {selected} from {joined}{condition} order by {_ORDER}", parameters, version=version
-        )
-    cut = f"limit {limit if limit is not None else 2**62} offset {offset}"
-    keys = database.query(
-        f"select digest from {joined}{condition} order by {_ORDER} {cut}", parameters, version=version
+    source = _source(restriction and f" where {restriction}", version is not None)
+    return database.query(
+        f"select {selected} from {source}{condition} order by {_ORDER}{cut}", parameters, version=version
     )
-    digests = keys["digest"].to_pylist()
-    # The filter again: two rollouts of one 64-bit digest are unlikely, not impossible.
-    chosen = f"{condition} {'and' if condition else 'where'} digest in (select unnest(?::bigint[]))"
-    sql = f"select {selected} from {joined}{chosen} order by {_ORDER}"
-    return database.query(sql, [*parameters, digests], version=version)
+
+
+def _source(restriction: str, with_verdicts: bool) -> str:
+    """Rollouts, with their verdicts beside them where there are any."""
+    if not with_verdicts:
+        return "rollouts"
+    key = ", ".join([*KEY, "digest"])
+    return f"rollouts left join (select {key}, {', '.join(_VERDICT_COLUMNS)} from verdicts{restriction}) using ({key})"
 
 
 def _condition(where: Mapping[str, Any]) -> tuple[str, list[Any]]:

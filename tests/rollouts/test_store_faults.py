@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hashed_policy import IDENTITY, SAMPLING, VERSION, HashedPolicy, content, manifest, problems, verify, writer
 
@@ -59,7 +60,12 @@ def corrupt_page(path: Path) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("damage", [cut, corrupt_footer, corrupt_page, os.remove])
+def swap(path: Path) -> None:
+    """A whole Parquet file, but not the one that was listed: two rows short."""
+    pq.write_table(pq.ParquetFile(path).read().slice(2), path)
+
+
+@pytest.mark.parametrize("damage", [cut, corrupt_footer, corrupt_page, swap, os.remove])
 def test_a_damaged_part_is_named_and_left_out_and_its_keys_are_owed_again(
     tmp_path: Path, damage: object, caplog: pytest.LogCaptureFixture
 ) -> None:
