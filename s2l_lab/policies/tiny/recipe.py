@@ -34,9 +34,9 @@ class Member:
 
 
 MEMBERS = (
-    Member("60k", width=48, layers=2, heads=2, mlp_width=128, peak_learning_rate=4e-3),
-    Member("360k", width=96, layers=3, heads=3, mlp_width=288, peak_learning_rate=3e-3),
-    Member("2m", width=192, layers=4, heads=6, mlp_width=576, peak_learning_rate=1.5e-3),
+    Member("60k", width=48, layers=2, heads=2, mlp_width=128, peak_learning_rate=6e-3),
+    Member("360k", width=96, layers=3, heads=3, mlp_width=288, peak_learning_rate=4e-3),
+    Member("2m", width=192, layers=4, heads=6, mlp_width=576, peak_learning_rate=2e-3),
 )
 
 
@@ -61,7 +61,7 @@ class Recipe:
         return peak * 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / max(self.steps - self.warmup, 1)))
 
 
-RECIPES = {"tiny": Recipe(problems=10_000, steps=2500), "tiny-rich": Recipe(problems=100_000, steps=2500)}
+RECIPES = {"tiny": Recipe(problems=5_000, steps=2_000), "tiny-rich": Recipe(problems=50_000, steps=2_000)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def train_member(
 ) -> Qwen3ForCausalLM:
     """Train one member from scratch. The caller's RNG state is left as it was.
 
-    Eager attention: on a CPU at 60 tokens, the backward pass of the fused kernel takes as long as all the rest together.
+    Attention is eager: on a CPU at 60 tokens, the fused kernel's backward pass takes as long as all the rest together.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
