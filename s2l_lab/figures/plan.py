@@ -1,7 +1,8 @@
 """What a figure still owes: per run and member, the rollouts that are wanted and those that are stored.
 
-Read from run directories alone, without opening a model: rollouts count under the member's name and the sampling
-parameters. Should the weights behind a name have changed since, the run itself notices and samples anew.
+Read from run directories alone, so that the plan of a figure can be had without models, hub or GPU. Rollouts count
+under the member's name (a run directory has one set of sampling parameters); that the weights behind the name are still
+the same is checked by the run itself.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def _members(request: PasskRequest) -> tuple[MemberPlan, ...]:
     with RolloutStore(path) as store:
         ids = [problem.id for problem in store.problems()[: request.problems]]
         for origin in store.origins():
-            if origin.policy in found and origin.sampling_digest == request.sampling.digest:
+            if origin.policy in found:
                 totals = store.totals(origin, ids, request.rollouts)
                 most = (totals.rollouts, totals.mean_length)
                 found[origin.policy] = max(found[origin.policy], most, key=lambda pair: pair[0])

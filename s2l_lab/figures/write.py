@@ -24,6 +24,8 @@ IMAGE_FORMATS = ("png", "svg")
 PNG_SCALE = 2
 """Pixels of the PNG per pixel of the layout."""
 RENDER_SECONDS = 60.0
+PAGE_CONFIG = {"displaylogo": False, "showSendToCloud": False}
+"""plotly 7 has a button, on by default, that uploads the figure and its data to a server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def replace_file(path: Path, content: bytes) -> Path:
 
 def _page(figure: Any, title: str) -> str:
     """A page with the figure and everything that it needs."""
-    body = figure.to_html(full_html=False, include_plotlyjs=True, include_mathjax=False, config={"displaylogo": False})
+    body = figure.to_html(full_html=False, include_plotlyjs=True, include_mathjax=False, config=PAGE_CONFIG)
     style = "body{margin:0;background:#fff;display:flex;justify-content:center}"
     head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{style}</style>'
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{body}</body></html>\n'
