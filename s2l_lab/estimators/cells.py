@@ -47,7 +47,7 @@ def whole(name: str, values: ArrayLike) -> Ints:
     array: NDArray[np.generic] = np.asarray(values)
     if array.ndim != 1:
         raise UsageError(f"{name} must be one-dimensional, one entry per problem; it has shape {array.shape}.")
-    if array.dtype.kind not in "iu":
+    if array.size and array.dtype.kind not in "iu":
         raise UsageError(f"{name} must hold integers, numbers of rollouts; it holds {array.dtype}.")
     return array.astype(np.int64, copy=False)
 

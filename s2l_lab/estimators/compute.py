@@ -51,12 +51,14 @@ def flops_per_token(shape: Shape, context: float) -> float:
     return weights + 4 * shape.layers * shape.heads * shape.head_dim * context
 
 
-def forward_flops(shape: Shape, tokens: int) -> float:
+def forward_flops(shape: Shape, tokens: float) -> float:
     """FLOPs of a forward pass over `tokens` tokens, the s-th of which attends s."""
     return tokens * flops_per_token(shape, (tokens + 1) / 2)
 
 
-def rollout_flops(shape: Shape, prompt_tokens: int, completion_tokens: int, *, rollouts_per_prefill: int = 1) -> float:
+def rollout_flops(
+    shape: Shape, prompt_tokens: float, completion_tokens: float, *, rollouts_per_prefill: int = 1
+) -> float:
     """FLOPs of one rollout: its share of the prompt's pass, and one pass for every completion token but the last.
 
     (The first completion token is drawn from the prompt's logits; the last is never fed back.) UsageError for lengths

@@ -5,8 +5,8 @@ grows: at large k it rewards rare hits, guesses included. Cover@tau for a tau we
 
 That identity holds for true solve rates. The plug-in share of c / N >= tau is biased: c / N scatters around the rate
 and mass spills over tau, most where the curve is steep (.075 for a true .020 at N = 16). So plug-in values carry that
-name, beside them stands the share smoothed by the posterior of `solve_rates.py`, and `at_least_j_of_k` is the unbiased
-neighbour. A tau below 1 / N asks for less than one rollout and is refused.
+name, beside them stands the share smoothed by the posterior of `rate_posterior.py`, and `at_least_j_of_k` is the
+unbiased neighbour. A tau below 1 / N asks for less than one rollout and is refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from s2l_lab.errors import UsageError
 from s2l_lab.estimators.cells import Cells, check_level, pool
 from s2l_lab.estimators.problem_interval import share_ends
-from s2l_lab.estimators.solve_rates import posterior_rates
+from s2l_lab.estimators.rate_posterior import posterior_rates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -34,7 +34,8 @@ def subset_ratio(part_C: Ints, total_C: Ints, ks_K: Ints) -> Floats:
     `part_C` and `total_C` have shape (C,), 0 <= part <= total; every k lies in 1..min(total_C).
     """
     drawn = np.arange(ks_K.max())
-    step_CK = np.maximum(part_C[:, None] - drawn, 0) / (total_C[:, None] - drawn)
+    # The factor at drawn = part is 0, and the product stays there.
+    step_CK = (part_C[:, None] - drawn) / (total_C[:, None] - drawn)
     ratio_CK: Floats = np.cumprod(step_CK, axis=1, dtype=np.float64)[:, ks_K - 1]
     return ratio_CK
 

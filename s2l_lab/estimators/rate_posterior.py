@@ -31,7 +31,7 @@ _REACH = 16.0
 
 
 @dataclass(frozen=True, slots=True)
-class SolveRates:
+class RatePosterior:
     """Posterior mass of solve rates by cell. Q - 1 bins of logit p, and an atom at p = 0 as entry 0."""
 
     edge_Q: Floats
@@ -63,7 +63,7 @@ def _prior_mass(bins: int) -> Floats:
     return mass
 
 
-def posterior_rates(cells: Cells) -> SolveRates:
+def posterior_rates(cells: Cells) -> RatePosterior:
     """The posterior of every cell's solve rate, given the counts of all cells."""
     # The posterior of logit p is about 1 / sqrt(N p (1 - p)) wide, at least 2 / sqrt(N): the bins must be finer.
     bins = int(np.ceil(2 * _REACH / min(0.16, 2 / np.sqrt(cells.total_C.max()))))
@@ -87,4 +87,4 @@ def posterior_rates(cells: Cells) -> SolveRates:
     atom_C = (weight_GZ * _ZERO / evidence_CGZ).sum((1, 2)) * unsolved_C
     mass_CQ = np.concatenate([atom_C[:, None], likelihood_CQ * (solvable_CG @ prior_GQ)], axis=1)
     mass_CQ /= mass_CQ.sum(1, keepdims=True)  # equal to 1 but for rounding
-    return SolveRates(edge_Q, np.append(-np.inf, log_right), np.append(0.0, log_wrong), mass_CQ)
+    return RatePosterior(edge_Q, np.append(-np.inf, log_right), np.append(0.0, log_wrong), mass_CQ)

@@ -1,0 +1,180 @@
+"""Comparisons matched by problem, and crossings read from the band alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from s2l_lab.errors import DataError, UsageError
+from s2l_lab.estimators import Comparison, Counts, compare_all, compare_counts, pass_at_k
+from s2l_lab.estimators.crossing import find_crossing
+
+ARRAYS = ("value", "lower", "upper", "band_lower", "band_upper", "bound_low", "bound_high")
+
+
+def counts(rates: np.ndarray, rollouts: int = 64, seed: int = 0, unknown: int = 0) -> Counts:
+    correct = np.random.default_rng(seed).binomial(rollouts, rates)
+    lost = np.minimum(unknown, rollouts - correct)
+    ids = tuple(f"p{i}" for i in range(rates.size))
+    return Counts(ids, correct, np.full(rates.size, rollouts), lost)
+
+
+def compare(a: Counts, b: Counts, seed: int = 0, **options: object) -> Comparison:
+    return compare_counts(a, b, rng=np.random.default_rng(seed), **options)  # type: ignore[arg-type]  # any option
+
+
+def same_bits(one: Comparison, other: Comparison) -> bool:
+    return all(getattr(one, name).tobytes() == getattr(other, name).tobytes() for name in ARRAYS)
+
+
+RATES = np.random.default_rng(5).beta(0.3, 1, 60)
+FLAT = np.clip(RATES, 0.03, 0.5)
+"""Overtakes RATES: worse on what RATES solves well, never hopeless."""
+
+
+def test_counts_against_themselves_are_0_with_zero_width_at_every_k() -> None:
+    a = counts(RATES)
+    seen = compare(a, a)
+    for name in ARRAYS:
+        assert (getattr(seen, name) == 0).all()
+    assert (seen.crossing.outcome, seen.crossing.sign_changes, seen.crossing.k_set) == ("none", 0, None)
+    # Two curves with intervals of their own cannot know that: unmatched, the width is anything but 0.
+    independent = compare(a, counts(RATES, seed=1))
+    assert (independent.upper - independent.lower)[:32].min() > 0
+
+
+def test_shuffled_ids_change_nothing_and_shuffled_problems_would() -> None:
+    a, b = counts(RATES), counts(FLAT, seed=1)
+    order = np.random.default_rng(2).permutation(RATES.size)
+    mixed = Counts(tuple(b.problem_ids[i] for i in order), b.correct_P[order], b.total_P[order], b.unknown_P[order])
+    assert same_bits(compare(a, b), compare(a, mixed))
+    torn = Counts(b.problem_ids, b.correct_P[order], b.total_P, b.unknown_P)
+    np.testing.assert_allclose(compare(a, torn).value, compare(a, b).value)  # the mean cannot tell
+    assert compare(a, torn).upper[0] - compare(a, torn).lower[0] > compare(a, b).upper[0] - compare(a, b).lower[0]
+
+
+def test_the_difference_is_b_minus_a_up_to_the_smallest_n_of_both() -> None:
+    a, b = counts(RATES, rollouts=32), counts(FLAT, rollouts=64, seed=1)
+    seen = compare(a, b)
+    expected = pass_at_k(b.correct_P, b.total_P, range(1, 33)) - pass_at_k(a.correct_P, a.total_P, range(1, 33))
+    np.testing.assert_allclose(seen.value, expected, atol=1e-14)
+    assert (seen.k[-1], seen.n_rollouts, seen.n_problems, seen.n_pairs) == (32, 32, 60, 1)
+    swapped = compare(b, a)
+    np.testing.assert_allclose(swapped.value, -seen.value, atol=1e-14)
+    with pytest.raises(UsageError, match=r"1\.\.32"):
+        compare(a, b, ks=[64])
+
+
+def test_matching_narrows_the_interval() -> None:
+    """Unmatched, two independent curves give sqrt(se_a^2 + se_b^2); sharing the problems must be far narrower."""
+    a, b = counts(RATES), counts(RATES, seed=1)
+    seen = compare(a, b, ks=[8])
+    solve = [1 - np.array([pass_at_k([c], [64], 8) for c in one.correct_P]) for one in (a, b)]
+    unmatched = 2 * 1.96 * np.sqrt(sum(np.var(s, ddof=1) / s.size for s in solve))
+    assert seen.upper[0] - seen.lower[0] < unmatched / 3
+
+
+def test_a_crossing_that_is_there_is_found() -> None:
+    rng = np.random.default_rng(0)
+    sharp = np.where(np.arange(200) < 120, 0.9, 0.0)
+    flat = np.full(200, 0.15) + 0.1 * rng.random(200)
+    seen = compare(counts(flat, seed=1), counts(sharp, seed=2))
+    true_flat = np.array([1 - ((1 - flat) ** k).mean() for k in seen.k])
+    true_sharp = np.array([1 - ((1 - sharp) ** k).mean() for k in seen.k])
+    crosses = int(seen.k[np.argmax(true_flat > true_sharp)])
+    found = seen.crossing
+    assert (found.outcome, found.leader, found.sign_changes, found.resampled) == ("at", "b", 1, "problems")
+    assert found.k_set is not None
+    assert found.k_set[1] is not None
+    assert found.k_set[0] <= crosses <= found.k_set[1]
+    assert found.k is not None
+    assert abs(found.k - crosses) <= 1
+
+
+def test_ahead_and_none_mean_no_crossing() -> None:
+    better = np.clip(RATES * 0.5 + 0.4, 0, 1)
+    a, b = counts(RATES), counts(better, seed=1)
+    assert compare(a, b, ks=[1, 4, 8]).crossing.outcome == "ahead"
+    assert compare(b, a, ks=[1, 4, 8]).crossing.outcome == "none"
+    assert compare(a, b, ks=[1, 4, 8]).crossing.k_set is None
+
+
+K = np.arange(1, 7)
+
+
+@pytest.mark.parametrize(
+    ("value", "half_width", "expected"),
+    [
+        # outcome, k, k_set, leader, sign changes
+        ([3, 2, 1, -1, -2, -3], 1.5, ("at", 4, (3, 5), "b", 1)),
+        ([-3, -2, -1, 1, 2, 3], 1.5, ("at", 4, (3, 5), "a", 1)),
+        ([3, 3, -3, -3, -3, -3], 1.5, ("at", 3, (3, 3), "b", 1)),
+        ([3, 2, 1, -1, -1, -1], 1.5, ("undetermined", None, (3, None), "b", 1)),
+        ([1, -1, 1, -1, 1, -1], 1.5, ("undetermined", None, (1, None), None, 5)),
+        ([1, 1, 1, 2, 3, 3], 1.5, ("undetermined", None, (1, 4), "b", 0)),
+        ([0, 3, 0, -1, 1, -3], 1.5, ("at", 6, (3, 6), "b", 3)),
+        ([2, 2, 2, 2, 2, 2], 1.5, ("ahead", None, None, "b", 0)),
+        ([-2, -2, -2, -2, -2, -2], 1.5, ("none", None, None, "a", 0)),
+        ([0, 0, 0, 0, 0, 0], 0, ("none", None, None, None, 0)),
+        ([2, 2, 2, 0, 0, 0], 0, ("undetermined", None, (4, None), "b", 0)),
+        ([3, np.nan, np.nan, -1, -2, -3], 1.5, ("at", 4, (2, 5), "b", 1)),
+        ([np.nan] * 6, 1.5, ("undetermined", None, (1, None), None, 0)),
+    ],
+)
+def test_crossings_of_hand_made_bands(value: list[float], half_width: float, expected: tuple) -> None:
+    value_K = np.array(value, dtype=float)
+    seen = find_crossing(K, value_K, value_K - half_width, value_K + half_width)
+    assert (seen.outcome, seen.k, seen.k_set, seen.leader, seen.sign_changes) == expected
+
+
+def test_an_atlas_shares_one_band_over_all_pairs() -> None:
+    policies = {"small": counts(FLAT, seed=1), "middle": counts(RATES), "large": counts(RATES, seed=2)}
+    atlas = compare_all(policies, rng=np.random.default_rng(0))
+    assert [(one.a, one.b) for one in atlas] == [("small", "middle"), ("small", "large"), ("middle", "large")]
+    alone = compare(policies["small"], policies["large"])
+    np.testing.assert_allclose(atlas[1].value, alone.value)
+    assert {one.n_pairs for one in atlas} == {3}
+    wider = (atlas[1].band_upper - atlas[1].band_lower) / (alone.band_upper - alone.band_lower)
+    assert wider.mean() > 1.05
+
+
+def test_unknown_rollouts_widen_to_bounds_and_never_vanish() -> None:
+    a, b = counts(RATES), counts(FLAT, seed=1, unknown=2)
+    sure, seen = compare(a, counts(FLAT, seed=1)), compare(a, b)
+    assert np.isnan(seen.value[0])
+    assert (seen.bound_low <= sure.value + 1e-15).all()
+    assert (seen.bound_high >= sure.value - 1e-15).all()
+    assert (seen.lower <= seen.bound_low).all()
+    assert (seen.upper >= seen.bound_high).all()
+    assert seen.upper[0] > sure.upper[0]
+    reverse = compare(b, a)
+    np.testing.assert_allclose(reverse.bound_low, -seen.bound_high, atol=1e-14)
+
+
+def test_seed_level_and_replicates_matter() -> None:
+    a, b = counts(RATES), counts(FLAT, seed=1)
+    assert same_bits(compare(a, b), compare(a, b))
+    assert not same_bits(compare(a, b), compare(a, b, seed=1))
+    assert not same_bits(compare(a, b), compare(a, b, replicates=500))
+    assert (compare(a, b, level=0.99).band_upper >= compare(a, b, level=0.8).band_upper).all()
+
+
+def test_unmatched_problems_and_impossible_counts_are_refused() -> None:
+    a, b = counts(RATES), counts(RATES[:-1])
+    with pytest.raises(UsageError, match=r"differ in 1 of them \(as p59"):
+        compare(a, b)
+    with pytest.raises(UsageError, match="at least two"):
+        compare_all({"a": a}, rng=np.random.default_rng(0))
+    with pytest.raises(DataError, match="stands twice"):
+        Counts(("x", "x"), np.array([1, 1]), np.array([2, 2]), np.array([0, 0]))
+    with pytest.raises(DataError, match="lengths"):
+        Counts(("x",), np.array([1, 1]), np.array([2, 2]), np.array([0, 0]))
+    with pytest.raises(UsageError, match="unknown"):
+        compare(a, Counts(a.problem_ids, a.correct_P, a.total_P, np.full(60, 65)))
+
+
+def test_one_problem_supports_nothing() -> None:
+    one, other = (Counts(("p",), np.array([c]), np.array([8]), np.array([0])) for c in (1, 7))
+    seen = compare(one, other)
+    assert np.isnan(seen.band_lower).all()
+    assert seen.crossing.outcome == "undetermined"
