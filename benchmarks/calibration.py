@@ -1,0 +1,236 @@
+"""Do the intervals cover what they promise? The long form of tests/estimators/test_calibration.py.
+
+    python benchmarks/calibration.py [--repetitions 2000]
+
+Scripted draws: solve rates from four populations, rollouts from a binomial law, so that the truth is known. Five
+questions, each beside the variant that one would write first, on the same draws:
+
+- rollouts: P = 30, N = 64, truth = pass@k of these 30 solve rates; naive: plug-in variance, and the u-statistic alone.
+- problems: P = 30, N = 64, truth = pass@k of the population; naive: percentile bootstrap.
+- band: the truth at all k at once; naive: the pointwise interval read as a band.
+- seeds: S = 5 or 10 training runs crossed with 100 problems; naive: problems resampled inside each seed, percentiles.
+- crossing: two policies with equal solve rates; naive: sign change of the estimate.
+
+Writes results/calibration.json: coverage by population and k, the smallest in each band of k, and the aims.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from s2l_lab.estimators import Counts, compare_counts, pass_at_k_curve, seeds_curve
+from s2l_lab.estimators.cells import pool
+from s2l_lab.estimators.rollout_interval import u_statistic_variance
+from s2l_lab.estimators.unbiased import subset_ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Floats = NDArray[np.float64]
+POPULATIONS: dict[str, Callable[[np.random.Generator, int], Floats]] = {
+    "Beta(.3,1)": lambda rng, size: rng.beta(0.3, 1, size),
+    "30% unsolvable, else Beta(.5,1)": lambda rng, size: np.where(rng.random(size) < 0.3, 0.0, rng.beta(0.5, 1, size)),
+    "Beta(.1,3)": lambda rng, size: rng.beta(0.1, 3, size),
+    "half .02, half .9": lambda rng, size: np.where(rng.random(size) < 0.5, 0.02, 0.9),
+}
+PROBLEMS, ROLLOUTS = 30, 64
+KS = np.array([1, 2, 4, 8, 12, 16, 24, 32, 40, 48, 64])
+BANDS = {"k <= N/8": (1, 8), "k <= N/4": (9, 16), "k <= N/2": (17, 32), "k > N/2": (33, 64)}
+ROLLOUT_AIMS = {"k <= N/8": 0.92, "k <= N/4": 0.90, "k <= N/2": 0.88, "k > N/2": 0.83}
+
+
+def true_pass(rates: Floats, ks: NDArray[np.int64] = KS) -> Floats:
+    """1 - mean (1 - p)^k for each k."""
+    return np.array([1 - ((1 - rates) ** k).mean() for k in ks])
+
+
+def inside(lower: Floats, truth: Floats, upper: Floats) -> NDArray[np.bool_]:
+    return (lower <= truth + 1e-9) & (truth <= upper + 1e-9)
+
+
+def rollouts_coverage(population: str, repetitions: int, seed: int) -> dict[str, Floats]:
+    """Coverage by k of the `rollouts` interval, of plug-in variances, and of the u-statistic where it exists."""
+    rng = np.random.default_rng(seed)
+    total = np.full(PROBLEMS, ROLLOUTS)
+    hits = {name: np.zeros(KS.size) for name in ("ours", "plug-in", "u-statistic")}
+    for _ in range(repetitions):
+        rates = POPULATIONS[population](rng, PROBLEMS)
+        correct = rng.binomial(ROLLOUTS, rates)
+        truth = true_pass(rates)
+        curve = pass_at_k_curve(correct, total, KS, interval="rollouts")
+        hits["ours"] += inside(curve.lower, truth, curve.upper)
+        for name, variance in (
+            ("plug-in", plug_in_variance(correct)),
+            ("u-statistic", u_statistic_variance(pool(correct, total), KS)),
+        ):
+            reach = 1.96 * np.sqrt(variance)
+            hits[name] += inside(curve.value - reach, truth, curve.value + reach)
+    hits["u-statistic"][2 * KS > ROLLOUTS] = np.nan
+    return {name: hit / repetitions for name, hit in hits.items()}
+
+
+def plug_in_variance(correct: NDArray[np.int64]) -> Floats:
+    """Variance of the estimate if the solve rates were c / N: 0 for all-wrong and all-right problems."""
+    every = np.arange(ROLLOUTS + 1)
+    fail = subset_ratio(ROLLOUTS - every, np.full(every.size, ROLLOUTS), KS)
+    rate = correct / ROLLOUTS
+    log_choose = np.array([0.0, *np.cumsum(np.log((ROLLOUTS + 1 - every[1:]) / every[1:]))])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_pmf = log_choose + np.where(every > 0, every * np.log(rate)[:, None], 0.0)
+        log_pmf += np.where(every < ROLLOUTS, (ROLLOUTS - every) * np.log1p(-rate)[:, None], 0.0)
+    pmf = np.exp(log_pmf)
+    variance: Floats = np.maximum(pmf @ fail**2 - (pmf @ fail) ** 2, 0).sum(0) / PROBLEMS**2
+    return variance
+
+
+def problems_coverage(population: str, repetitions: int, seed: int) -> dict[str, Floats]:
+    """Coverage by k of the `problems` interval and of percentiles; `band` and `pointwise as band` at all k at once."""
+    rng = np.random.default_rng(seed)
+    truth = true_pass(POPULATIONS[population](rng, 4_000_000))
+    total = np.full(PROBLEMS, ROLLOUTS)
+    hits = {name: np.zeros(KS.size) for name in ("ours", "percentile")}
+    at_once = {"band": 0.0, "pointwise as band": 0.0}
+    for _ in range(repetitions):
+        correct = rng.binomial(ROLLOUTS, POPULATIONS[population](rng, PROBLEMS))
+        curve = pass_at_k_curve(correct, total, KS, interval="problems", rng=rng, replicates=1_000)
+        covered = inside(curve.lower, truth, curve.upper)
+        hits["ours"] += covered
+        hits["percentile"] += inside(*percentile_ends(correct, total, truth, rng))
+        at_once["pointwise as band"] += covered.all()
+        at_once["band"] += inside(curve.band_lower, truth, curve.band_upper).all()
+    shares = {name: hit / repetitions for name, hit in hits.items()}
+    return shares | {name: np.array([hit / repetitions]) for name, hit in at_once.items()}
+
+
+def percentile_ends(
+    correct: NDArray[np.int64], total: NDArray[np.int64], truth: Floats, rng: np.random.Generator
+) -> tuple[Floats, Floats, Floats]:
+    cells = pool(correct, total)
+    solve = 1 - subset_ratio(cells.total_C - cells.correct_C, cells.total_C, KS)
+    drawn = rng.multinomial(PROBLEMS, cells.weight_C / PROBLEMS, size=1_000) @ solve / PROBLEMS
+    lower, upper = np.quantile(drawn, [0.025, 0.975], axis=0)
+    return lower, truth, upper
+
+
+def crossed_rates(rng: np.random.Generator, seeds: int, problems: int) -> Floats:
+    """Solve rates (S, P) of training runs: logit p = problem (sd 2) + seed (sd .4) + their interaction (sd .5)."""
+    logit = -1 + 2 * rng.standard_normal(problems) + 0.4 * rng.standard_normal((seeds, 1))
+    return 1 / (1 + np.exp(-logit - 0.5 * rng.standard_normal((seeds, problems))))
+
+
+def seeds_coverage(seeds: int, repetitions: int, seed: int) -> dict[str, Floats]:
+    """Coverage at k = 1, 8, 64 of the crossed interval, of problems resampled inside each seed, and of seeds alone."""
+    rng, ks, problems = np.random.default_rng(seed), np.array([1, 8, 64]), 100
+    # One logit of a random seed and problem is normal with the three variances' sum; truth by its quantiles.
+    logit = -1 + np.sqrt(4 + 0.16 + 0.25) * ndtri((np.arange(100_000) + 0.5) / 100_000)
+    truth = true_pass(1 / (1 + np.exp(-logit)), ks)
+    hits = {name: np.zeros(ks.size) for name in ("ours", "nested percentile", "seed percentile")}
+    for _ in range(repetitions):
+        correct = rng.binomial(ROLLOUTS, crossed_rates(rng, seeds, problems))
+        total = np.full_like(correct, ROLLOUTS)
+        curve = seeds_curve(correct, total, ks, rng=rng, replicates=500)
+        hits["ours"] += inside(curve.lower, truth, curve.upper)
+        solve = 1 - subset_ratio(ROLLOUTS - correct.ravel(), total.ravel(), ks).reshape(seeds, problems, -1)
+        seed_weight = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=500)
+        nested = np.zeros((500, ks.size))
+        for s in range(seeds):  # each seed draws problems of its own
+            own = rng.multinomial(problems, np.full(problems, 1 / problems), size=500)
+            nested += seed_weight[:, [s]] * (own @ solve[s]) / (problems * seeds)
+        for name, drawn in (("nested percentile", nested), ("seed percentile", seed_weight @ solve.mean(1) / seeds)):
+            lower, upper = np.quantile(drawn, [0.025, 0.975], axis=0)
+            hits[name] += inside(lower, truth, upper)
+    return {name: hit / repetitions for name, hit in hits.items()}
+
+
+def crossings_of_equals(population: str, runs: int, seed: int) -> dict[str, float]:
+    """Share of runs in which two policies with equal solve rates cross: supported by the band, and by the estimate."""
+    rng = np.random.default_rng(seed)
+    ids, total = tuple(str(i) for i in range(PROBLEMS)), np.full(PROBLEMS, ROLLOUTS)
+    supported = changed = differs = 0
+    for _ in range(runs):
+        rates = POPULATIONS[population](rng, PROBLEMS)
+        a, b = (Counts(ids, rng.binomial(ROLLOUTS, rates), total, np.zeros_like(total)) for _ in "ab")
+        seen = compare_counts(a, b, rng=rng, replicates=1_000)
+        supported += seen.crossing.outcome == "at"
+        changed += seen.crossing.sign_changes > 0
+        differs += bool(((seen.band_lower > 0) | (seen.band_upper < 0)).any())
+    return {"supported": supported / runs, "sign change": changed / runs, "band excludes 0": differs / runs}
+
+
+def by_band(coverage: Floats) -> dict[str, float]:
+    """The smallest coverage in each band of k (NaN, where a variant does not exist, left out)."""
+    smallest = {}
+    for name, (low, high) in BANDS.items():
+        chosen = coverage[(low <= KS) & (high >= KS)]
+        smallest[name] = float(np.nanmin(chosen)) if np.isfinite(chosen).any() else float("nan")
+    return smallest
+
+
+def table(title: str, rows: dict[str, dict[str, float]]) -> None:
+    columns = list(next(iter(rows.values())))
+    print(f"\n{title}\n{'':46}" + "".join(f"{column:>18}" for column in columns))
+    for name, row in rows.items():
+        print(f"{name:46}" + "".join(f"{row[column]:>18.3f}" for column in columns))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repetitions", type=int, default=2_000)
+    repetitions = parser.parse_args().repetitions
+    start = time.perf_counter()
+    rollouts = {name: rollouts_coverage(name, repetitions, seed=1) for name in POPULATIONS}
+    problems = {name: problems_coverage(name, repetitions, seed=2) for name in POPULATIONS}
+    seeds = {f"{n} seeds": seeds_coverage(n, repetitions, seed=3) for n in (5, 10)}
+    crossing = {name: crossings_of_equals(name, max(500, repetitions // 4), seed=4) for name in POPULATIONS}
+
+    for variant in ("ours", "plug-in", "u-statistic"):
+        rows = {name: by_band(coverage[variant]) for name, coverage in rollouts.items()}
+        table(f"rollouts, {variant}: smallest coverage of nominal .95", rows | {"aim": ROLLOUT_AIMS})
+    for variant in ("ours", "percentile"):
+        table(f"problems, {variant}", {name: by_band(coverage[variant]) for name, coverage in problems.items()})
+    together = ("band", "pointwise as band")
+    table("all k at once", {n: {v: float(coverage[v][0]) for v in together} for n, coverage in problems.items()})
+    table("seeds, smallest over k", {n: {v: float(x.min()) for v, x in c.items()} for n, c in seeds.items()})
+    table("equal policies cross", crossing)
+
+    def plain(shares: dict[str, Floats]) -> dict[str, list[float | None]]:
+        return {variant: [float(x) if np.isfinite(x) else None for x in share] for variant, share in shares.items()}
+
+    report = {
+        "repetitions": repetitions,
+        "problems": PROBLEMS,
+        "rollouts": ROLLOUTS,
+        "k": KS.tolist(),
+        "level": 0.95,
+        "rollout_aims": ROLLOUT_AIMS,
+        "rollouts_interval": {name: plain(c) | {"smallest": by_band(c["ours"])} for name, c in rollouts.items()},
+        "problems_interval": {name: plain(c) | {"smallest": by_band(c["ours"])} for name, c in problems.items()},
+        "seeds_interval": {name: plain(c) for name, c in seeds.items()},
+        "crossing_of_equal_policies": crossing,
+        "seconds": round(time.perf_counter() - start, 1),
+        "machine": {
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "scipy": scipy.__version__,
+        },
+    }
+    path = Path(__file__).parent / "results" / "calibration.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    print(f"\n{report['seconds']} s; written to results/{path.name}")
+
+
+if __name__ == "__main__":
+    main()
