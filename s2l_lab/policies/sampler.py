@@ -1,0 +1,145 @@
+"""The transformers sampler: exact draws from a causal language model, one forward pass per distinct prefix.
+
+A wave of rollouts (waves.py) is prefilled once per problem and decoded token by token (decoding.py). Per step: shape
+the distribution of every distinct prefix (warping.py), draw every rollout's token with its own uniform (draw_keys.py),
+give finished rollouts away (tape.py), and run the model on the prefixes that are left (prefixes.py). The model's cache
+is only ever reordered (row_cache.py), which works alike for full, sliding-window and linear attention.
+
+A rollout is a function of its key and the model alone. On a CPU the model's bits are made independent of the batch
+(invariant_attention.py, decoding.ROW_MULTIPLE; seen with one and two threads), so a rollout comes out equal to the bit
+whatever is sampled beside it. Elsewhere logits move by rounding when the batch changes, and a token changes with them
+only if its uniform falls that close to the edge between two tokens (about one token in a million in float32).
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil  # type: ignore[import-untyped]  # no stubs among our dependencies
+import torch
+
+from s2l_lab.policies import waves
+from s2l_lab.policies.decoding import Decoding
+from s2l_lab.policies.invariant_attention import use_invariant_attention
+from s2l_lab.policies.policy import StopReason
+from s2l_lab.policies.row_cache import cache_bytes, row_cache
+from s2l_lab.policies.stopping import StopStrings, eos_ids, token_mask
+from s2l_lab.policies.tape import Tape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from s2l_lab.policies.policy import Draw, SamplingParams
+
+MAX_ROWS = 1024
+"""Rollouts in a wave at most; more gain nothing and leave the processor's caches."""
+_WORKSPACE = 40  # bytes per row and vocabulary entry while a distribution is shaped: logits and four float64 arrays
+
+
+class Sampler:
+    """Draws rollouts from one model. `memory_budget` in bytes bounds cache and workspace of a wave.
+
+    `merge=False` gives every rollout a row of its own; it exists for tests and benchmarks, the draws are the same.
+    """
+
+    def __init__(
+        self, model: Any, tokenizer: Any, name: str, *, memory_budget: int | None = None, merge: bool = True
+    ) -> None:
+        use_invariant_attention(model)
+        self._model, self._tokenizer, self._name, self._merge = model, tokenizer, name, merge
+        self._vocabulary = int(model.get_output_embeddings().weight.shape[0])
+        self._eos_V = token_mask(eos_ids(model, tokenizer), self._vocabulary)
+        self._budget = _default_budget(model.device) if memory_budget is None else memory_budget
+        keeps_last = "logits_to_keep" in inspect.signature(model.forward).parameters
+        self._last_logits_only = {"logits_to_keep": 1} if keeps_last else {}
+        self.context: int | None = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
+        """Tokens that prompt and completion may have together; None if the model states no bound."""
+
+    def sample(
+        self, requests: Sequence[waves.Prompted], sampling: SamplingParams, policy_digest: str
+    ) -> Iterator[Draw]:
+        """Every requested rollout, as it finishes. A completion is cut by max_tokens or by the model's context.
+
+        Raises PolicyError, naming problem and position, when the model gives NaN or infinite logits.
+        """
+        stops = StopStrings(self._tokenizer, sampling.stop, self._vocabulary)
+        row_bytes, token_bytes = self._cache_size()
+
+        def capacity(prompt_length: int) -> int:
+            tokens = prompt_length + self._limit(prompt_length, sampling)
+            per_row = row_bytes + token_bytes * tokens + _WORKSPACE * self._vocabulary
+            return min(MAX_ROWS, max(1, self._budget // per_row))
+
+        for wave in waves.plan(requests, capacity, (sampling.seed, policy_digest, sampling.digest)):
+            yield from self._decode(wave, sampling, stops)
+
+    def _decode(self, wave: waves.Wave, sampling: SamplingParams, stops: StopStrings) -> Iterator[Draw]:
+        limit = self._limit(wave.prompts_PL.shape[1], sampling)
+        tape = Tape(wave, sampling, self._tokenizer, stops)
+        decoding = Decoding(wave, self._forward, self._model.config, sampling, merge=self._merge)
+        while True:
+            token_B = tape.record(decoding.live_B, decoding.draw(self._name))
+            for reason in (StopReason.EOS, StopReason.STOP, StopReason.LENGTH):
+                finished_B = self._finished(reason, decoding, token_B, tape, stops, limit)
+                if finished_B.any():
+                    yield from tape.finish(decoding.live_B[finished_B], reason)
+                    decoding.drop(finished_B)
+                    token_B = token_B[~finished_B]
+            if not len(token_B):
+                return
+            decoding.advance(token_B)
+
+    def _finished(
+        self,
+        reason: StopReason,
+        decoding: Decoding,
+        token_B: NDArray[np.int64],
+        tape: Tape,
+        stops: StopStrings,
+        limit: int,
+    ) -> NDArray[np.bool_]:
+        """(B,) True for the live rollouts that end for this reason with these tokens."""
+        if reason is StopReason.EOS:
+            return self._eos_V[token_B]
+        if reason is StopReason.LENGTH:
+            return np.full(len(token_B), tape.length == limit)
+        if not stops.may_complete_V[token_B].any():
+            return np.zeros(len(token_B), dtype=bool)
+        children = decoding.children(token_B)  # each distinct prefix is looked at once
+        stopped_C = stops.may_complete_V[children.token_C]
+        for c in np.flatnonzero(stopped_C):
+            stopped_C[c] = stops.completed(tape.tokens_of(decoding.live_B[children.member_C[c]]))
+        return stopped_C[children.child_B]
+
+    def _limit(self, prompt_length: int, sampling: SamplingParams) -> int:
+        """Tokens that a completion may have."""
+        return sampling.max_tokens if self.context is None else min(sampling.max_tokens, self.context - prompt_length)
+
+    @torch.inference_mode()
+    def _forward(self, tokens_RT: NDArray[np.int64], cache: Any) -> torch.Tensor:
+        """(R, V) logits after the last of these tokens, which extend the cache."""
+        tokens = torch.from_numpy(tokens_RT).to(self._model.device)
+        output = self._model(input_ids=tokens, past_key_values=cache, use_cache=True, **self._last_logits_only)
+        logits: torch.Tensor = output.logits[:, -1]
+        return logits.cpu() if logits.device.type == "mps" else logits  # distributions need float64, MPS has none
+
+    def _cache_size(self) -> tuple[int, int]:
+        """Bytes of cache per row, and per token of a row, measured on two steps of one token."""
+        cache = row_cache(self._model.config)
+        sizes = []
+        for _ in range(2):
+            self._forward(np.zeros((1, 1), dtype=np.int64), cache)
+            sizes.append(cache_bytes(cache))
+        per_token = sizes[1] - sizes[0]
+        return sizes[0] - per_token, per_token
+
+
+def _default_budget(device: torch.device) -> int:
+    """Six tenths of what a GPU has free, or a quarter of the memory that a CPU has available."""
+    if device.type == "cuda":
+        return int(0.6 * torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available) // 4

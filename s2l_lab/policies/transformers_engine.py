@@ -1,0 +1,166 @@
+"""The transformers engine: a member's checkpoint in this process, drawn from by our own sampler (sampler.py).
+
+For small models on a CPU and for one GPU; every architecture whose model takes `past_key_values` runs. Weights are read
+from safetensors only. A completion longer than the model's context is cut there and counts as LENGTH; only a prompt
+that leaves no room at all is an error, raised before anything is sampled.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
+
+from s2l_lab.digest import content_digest
+from s2l_lab.errors import PolicyError
+from s2l_lab.policies.checkpoint import fingerprint
+from s2l_lab.policies.policy import Draw, Draws, ModelShape, SamplingParams
+from s2l_lab.policies.sampler import Sampler
+from s2l_lab.policies.waves import Prompted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from s2l_lab.problems import Problem
+
+_DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError)
+
+
+class TransformersPolicy:
+    """A loaded model, its tokenizer and its template as a Policy.
+
+    `weights` and `template_digest` identify what the arguments are: they, the name and the precision make the digest,
+    so two different models must never be given one identity. `memory_budget` in bytes bounds what a wave may take.
+    """
+
+    engine = "transformers"
+
+    def __init__(
+        self,
+        name: str,
+        model: Any,
+        tokenizer: Any,
+        render: Callable[[Problem], str],
+        *,
+        weights: str,
+        template_digest: str,
+        memory_budget: int | None = None,
+    ) -> None:
+        self.name = name
+        self.shape: ModelShape | None = _shape(model)
+        dtype = str(model.dtype).removeprefix("torch.")
+        self.digest = content_digest([self.engine, name, weights, template_digest, dtype])
+        if len(tokenizer) > self.shape.vocabulary:
+            raise PolicyError(
+                f"{name}: its tokenizer has {len(tokenizer)} tokens and its model only {self.shape.vocabulary} "
+                "embeddings; they do not belong together. Give the model the tokenizer it was trained with."
+            )
+        self._tokenizer, self._render = tokenizer, render
+        self._sampler: Sampler | None = Sampler(model.eval(), tokenizer, name, memory_budget=memory_budget)
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        directory: Path,
+        revision: str | None,
+        render: Callable[[Problem], str],
+        template_digest: str,
+        dtype: str,
+        device: str | None = None,
+        trust_remote_code: bool = False,
+    ) -> TransformersPolicy:
+        """Load the checkpoint in `directory`. Raises PolicyError if it does not load whole.
+
+        `revision` identifies the files (a commit, or `sha256:...`: checkpoint.py); None hashes them. `dtype` is one of
+        float32, bfloat16, float16, float64; `device` None is the first GPU where there is one, else the CPU.
+        """
+        if dtype not in _DTYPES:
+            raise PolicyError(f"{name}: dtype {dtype!r} is not one of {', '.join(_DTYPES)}.")
+        where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        tokenizer, model = _load(name, directory, _DTYPES[dtype], trust_remote_code)
+        weights = revision or f"sha256:{fingerprint(directory)}"
+        return cls(name, model.to(where), tokenizer, render, weights=weights, template_digest=template_digest)
+
+    def sample(self, requests: Sequence[Draws], sampling: SamplingParams) -> Iterator[Draw]:
+        """Draws as they finish; the same for a key whatever else is asked for. Prompts are checked before the first.
+
+        Raises PolicyError for a prompt that leaves no room in the model's context, and for NaN or infinite logits.
+        """
+        if self._sampler is None:
+            raise PolicyError(f"{self.name} was closed; open it again to sample.")
+        prompted = [
+            Prompted(request.problem.id, self._encode(request.problem, self._sampler.context), request.indices)
+            for request in requests
+            if request.indices
+        ]
+        return self._sampler.sample(prompted, sampling, self.digest)
+
+    def close(self) -> None:
+        """Free the model. Safe to call twice."""
+        self._sampler = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _encode(self, problem: Problem, context: int | None) -> tuple[int, ...]:
+        ids: list[int] = self._tokenizer(self._render(problem), add_special_tokens=False)["input_ids"]
+        if not ids:
+            raise PolicyError(f"{self.name}: the prompt of problem {problem.id} has no tokens; use another template.")
+        if context is not None and len(ids) >= context:
+            raise PolicyError(
+                f"{self.name}: the prompt of problem {problem.id} has {len(ids)} tokens and the model's context is "
+                f"{context}, which leaves no room for a completion. Leave the problem out, or use a longer model."
+            )
+        return tuple(ids)
+
+
+def _load(name: str, directory: Path, dtype: torch.dtype, trust_remote_code: bool) -> tuple[Any, Any]:
+    """Tokenizer and model. Weights that the checkpoint lacks are an error, not initialised at random."""
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # the command line draws its own
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=trust_remote_code)
+        model, report = AutoModelForCausalLM.from_pretrained(
+            directory,
+            dtype=dtype,
+            trust_remote_code=trust_remote_code,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except _LOAD_ERRORS as error:
+        reason = " ".join(str(error).split())[:400] or type(error).__name__
+        remote = "" if trust_remote_code else " If it needs code of its own, --trust-remote-code allows it to run."
+        raise PolicyError(
+            f"{name}: the checkpoint in {directory} does not load: {reason}. It needs a whole config.json, tokenizer "
+            f"files and *.safetensors; fetch or write them again.{remote}"
+        ) from error
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+    if missing := sorted(report["missing_keys"]):
+        raise PolicyError(
+            f"{name}: the checkpoint in {directory} lacks {len(missing)} of its model's weights ({missing[0]}, ...). "
+            "They would be random numbers. Fetch or write the *.safetensors files again."
+        )
+    return tokenizer, model
+
+
+def _shape(model: Any) -> ModelShape:
+    config = model.config.get_text_config(decoder=True)
+    total = sum(p.numel() for p in model.parameters())  # tied parameters are listed once
+    tables = {id(m.weight): m.weight.numel() for m in (model.get_input_embeddings(), model.get_output_embeddings())}
+    return ModelShape(
+        parameters=total,
+        non_embedding_parameters=total - sum(tables.values()),
+        width=config.hidden_size,
+        vocabulary=model.get_output_embeddings().weight.shape[0],
+        layers=config.num_hidden_layers,
+        heads=config.num_attention_heads,
+        head_dim=getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
+    )
