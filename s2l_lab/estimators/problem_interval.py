@@ -10,9 +10,12 @@ The estimate is a mean m over P problems of values v (pass@k of a problem, or a 
   chi-square mean on P - 1 degrees (as Student's t has); c is the level's quantile of max_k |T_k| (Montiel Olea and
   Plagborg-Moller 2019).
 
-Columns without spread (S_k = 0) are never divided by: they stay out of the maximum. A *share* without spread gets the
-exact binomial ends of m P successes in P problems (a variable in [0, 1] spreads at most as a coin does); a *difference*
-without spread has width 0, as that of counts and themselves must.
+A variable in [0, 1] spreads at most as a coin does. So the pointwise ends of a *share* never lie beyond the exact
+binomial ones of m P successes in P problems: where one problem carries the mean, t* explodes and the logit ends alone
+would be 0 and 1.
+
+Columns without spread (S_k = 0) are never divided by: they stay out of the maximum. A share without spread gets the
+binomial ends; a *difference* without spread has width 0, as that of counts and themselves must.
 """
 
 from __future__ import annotations
@@ -149,21 +152,33 @@ def share_ends(
     here = spread(values_CK, weight_C)
     point_K = critical_values(values_CK, weight_C, level, rng, replicates, logit=True)
     band_K = np.maximum(point_K, sup_t([values_CK], weight_C, level, rng, replicates))
-    return ProblemEnds(*logit_ends(here, point_K, n, level), *logit_ends(here, band_K, n, level))
+    lower_K, upper_K = logit_ends(here, point_K, n, level)
+    least_K, most_K = binomial_ends(here.mean_K, n, level)
+    point = np.maximum(lower_K, least_K), np.minimum(upper_K, most_K)
+    return ProblemEnds(*point, *logit_ends(here, band_K, n, level))
 
 
 def logit_ends(here: Spread, critical_K: Floats, n: int, level: float) -> tuple[Floats, Floats]:
     """Ends logit(m) -+ c se / (m (1 - m)), back in [0, 1]; exact binomial ends of m n in n where se is 0."""
-    from scipy.special import betaincinv, expit
+    from scipy.special import expit
 
     share_K = np.clip(here.mean_K, 1e-12, 1 - 1e-12)
     reach_K = critical_K * here.se_K / (share_K * (1 - share_K))
-    lower_K, upper_K = expit(_logit(share_K) - reach_K), expit(_logit(share_K) + reach_K)
-    for i in np.flatnonzero(here.se_K == 0):
-        hits = float(np.clip(here.mean_K[i] * n, 0.0, n))
-        lower_K[i] = betaincinv(hits, n - hits + 1, 0.5 - level / 2) if hits > _NO_SPREAD else 0.0
-        upper_K[i] = betaincinv(hits + 1, n - hits, 0.5 + level / 2) if hits < n - _NO_SPREAD else 1.0
-    return lower_K, upper_K
+    least_K, most_K = binomial_ends(here.mean_K, n, level)
+    still_K = here.se_K == 0
+    lower_K = np.where(still_K, least_K, expit(_logit(share_K) - reach_K))
+    return lower_K, np.where(still_K, most_K, expit(_logit(share_K) + reach_K))
+
+
+def binomial_ends(mean_K: Floats, n: int, level: float) -> tuple[Floats, Floats]:
+    """Clopper-Pearson ends of m n successes in n (not rounded), each of shape (K,)."""
+    from scipy.special import betaincinv
+
+    hits_K = np.clip(mean_K * n, 0.0, n)
+    some_K, not_all_K = hits_K > _NO_SPREAD, hits_K < n - _NO_SPREAD
+    lower_K = betaincinv(np.where(some_K, hits_K, 1.0), n - hits_K + 1, 0.5 - level / 2)
+    upper_K = betaincinv(hits_K + 1, np.where(not_all_K, n - hits_K, 1.0), 0.5 + level / 2)
+    return np.where(some_K, lower_K, 0.0), np.where(not_all_K, upper_K, 1.0)
 
 
 def difference_ends(

@@ -68,7 +68,7 @@ def test_smoothed_falls_with_tau_lies_in_its_ends_and_has_no_value_at_1() -> Non
 
 def test_seed_level_and_replicates_matter() -> None:
     def ends(seed: int = 0, level: float = 0.95, replicates: int = 2_000) -> bytes:
-        correct, total = np.array([0] * 20 + [1, 2, 30]), np.full(23, 32)  # skewed: the bootstrap exceeds Student's t
+        correct, total = np.array([0] * 9 + [1, 2, 3, 4, 5, 6, 7, 9]), np.full(17, 32)  # skewed: t* exceeds Student's t
         rng = np.random.default_rng(seed)
         seen = cover_curve(correct, total, [0.1, 0.2], rng=rng, level=level, replicates=replicates)
         return seen.smoothed_upper.tobytes() + seen.plug_in_upper.tobytes()
@@ -81,3 +81,10 @@ def test_seed_level_and_replicates_matter() -> None:
 def test_a_tau_that_no_rollout_can_show_is_refused(tau: object) -> None:
     with pytest.raises(UsageError, match="1/16"):
         cover_at_tau([3], [16], tau)  # type: ignore[call-overload]  # lists and floats alike
+
+
+def test_one_problem_that_carries_the_mean_does_not_blow_up_the_interval() -> None:
+    """A share of one in 30 was shown as .033 [.00, 1.00]: the studentised t explodes where one problem is the mean."""
+    seen = cover_curve([0] * 29 + [32], [32] * 30, [0.5], rng=np.random.default_rng(0))
+    assert seen.plug_in_upper[0] == pytest.approx(0.1722, abs=1e-4)  # Clopper-Pearson of 1 in 30
+    assert seen.smoothed_upper[0] < 0.25
