@@ -2,7 +2,8 @@
 
 math-verify (0.9) raises in threads, some expressions make sympy compute for ever or fill the memory, and its import
 takes a second: so it runs in worker processes that are started when first needed, killed when one item takes too long
-or too much memory, and replaced. Such an item is an ERROR, never "different".
+(by its own processor time first, by the wall clock last) or too much memory, and replaced. Such an item is an ERROR,
+never "different".
 
 Equal (gold, answer) pairs are compared once, and once in the life of the pool. What a comparison comes to does not
 depend on the number of workers or on what stands beside it; only a death by someone else's signal is not remembered.
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 SECONDS = 5.0
-"""Wall clock that one comparison may take; an ordinary one takes a millisecond."""
+"""Processor time that one comparison may take, and a sixth of its wall clock; an ordinary one takes milliseconds."""
 MEGABYTES = 1024
 """Memory that a worker may take; it needs 80."""
 _PER_WORKER = 100

@@ -23,6 +23,10 @@ READY = "ready"
 """What a worker says first, once math-verify is imported."""
 
 
+WALL_CLOCK = 6
+"""An item may take so many times its processor time by the wall clock."""
+
+
 class Status(StrEnum):
     """What a comparison came to."""
 
@@ -135,8 +139,10 @@ class MathsProcess:
             return self._finish(Comparison(self._verdict[0], None, self._verdict[1]))
         if self._over_memory:
             return self._finish(Comparison(Status.ERROR, None, f"more than {self._megabytes} MB"))
+        if code == -signal.SIGPROF:
+            return self._finish(Comparison(Status.ERROR, None, f"no verdict in {self._seconds:g} s of computing"))
         if code == -signal.SIGALRM:
-            return self._finish(Comparison(Status.ERROR, None, f"no verdict in {self._seconds:g} s"))
+            return self._finish(Comparison(Status.ERROR, None, f"no verdict in {WALL_CLOCK * self._seconds:g} s"))
         cause = signal.Signals(-code).name if code < 0 else f"exit status {code}"
         return self._finish(Comparison(Status.DIED, None, f"the maths worker died ({cause})"))
 

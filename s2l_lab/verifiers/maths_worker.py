@@ -5,9 +5,11 @@ stays]`, so that a verdict survives an answer whose canonical form is what hangs
 too large and ends.
 
 math-verify's own time limits are off: they need the main thread and cannot interrupt a long operation on big integers.
-Here the kernel ends the process when an item takes too long (ITIMER_REAL with the default action of SIGALRM), even
-where Python never gets to run a handler and even when the parent is gone. Memory is watched by the parent, which kills;
-RLIMIT_AS is only the backstop behind it, since sympy turns a MemoryError into "different" here and there.
+Here the kernel ends the process when an item takes too long (interval timers with their signals' default action), even
+where Python never gets to run a handler and even when the parent is gone. One timer counts the item's own processor
+time, so that a busy machine does not turn slow verdicts into unknown ones; the other, wider one counts wall clock.
+Memory is watched by the parent, which kills; RLIMIT_AS is only the backstop behind it, since sympy turns a MemoryError
+into "different" here and there.
 
 Both sides are read in the same way: as the content of `\boxed{}`, as LaTeX only. math-verify's search for plain
 numbers, and its fall-back to comparing text, are off: the first is a last-number rule, the second would call a gold
@@ -32,7 +34,7 @@ from typing import Any, TextIO
 from math_verify import LatexExtractionConfig, parse, verify
 from sympy import Basic, Eq, Float, Rational, Symbol
 
-from s2l_lab.verifiers.maths_process import READY, Status
+from s2l_lab.verifiers.maths_process import READY, WALL_CLOCK, Status
 
 LONGEST_CANONICAL = 200
 
@@ -105,6 +107,7 @@ def canonical_of(status: Status, gold: str, answer: str) -> str:
 def main(seconds: float, megabytes: int) -> None:
     """Answer questions until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_AS, (4 * megabytes << 20,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -114,16 +117,22 @@ def main(seconds: float, megabytes: int) -> None:
     _reply(replies, READY)
     for line in sys.stdin:
         gold, answer = json.loads(line)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        _allow(seconds)
         status, detail = compare(gold, answer)
         _reply(replies, [status, detail])
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        _allow(seconds)
         form = canonical_of(status, gold, answer)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        _allow(0)
         stays = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < megabytes << 9  # KiB: half of the limit
         _reply(replies, [form, stays])
         if not stays:
             return
+
+
+def _allow(seconds: float) -> None:
+    """From now on so much processor time, and WALL_CLOCK times as much wall clock; 0 ends the limits."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, WALL_CLOCK * seconds)
 
 
 def _reply(replies: TextIO, value: object) -> None:

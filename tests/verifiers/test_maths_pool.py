@@ -35,7 +35,7 @@ def wait_for(condition, seconds=20.0):
 @pytest.fixture(scope="module")
 def strict():
     """A pool with narrow limits; two workers, so that one hangs while the other works."""
-    with MathsPool(2, seconds=2, megabytes=300) as pool:
+    with MathsPool(2, seconds=1, megabytes=300) as pool:
         yield pool
 
 
@@ -43,7 +43,7 @@ def test_a_hanging_expression_is_unscored_and_the_others_are_graded(strict):
     fine = [(str(i), f"{i}.0") for i in range(150)]
     results = strict.compare([*fine[:75], HANGS, *fine[75:]])
     assert results[75].status is Status.ERROR
-    assert results[75].detail == "no verdict in 2 s"
+    assert results[75].detail == "no verdict in 1 s of computing"
     assert {r.status for i, r in enumerate(results) if i != 75} == {Status.EQUAL}
 
 
@@ -58,7 +58,7 @@ def test_an_item_that_hangs_is_not_asked_twice(strict):
     strict.compare([HANGS])
     start = time.monotonic()
     assert strict.compare([HANGS, HANGS])[1].status is Status.ERROR
-    assert time.monotonic() - start < 1  # asking would take two seconds at least
+    assert time.monotonic() - start < 0.5  # asking would take a second of computing at least
 
 
 def test_a_verdict_survives_a_canonical_form_that_hangs(strict):
@@ -141,7 +141,7 @@ def test_it_works_in_a_thread():
 def test_a_killed_parent_leaves_no_worker_even_a_busy_one():
     script = (
         "from s2l_lab.verifiers.maths_pool import MathsPool\n"
-        "pool = MathsPool(1, seconds=2)\n"
+        "pool = MathsPool(1, seconds=1)\n"
         "pool.compare([('1', '1')])\n"
         "print('up', flush=True)\n"
         f"pool.compare([{HANGS!r}])\n"
@@ -172,6 +172,15 @@ def test_a_worker_that_cannot_start_says_why(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(tmp_path))
     with MathsPool(1) as pool, pytest.raises(S2LError, match=r"could not start .*no module of that name here"):
         pool.compare([FINE])
+
+
+def test_the_wall_clock_ends_what_computes_nothing(monkeypatch, tmp_path):
+    fake = "import time\nparse = lambda *args, **kwargs: time.sleep(60)\nLatexExtractionConfig = verify = dict\n"
+    (tmp_path / "math_verify.py").write_text(fake)  # a fake: sympy has no expression that sleeps
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with MathsPool(1, seconds=0.2) as pool:
+        (result,) = pool.compare([FINE])
+    assert (result.status, result.detail) == (Status.ERROR, "no verdict in 1.2 s")
 
 
 def test_a_pool_without_workers_is_refused():
