@@ -179,6 +179,7 @@ class _Recorder:
         self._verdicts: list[tuple[Rollout, Verdict]] = []
         """Given, not stored."""
         self._complete = False
+        """Everything was sampled, so that it is worth waiting for the verifier."""
         self._start = self._flushed = time.monotonic()
 
     def run(self, policy: Policy, owed: Sequence[Draws], sampling: SamplingParams) -> None:
@@ -186,16 +187,24 @@ class _Recorder:
         with ThreadPoolExecutor(1, "recorder") as pool:
             recording = pool.submit(self._record)
             try:
-                for draw in policy.sample(owed, sampling):
-                    self._check(draw)
-                    self._hand_over(draw, recording)
-                self._check_all()
-                self._complete = True
-            finally:
-                self._ending.set()
-                with contextlib.suppress(queue.Full):
-                    self._queue.put_nowait(None)
-                recording.result()
+                self._sample(policy, owed, sampling, recording)
+            except KeyboardInterrupt:
+                # Also while waiting for the last verdicts: store what there is, leave the rest to the next call.
+                self._complete = False
+                raise
+
+    def _sample(self, policy: Policy, owed: Sequence[Draws], sampling: SamplingParams, recording: Future[None]) -> None:
+        try:
+            for draw in policy.sample(owed, sampling):
+                self._check(draw)
+                self._hand_over(draw, recording)
+            self._check_all()
+            self._complete = True
+        finally:
+            self._ending.set()
+            with contextlib.suppress(queue.Full):
+                self._queue.put_nowait(None)
+            recording.result()
 
     def count_verified(self, number: int) -> None:
         """Note verdicts on rollouts of earlier sessions."""

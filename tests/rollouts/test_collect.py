@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -145,6 +147,20 @@ def test_a_failing_engine_is_named_and_its_good_draws_stay(tmp_path: Path, polic
     with pytest.raises(PolicyError, match=message):
         run_collect(tmp_path / "run", policy, 16)
     assert len(content(tmp_path / "run")) == 7
+
+
+def test_an_interrupt_while_the_last_verdicts_are_given_loses_nothing(tmp_path: Path) -> None:
+    """The signal comes from the verifier's thread, and meets the main thread waiting for it."""
+
+    def interrupting(items: Sequence[tuple[Problem, Completion]]) -> list[Verdict]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return verify(items)
+
+    with pytest.raises(InterruptedRunError, match="64 of 64 rollouts"):
+        run_collect(tmp_path / "run", HashedPolicy(), 16, verify=interrupting, flush_rollouts=64)
+    assert len(content(tmp_path / "run")) == 64
+    assert run_collect(tmp_path / "run", HashedPolicy(), 16).sampled == 0
+    assert all(row["outcome"] for row in content(tmp_path / "run"))
 
 
 def test_a_crashing_verifier_loses_no_draw_and_what_it_owes_is_verified_by_the_next_call(tmp_path: Path) -> None:

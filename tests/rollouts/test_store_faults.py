@@ -20,7 +20,7 @@ from hashed_policy import IDENTITY, SAMPLING, VERSION, HashedPolicy, content, ma
 
 from s2l_lab.errors import DataError, UsageError
 from s2l_lab.rollouts import Origin, RolloutStore, verify_unverified
-from s2l_lab.rollouts.durable import WriteError
+from s2l_lab.rollouts.durable import WriteError, replacing
 from s2l_lab.rollouts.lock import RunLockedError
 from s2l_lab.rollouts.parts import FAN_IN
 
@@ -345,3 +345,17 @@ def test_a_run_goes_on_where_a_full_disk_stopped_it(tmp_path: Path) -> None:
         assert store.read().num_rows == 100
         assert store.append(draws, ORIGIN) == len(draws) - 100
     assert len(content(run)) == len(draws)
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), replacing(path) as file:
+        file.write(b"ne")
+        file.flush()
+        assert path.read_text() == "old"
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    with replacing(path) as file:
+        file.write(b"new")
+    assert path.read_text() == "new"
