@@ -38,15 +38,8 @@ class Checkpoint:
 
     @property
     def config(self) -> dict[str, Any]:
-        """config.json. Raises PolicyError if it is not JSON."""
-        path = self.directory / "config.json"
-        try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise PolicyError(f"{self.member.name}: {path} does not load: {error}") from error
-        if not isinstance(value, dict):
-            raise PolicyError(f"{self.member.name}: {path} holds no JSON object.")
-        return value
+        """config.json, which `locate` has seen to be a JSON object with something in it."""
+        return _json(self.directory / "config.json")
 
 
 def locate(
@@ -110,16 +103,26 @@ def _lacking(directory: Path) -> list[str]:
     """What a checkpoint directory must hold and does not."""
     if not directory.is_dir():
         return ["everything (no such directory)"]
-    lacking = [] if (directory / "config.json").is_file() else ["config.json"]
+    lacking = [] if _json(directory / "config.json") else ["a whole config.json"]
     if not any((directory / name).is_file() for name in _TOKENIZER_FILES):
         lacking.append("tokenizer files")
     index = directory / "model.safetensors.index.json"
     if index.is_file():
-        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        lacking += [shard for shard in shards if not (directory / shard).is_file()]
+        shards = _json(index).get("weight_map")
+        named = sorted(set(shards.values())) if isinstance(shards, dict) else [f"a whole {index.name}"]
+        lacking += [shard for shard in named if not (directory / shard).is_file()]
     elif not any(directory.glob("*.safetensors")):
         lacking.append("weights (*.safetensors)")
     return lacking
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A JSON object; empty for a file that is missing or holds none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _from_hub(member: Member, looked: str, trust_remote_code: bool) -> Checkpoint | str:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from s2l_lab.policies.checkpoint import Checkpoint
 
-_PROBE = "The sum 12 + 345 = 357; \\frac{a}{b}, naïve?\n\t#### (7*8)-6"
+_PROBE = (
+    "The sum of 12 and 1234567890 is 1,234,567,902; therefore \\frac{a}{b} isn't naïve?\n\n\t#### (7*8)-6  \\boxed{50}."
+)
 
 
 def load_tokenizer(checkpoint: Checkpoint, trust_remote_code: bool = False) -> Any:

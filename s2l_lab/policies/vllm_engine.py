@@ -20,6 +20,7 @@ Promises that this engine cannot keep, and what is done instead:
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from s2l_lab.digest import content_digest
 from s2l_lab.errors import PolicyError
 from s2l_lab.policies.draw_keys import seed63
 from s2l_lab.policies.policy import Completion, Draw, Draws, ModelShape, SamplingParams, StopReason
+from s2l_lab.policies.stopping import decode, eos_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,6 +56,7 @@ class VLLMPolicy:
         self.shape = shape
         self._llm = llm
         self._tokenizer = llm.get_tokenizer()
+        self._eos_ids = sorted(_eos_ids(llm))
         self._render = render
         self._served = 0
 
@@ -85,6 +88,9 @@ class VLLMPolicy:
             trust_remote_code=trust_remote_code,
             logprobs_mode="processed_logprobs",
             enable_prefix_caching=True,
+            # On a CPU, vLLM 0.31 crashes where a seeded request is prefilled in pieces: it rewinds a generator that
+            # has no offset. On a GPU None leaves the choice to vLLM.
+            enable_chunked_prefill=None if _has_gpu() else False,
             enforce_eager=not _has_gpu(),  # compiling for a CPU takes longer than sampling from what fits on one
             disable_log_stats=True,
             use_tqdm_on_load=False,
@@ -106,9 +112,10 @@ class VLLMPolicy:
     def sample(self, requests: Sequence[Draws], sampling: SamplingParams) -> Iterator[Draw]:
         """Draws in the order in which they finish. Prompts are checked before anything is sampled.
 
-        Raises PolicyError for a prompt that does not fit the context, and for NaN logits or a failed request.
+        A completion is cut by max_tokens or by the context, whichever comes first (LENGTH). Raises PolicyError for a
+        prompt that leaves no room in the context, and for NaN logits or a failed request.
         """
-        prompts = [self._encode(request.problem, sampling.max_tokens) for request in requests]
+        prompts = [self._encode(request.problem) for request in requests]
         return self._draws(requests, prompts, sampling)
 
     def close(self) -> None:
@@ -120,15 +127,15 @@ class VLLMPolicy:
         del llm
         _free_memory()
 
-    def _encode(self, problem: Problem, max_tokens: int) -> list[int]:
+    def _encode(self, problem: Problem) -> list[int]:
         if self._llm is None:
             raise PolicyError(f"{self.name} was closed; open it again to sample.")
         ids: list[int] = self._tokenizer(self._render(problem), add_special_tokens=False)["input_ids"]
         context = self._llm.model_config.max_model_len
-        if not ids or len(ids) + max_tokens > context:
+        if not ids or len(ids) >= context:
             raise PolicyError(
-                f"{self.name}: problem {problem.id} has a prompt of {len(ids)} tokens; with max_tokens {max_tokens} "
-                f"it does not fit the context of {context}. Lower --max-tokens, or raise --max-model-len if possible."
+                f"{self.name}: the prompt of problem {problem.id} has {len(ids)} tokens and the context is {context}, "
+                "which leaves no room for a completion. Raise --max-model-len if the model allows it, or leave it out."
             )
         return ids
 
@@ -169,8 +176,10 @@ class VLLMPolicy:
             top_k=sampling.top_k,
             min_p=sampling.min_p,
             presence_penalty=sampling.presence_penalty,
-            max_tokens=sampling.max_tokens,
+            max_tokens=min(sampling.max_tokens, self._llm.model_config.max_model_len - len(prompt)),
             stop=list(sampling.stop),
+            stop_token_ids=self._eos_ids,
+            detokenize=bool(sampling.stop),
             logprobs=0,  # of the sampled token alone
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
@@ -185,14 +194,16 @@ class VLLMPolicy:
             raise PolicyError(
                 f"{self.name} gives NaN logits under vLLM: the checkpoint is damaged, or its values do not fit --dtype."
             )
+        stop_reason = self._stop_reason(output)
+        whole = stop_reason is not StopReason.STOP  # decoded as the transformers engine decodes
         greedy = sampling.temperature == 0  # the draw is certain; vLLM returns the model's own value at temperature 1
         return Completion(
-            text=output.text,
+            text=decode(self._tokenizer, [output.token_ids])[0] if whole else output.text,
             token_ids=np.asarray(output.token_ids, dtype=np.int32),
             logprobs=np.zeros_like(values_T) if greedy else values_T,
             logprobs_t1=values_T if greedy and sampling.presence_penalty == 0 else None,
             entropies=None,
-            stop_reason=self._stop_reason(output),
+            stop_reason=stop_reason,
             prompt_tokens=prompt_tokens,
         )
 
@@ -204,6 +215,13 @@ class VLLMPolicy:
         raise PolicyError(
             f"{self.name}: vLLM ended a draw with {output.finish_reason!r}; it was not kept. Run it again."
         )
+
+
+def _eos_ids(llm: Any) -> frozenset[int]:
+    """The set that the transformers engine ends at too; vLLM by itself leaves out those of config.json."""
+    generation = SimpleNamespace(**llm.model_config.try_get_generation_config())
+    model = SimpleNamespace(generation_config=generation, config=llm.model_config.hf_config)
+    return eos_ids(model, llm.get_tokenizer())
 
 
 def _prepare() -> None:

@@ -170,7 +170,7 @@ def test_without_a_hub_every_missing_member_is_named_in_one_message(
     assert "4 of 4 checkpoints" in message
     for name in ("qwen3-1.7b-base", "qwen3-8b-base", "qwen3-14b-base"):
         assert f"{name}: Qwen/Qwen3-" in message
-    assert "Qwen3-4B-Base lacks tokenizer files, weights (*.safetensors)" in message
+    assert "Qwen3-4B-Base lacks a whole config.json, tokenizer files, weights (*.safetensors)" in message
     assert str(root / "Qwen" / "Qwen3-8B-Base") in message
     assert all(way in message for way in ("--model-root", "--policy NAME=PATH", "hf download"))
 
@@ -185,7 +185,7 @@ def test_model_root_is_looked_into_first(tmp_path: Path, place: str) -> None:
     directory = tmp_path / place
     directory.mkdir(parents=True)
     for name in ("config.json", "tokenizer.json", "model.safetensors"):
-        (directory / name).write_text("{}")
+        (directory / name).write_text('{"a": 1}')
     (checkpoint,) = locate([find_member("qwen3-4b")], tmp_path)
     assert checkpoint.directory == directory
     assert checkpoint.revision == f"sha256:{fingerprint(directory)}"
@@ -204,7 +204,7 @@ def test_every_byte_of_a_checkpoint_is_in_its_fingerprint(tmp_path: Path) -> Non
 
 
 def test_missing_shards_are_named(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "config.json").write_text('{"a": 1}')
     (tmp_path / "tokenizer.json").write_text("{}")
     (tmp_path / "model-1.safetensors").write_text("{}")
     index = '{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}'

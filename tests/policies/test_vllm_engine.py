@@ -123,6 +123,8 @@ def test_a_draw_does_not_depend_on_what_else_is_asked_for(policy: Policy) -> Non
 def test_another_seed_gives_other_draws(policy: Policy) -> None:
     here, there = sample(policy), sample(policy, PLAIN.model_copy(update={"seed": 6}))
     assert np.mean([same(here[key], there[key]) for key in here]) < 0.2
+    shifted = [same(here[p.id, i + 1], there[p.id, i]) for p in PROBLEMS for i in range(63)]
+    assert np.mean(shifted) < 0.2  # seed + index would make these all equal
 
 
 def test_logprobs_are_the_model_s(policy: Policy, oracle: Oracle) -> None:
@@ -150,7 +152,7 @@ def test_logprobs_are_those_that_sampled_when_draws_are_truncated_and_penalised(
 
 @pytest.mark.parametrize("sampling", [PLAIN, TRUNCATED], ids=["plain", "truncated"])
 def test_first_tokens_follow_the_distribution(policy: Policy, oracle: Oracle, sampling: SamplingParams) -> None:
-    """Neighbouring or shared seeds would show here as too few or too even counts."""
+    """Shared seeds would show here as the same token again and again."""
     n = 1500
     short = sampling.model_copy(update={"max_tokens": 1})
     p_values = []
@@ -229,8 +231,17 @@ def test_a_caller_may_stop_early_and_ask_again(policy: Policy) -> None:
 
 
 def test_what_does_not_fit_the_context_is_refused_before_sampling(policy: Policy) -> None:
-    with pytest.raises(PolicyError, match=r"does not fit the context of 256"):
-        policy.sample([Draws(PROBLEMS[1], (0,))], SamplingParams(max_tokens=250))
+    long = Problem.make("1" * 256, "1", "math", "test", {})
+    with pytest.raises(PolicyError, match=r"256 tokens and the context is 256.*--max-model-len"):
+        policy.sample([Draws(PROBLEMS[1], (0,)), Draws(long, (0,))], PLAIN)
+
+
+def test_the_context_cuts_completions_as_max_tokens_does(policy: Policy) -> None:
+    nearly_full = Problem.make("1" * 250, "1", "math", "test", {})
+    draws = policy.sample([Draws(nearly_full, tuple(range(16)))], SamplingParams(max_tokens=100))
+    cut = [d.completion for d in draws if d.completion.stop_reason is StopReason.LENGTH]
+    assert cut
+    assert {len(completion.token_ids) for completion in cut} == {6}
 
 
 def test_shape_and_engine_are_known(policy: Policy) -> None:
