@@ -347,14 +347,19 @@ def test_a_run_goes_on_where_a_full_disk_stopped_it(tmp_path: Path) -> None:
     assert len(content(run)) == len(draws)
 
 
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_text("old")
-    with pytest.raises(ZeroDivisionError), replacing(path) as file:
+def write_and_fail(path: Path) -> None:
+    with replacing(path) as file:
         file.write(b"ne")
         file.flush()
         assert path.read_text() == "old"
         raise ZeroDivisionError
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError):
+        write_and_fail(path)
     assert path.read_text() == "old"
     with replacing(path) as file:
         file.write(b"new")
