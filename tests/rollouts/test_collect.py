@@ -6,6 +6,7 @@ import json
 import math
 import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -161,6 +162,32 @@ def test_an_interrupt_while_the_last_verdicts_are_given_loses_nothing(tmp_path: 
     assert len(content(tmp_path / "run")) == 64
     assert run_collect(tmp_path / "run", HashedPolicy(), 16).sampled == 0
     assert all(row["outcome"] for row in content(tmp_path / "run"))
+
+
+@dataclass(frozen=True)
+class Telling(HashedPolicy):
+    """Says when its fifteenth draw has been taken."""
+
+    fifteen: threading.Event = field(default_factory=threading.Event)
+
+    def sample(self, requests: Sequence[Draws], sampling: SamplingParams) -> Iterator[Draw]:
+        for number, draw in enumerate(super().sample(requests, sampling)):
+            if number == 15:
+                self.fifteen.set()
+            yield draw
+
+
+def test_draws_that_wait_behind_a_crashing_verifier_are_stored(tmp_path: Path) -> None:
+    """Ten draws were flushed and are being verified; five more have been handed over when the verifier crashes."""
+    policy = Telling()
+
+    def crash(items: Sequence[tuple[Problem, Completion]]) -> list[Verdict]:
+        assert policy.fifteen.wait(60)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_collect(tmp_path / "run", policy, 16, verify=crash)
+    assert len(content(tmp_path / "run")) >= 15
 
 
 def test_a_crashing_verifier_loses_no_draw_and_what_it_owes_is_verified_by_the_next_call(tmp_path: Path) -> None:
