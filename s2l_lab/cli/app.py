@@ -177,11 +177,13 @@ def figures(
     name: Annotated[str, typer.Argument(help="Figure of the paper, as fig2.")],
     scale: Annotated[Scale, typer.Option(help="mini: embedded family, CPU. paper: the paper's models.")] = Scale.mini,
     dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.")] = False,
+    model_root: Annotated[Path | None, typer.Option(help="Directory of checkpoints, looked into first.")] = None,
+    data_root: Annotated[Path | None, typer.Option(help="Directory with local benchmark files (NAME.jsonl).")] = None,
 ) -> None:
     """Re-make a figure of the paper: plan, run what is missing, draw ours beside the paper's."""
     from s2l_lab.cli import figures as command
 
-    command.run(name, scale=scale.value, dry_run=dry_run)
+    command.run(name, scale=scale.value, dry_run=dry_run, model_root=model_root, data_root=data_root)
 
 
 @families_app.command("list")

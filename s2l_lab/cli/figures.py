@@ -33,16 +33,18 @@ Scale = Literal["mini", "paper"]
 FOLDER = Path("runs") / "figures"
 
 
-def run(name: str, *, scale: Scale, dry_run: bool) -> None:
+def run(
+    name: str, *, scale: Scale, dry_run: bool, model_root: Path | None = None, data_root: Path | None = None
+) -> None:
     """Make the figure `name` at a scale, or only print its plan. Raises UsageError for an unknown figure."""
     if name not in FIGURES:
         raise unknown_name("figure", name, FIGURES)
-    FIGURES[name](scale, dry_run, Console())
+    FIGURES[name](scale, dry_run, Console(), {"model_root": model_root, "data_root": data_root})
 
 
-def fig2(scale: Scale, dry_run: bool, console: Console) -> None:
-    """Figure 2: pass@k of pairs of members over k."""
-    from s2l_lab.cli.passk import _run_with_progress
+def fig2(scale: Scale, dry_run: bool, console: Console, places: dict[str, Path | None]) -> None:
+    """Figure 2: pass@k of pairs of members over k. `places`: where checkpoints and benchmark files are looked for."""
+    from s2l_lab.cli.passk import run_with_progress
 
     experiment = load_experiment("fig2", scale)
     plans = plan_runs(experiment)
@@ -52,7 +54,7 @@ def fig2(scale: Scale, dry_run: bool, console: Console) -> None:
     paper = fig2_panels()
     results = []
     for plan in plans:
-        report = _run_with_progress(plan.request, False, Console(stderr=True))
+        report = run_with_progress(plan.request.model_copy(update=places), False, Console(stderr=True))
         results += [panel_result(panel, paper, report) for panel in plan.panels]
     written = write_fig2(results, experiment.members, scale, FOLDER / f"fig2-{scale}")
     console.print(verdict_table(results))
@@ -107,5 +109,5 @@ def _table(title: str, texts: Sequence[str], counts: Sequence[str]) -> Table:
     return table
 
 
-FIGURES: dict[str, Callable[[Scale, bool, Console], None]] = {"fig2": fig2}
+FIGURES: dict[str, Callable[[Scale, bool, Console, dict[str, Path | None]], None]] = {"fig2": fig2}
 """What can be re-made, by name."""

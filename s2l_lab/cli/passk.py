@@ -35,7 +35,7 @@ def run(
 
         _print_plan(make_plan(request, fresh=fresh), out)
         return
-    report = _run_with_progress(request, fresh, err)
+    report = run_with_progress(request, fresh, err)
     _deliver(report, out, err, as_json)
 
 
@@ -58,7 +58,8 @@ def build_request(fields: dict[str, Any], preset: str, chosen: dict[str, Any]) -
         raise UsageError(f"{flag}{given}{fault['msg'].removeprefix('Value error, ')}.") from error
 
 
-def _run_with_progress(request: PasskRequest, fresh: bool, console: Any) -> PasskReport:
+def run_with_progress(request: PasskRequest, fresh: bool, console: Any) -> PasskReport:
+    """Run a request with a bar per policy (rollouts, tokens/s, time left) on the console."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from s2l_lab.passk import run_passk
