@@ -20,6 +20,7 @@ import numpy as np
 import psutil  # type: ignore[import-untyped]  # no stubs among our dependencies
 import torch
 
+from s2l_lab.errors import PolicyError
 from s2l_lab.policies import waves
 from s2l_lab.policies.decoding import Decoding
 from s2l_lab.policies.invariant_attention import use_invariant_attention
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 1024
 """Rollouts in a wave at most; more gain nothing and leave the processor's caches."""
+_EXACT_DTYPES = (torch.float32, torch.float64)
+_CACHE_TOLERANCE = 0.01  # nats; rounding gives 1e-5 in float32, and half precision is not judged
 _WORKSPACE = 40  # bytes per row and vocabulary entry while a distribution is shaped: logits and four float64 arrays
 
 
@@ -67,7 +70,7 @@ class Sampler:
         Raises PolicyError, naming problem and position, when the model gives NaN or infinite logits.
         """
         stops = StopStrings(self._tokenizer, sampling.stop, self._vocabulary)
-        row_bytes, token_bytes = self._cache_size()
+        row_bytes, token_bytes = self._try_cache()
 
         def capacity(prompt_length: int) -> int:
             tokens = prompt_length + self._limit(prompt_length, sampling)
@@ -127,15 +130,26 @@ class Sampler:
         logits: torch.Tensor = output.logits[:, -1]
         return logits.cpu() if logits.device.type == "mps" else logits  # distributions need float64, MPS has none
 
-    def _cache_size(self) -> tuple[int, int]:
-        """Bytes of cache per row, and per token of a row, measured on two steps of one token."""
+    def _try_cache(self) -> tuple[int, int]:
+        """Bytes of cache per row, and per token of a row, measured on a prompt of four tokens and one more.
+
+        Raises PolicyError where the cache changes what the model says: some architectures' cached code is wrong.
+        """
+        tokens_RT = np.arange(5)[None] % self._vocabulary
         cache = row_cache(self._model.config)
-        sizes = []
-        for _ in range(2):
-            self._forward(np.zeros((1, 1), dtype=np.int64), cache)
-            sizes.append(cache_bytes(cache))
-        per_token = sizes[1] - sizes[0]
-        return sizes[0] - per_token, per_token
+        self._forward(tokens_RT[:, :4], cache)
+        four = cache_bytes(cache)
+        cached = self._forward(tokens_RT[:, 4:], cache)
+        per_token = cache_bytes(cache) - four
+        plain = self._forward(tokens_RT, row_cache(self._model.config))
+        gap = float((cached.log_softmax(-1) - plain.log_softmax(-1)).abs().max())
+        if self._model.dtype in _EXACT_DTYPES and gap > _CACHE_TOLERANCE:
+            raise PolicyError(
+                f"{self._name}: {type(self._model).__name__} gives other log-probabilities with its cache than without "
+                f"(by {gap:.2g} nats), so transformers' code for it cannot be sampled from here. Use --engine vllm, or "
+                "another version of transformers."
+            )
+        return four - 4 * per_token, per_token
 
 
 def _default_budget(device: torch.device) -> int:
