@@ -3,7 +3,7 @@ r"""What each verifier says of the gold answers of a benchmark, and of wrong ans
     python benchmarks/gold_check.py DATA_ROOT
 
 DATA_ROOT holds NAME.jsonl. Three figures for every benchmark found there and every verifier: how many gold answers it
-accepts as `\boxed{gold}`, how many as `Answer: gold` (ceilings: what a perfect policy would score), and how many *wrong*
+accepts as `\boxed{gold}`, how many as `Answer: gold` (ceilings: what a perfect policy would score), and how many wrong
 answers it accepts: the boxed gold answer of another problem, where its text differs (1,000 pairs drawn with seed 0).
 The ceilings of the scorer of arXiv 2605.30789 are set beside what its released code gives. Writes
 results/gold_check.json.

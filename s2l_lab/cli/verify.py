@@ -109,6 +109,11 @@ def _print_policy(policy: PolicyFlips, console: Console) -> None:
     for (before, after), count in sorted(policy.table.items(), key=lambda cell: -cell[1]):
         console.print(f"    {before:>14} -> {after:<14} {count:>9,}")
     if policy.before is not None and policy.after is not None:
+        curve = policy.before
+        console.print(
+            f"    {curve.n_problems:,} problems, N = {curve.n_rollouts:,}; {curve.level:.0%} intervals about these problems, "
+            "other rollouts"
+        )
         for k in sorted({k for k in _KS if k <= policy.before.k[-1]} | {int(policy.before.k[-1])}):
             console.print(f"    pass@{k:<5} {_at(policy.before, k)} -> {_at(policy.after, k)}")
     for flip in policy.examples:

@@ -22,6 +22,12 @@ def test_golden_pairs(pool, case):
     assert verdict.outcome is (Outcome.CORRECT if case["equal"] else Outcome.INCORRECT), (case["source"], verdict)
 
 
+@pytest.mark.parametrize("wrapping", ["{}.", "${}$.", "**{}**", r"\[{}\]", r"\({}.\)", " {} "])
+def test_what_stands_around_an_answer_does_not_matter_on_either_side(pool, wrapping):
+    assert pool.verify(boxed(wrapping.format("3")), "3").outcome is Outcome.CORRECT
+    assert pool.verify(boxed("3"), wrapping.format("3")).outcome is Outcome.CORRECT
+
+
 @pytest.mark.parametrize("gold", [r"$t(0,4]$", "{", r"$m_{\max }=n^{2}-n-1$"])
 def test_an_unreadable_gold_answer_is_unscored_even_for_the_same_text(pool, gold):
     for text in (f"Answer: {gold}", "Answer: 5"):
@@ -37,8 +43,9 @@ def test_proofs_are_unscored(pool):
 
 
 def test_right_answers_share_the_canonical_form_of_the_gold_answer(pool):
-    forms = {pool.verify(boxed(a), r"\frac{1}{2}").canonical for a in ("0.5", r"\frac12", "1/2", "x=0.5", "$0.50$")}
-    assert len(forms) == 1
+    verdicts = [pool.verify(boxed(a), "n^2-1") for a in ("(n-1)(n+1)", "-1+n^2", "x=n^2-1", "$n^{2}-1$")]
+    assert {v.outcome for v in verdicts} == {Outcome.CORRECT}
+    assert len({v.canonical for v in verdicts}) == 1
 
 
 def test_equal_wrong_answers_mostly_share_a_canonical_form_and_never_the_golds(pool):
