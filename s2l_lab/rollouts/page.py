@@ -45,9 +45,8 @@ def read_page(
     restriction = ""
     if limit is not None and limit <= TWO_STEP_LIMIT:
         filtered = _source("", any(name in _VERDICT_COLUMNS for name in where))
-        sql = f"select digest from {filtered}{condition} order by {_ORDER}{cut}"
-        digests = database.query(sql, parameters, version=version)["digest"].to_pylist()
-        restriction = f"digest in ({', '.join(map(str, digests)) or 'null'})"
+        sql = f"select problem_id, digest from {filtered}{condition} order by {_ORDER}{cut}"
+        restriction = _rows(database.query(sql, parameters, version=version))
         # The condition stays: two rollouts of one 64-bit digest are unlikely, not impossible.
         condition += f"{' and' if condition else ' where'} {restriction}"
         cut = ""
@@ -56,6 +55,15 @@ def read_page(
     return database.query(
         f"select {selected} from {source}{condition} order by {_ORDER}{cut}", parameters, version=version
     )
+
+
+def _rows(keys: pa.Table) -> str:
+    """The condition that picks these rows. The problems are named for speed: DuckDB skips undecoded what a text column
+    rules out, but not what a list of integers does (on a million rollouts .1 s against 8 s)."""
+    if not keys.num_rows:
+        return "false"
+    problems = ", ".join("'" + name.replace("'", "''") + "'" for name in set(keys["problem_id"].to_pylist()))
+    return f"problem_id in ({problems}) and digest in ({', '.join(map(str, keys['digest'].to_pylist()))})"
 
 
 def _source(restriction: str, with_verdicts: bool) -> str:
@@ -73,8 +81,8 @@ def _condition(where: Mapping[str, Any]) -> tuple[str, list[Any]]:
         if value is None:
             terms.append(f'"{name}" is null')
         elif isinstance(value, (list, tuple, set, frozenset)):
-            terms.append(f'"{name}" in (select unnest(?))')
-            parameters.append(list(value))
+            terms.append(f'"{name}" in ({", ".join("?" * len(value))})' if value else "false")
+            parameters.extend(value)
         else:
             terms.append(f'"{name}" = ?')
             parameters.append(value)

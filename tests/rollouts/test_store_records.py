@@ -194,6 +194,7 @@ def test_pages_are_slices_of_one_order_under_any_filter(tmp_path: Path) -> None:
             {},
             {"problem_id": [items[0].id, items[2].id]},
             {"outcome": None},
+            {"sample_index": []},
             {"stop_reason": "eos", "outcome": "incorrect"},
         ):
             whole = store.read(names, where, version=VERSION).to_pylist()
