@@ -76,7 +76,8 @@ def _source(restriction: str, with_verdicts: bool) -> str:
 
 def _condition(where: Mapping[str, Any]) -> tuple[str, list[Any]]:
     """` where ...` and its parameters. A sequence means any of its values, None means missing."""
-    terms, parameters = [], []
+    terms: list[str] = []
+    parameters: list[Any] = []
     for name, value in where.items():
         if value is None:
             terms.append(f'"{name}" is null')
