@@ -2,11 +2,11 @@
 
     python benchmarks/verdicts.py
 
-Two sets of completions, both synthetic: `sampled` (20 problems x 64 rollouts whose answers repeat as a policy's do,
-drawn by Zipf's law from 24 answers a problem) and `distinct` (400 completions, no two with one answer). The loop
-parses the gold answer once a problem, then parses and verifies every completion under math-verify's own time limits.
-The pool is new in every round, timed with and without the start-up of its processes. The contenders take turns; the
-best of three rounds counts. Writes results/verdicts.json.
+Three sets of completions, all synthetic: `sampled` (20 problems x 64 rollouts whose answers repeat as a policy's do,
+drawn by Zipf's law from 24 answers a problem), `whole` (the same with whole numbers, as AIME has) and `distinct` (400
+completions, no two with one answer). The loop parses the gold answer once a problem, then parses and verifies every
+completion under math-verify's own time limits. The pool is new in every round, timed with and without the start-up of
+its processes. The contenders take turns; the best of three rounds counts. Writes results/verdicts.json.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def answer(i: int) -> str:
     return FORMS[i % len(FORMS)].format(a=i // len(FORMS) + 2, b=i % 89 + 3)
 
 
-def completions(problems: int, rollouts: int, answers: int) -> list[VerifyItem]:
+def completions(problems: int, rollouts: int, answers: int, answer: Callable[[int], str] = answer) -> list[VerifyItem]:
     """Completions whose answers repeat by Zipf's law; with one rollout per problem all are different."""
     rng = np.random.default_rng(0)
     weights = 1 / np.arange(1, answers + 1)
@@ -131,7 +131,11 @@ def cheap() -> dict[str, float]:
 
 def main() -> None:
     plain_loop(completions(2, 2, 4))  # import and first use
-    sets = {"sampled": completions(20, 64, 24), "distinct": completions(400, 1, 1)}
+    sets = {
+        "sampled": completions(20, 64, 24),
+        "whole": completions(20, 64, 24, str),
+        "distinct": completions(400, 1, 1),
+    }
     results: dict[str, dict[str, float]] = {name: race(items) for name, items in sets.items()}
     for name, rates in results.items():
         loop = rates["math-verify loop, one process"]

@@ -111,8 +111,8 @@ def _print_policy(policy: PolicyFlips, console: Console) -> None:
     if policy.before is not None and policy.after is not None:
         curve = policy.before
         console.print(
-            f"    {curve.n_problems:,} problems, N = {curve.n_rollouts:,}; {curve.level:.0%} intervals about these problems, "
-            "other rollouts"
+            f"    {curve.n_problems:,} problems, N = {curve.n_rollouts:,}; {curve.level:.0%} intervals about these "
+            "problems, other rollouts"
         )
         for k in sorted({k for k in _KS if k <= policy.before.k[-1]} | {int(policy.before.k[-1])}):
             console.print(f"    pass@{k:<5} {_at(policy.before, k)} -> {_at(policy.after, k)}")

@@ -5,13 +5,16 @@ takes a second: so it runs in worker processes that are started when first neede
 (by its own processor time first, by the wall clock last) or too much memory, and replaced. Such an item is an ERROR,
 never "different".
 
-Equal (gold, answer) pairs are compared once, and once in the life of the pool. What a comparison comes to does not
-depend on the number of workers or on what stands beside it; only a death by someone else's signal is not remembered.
+Two whole numbers, which is all that AIME and most training sets have, are compared in place, as math-verify would and a
+hundred times faster. Equal (gold, answer) pairs are compared once in the life of the pool. What a comparison comes to
+does not depend on the number of workers or on what stands beside it; only a death by someone else's signal is not
+remembered.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import select
 import threading
 import time
@@ -31,8 +34,17 @@ MEGABYTES = 1024
 """Memory that a worker may take; it needs 80."""
 _PER_WORKER = 100
 """Comparisons that are worth another worker's second of start-up."""
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 _MEMORY_EVERY = 0.05
 """Seconds between two looks at how large the busy workers are."""
+
+
+def whole_numbers(gold: str, answer: str) -> Comparison | None:
+    """The result where both are whole numbers in digits, else None."""
+    if not (_WHOLE.fullmatch(gold) and _WHOLE.fullmatch(answer)):
+        return None
+    equal = int(gold) == int(answer)
+    return Comparison(Status.EQUAL if equal else Status.DIFFERENT, str(int(answer)), "")
 
 
 class MathsPool:
@@ -51,7 +63,9 @@ class MathsPool:
     def compare(self, pairs: Sequence[tuple[str, str]]) -> list[Comparison]:
         """One result per (gold, answer), in order."""
         with self._lock:
-            wanted = deque(dict.fromkeys(pair for pair in pairs if pair not in self._known))
+            new = dict.fromkeys(pair for pair in pairs if pair not in self._known)
+            self._known |= {pair: whole for pair in new if (whole := whole_numbers(*pair)) is not None}
+            wanted = deque(pair for pair in new if pair not in self._known)
             passing: dict[tuple[str, str], Comparison] = {}
             try:
                 self._work_off(wanted, passing)
