@@ -61,7 +61,7 @@ class Recipe:
         return peak * 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / max(self.steps - self.warmup, 1)))
 
 
-RECIPES = {"tiny": Recipe(problems=5_000, steps=2_000), "tiny-rich": Recipe(problems=50_000, steps=2_000)}
+RECIPES = {"tiny": Recipe(problems=10_000, steps=2_000), "tiny-rich": Recipe(problems=50_000, steps=2_000)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,8 @@ def train_family(
     """Train a family from its recipe and write one checkpoint directory per member, with family.json beside them.
 
     name: a key of RECIPES; members: sizes as `60k` (None: all). Returns the directories `out_dir/name/size`.
-    Other members that family.json already lists stay in it. Raises UsageError for an unknown family or member.
+    family.json: sizes, hashes, recipe, seed and final loss (mean of the last 50 steps); members that it already lists
+    and that are not trained now stay in it. Raises UsageError for an unknown family or member.
     """
     if name not in RECIPES:
         raise unknown_name("embedded family", name, RECIPES)
@@ -108,11 +109,22 @@ def train_family(
     directories = []
     for member in (sizes[size] for size in wanted):
         directory = out_dir / name / member.size
-        facts = store(train_member(recipe, member, data, seed, progress), directory)
+        losses: list[float] = []
+        model = train_member(recipe, member, data, seed, _recorder(losses, progress))
+        facts = {"final_loss": sum(losses[-50:]) / len(losses[-50:]), **store(model, directory)}
         facts |= {"recipe": asdict(recipe), "member": asdict(member), "seed": seed}
         _record(out_dir / name / "family.json", member, {"recipe_digest": recipe_digest(recipe, member), **facts})
         directories.append(directory)
     return directories
+
+
+def _recorder(losses: list[float], progress: Callable[[Progress], None] | None) -> Callable[[Progress], None]:
+    def record(now: Progress) -> None:
+        losses.append(now.loss)
+        if progress is not None:
+            progress(now)
+
+    return record
 
 
 def _record(path: Path, member: Member, facts: dict[str, object]) -> None:

@@ -1,0 +1,177 @@
+"""From the counts in results.json: the figure, the result in README.md, and the measured part of the model card.
+
+No number in either text is typed by hand: everything between the two `measured` marks is replaced by this script.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from s2l_lab.estimators import Comparison, Counts, Curve, compare_all, pass_at_k_curve
+from s2l_lab.figures.canvas import Canvas
+from s2l_lab.figures.curves import curve_axis, draw_curve, end_value
+from s2l_lab.figures.palette import member_colours
+from s2l_lab.figures.panel import log2_axis
+from s2l_lab.figures.write import write_figure
+
+HERE = Path(__file__).parent
+PACKAGE = Path(str(resources.files("s2l_lab.policies.tiny")))
+FAMILIES = {"tiny": ("tiny-60k", "tiny-360k", "tiny-2m")}
+FAMILIES |= {"tiny-rich": ("tiny-rich-60k", "tiny-rich-360k", "tiny-rich-2m")}
+SAMPLINGS = ("T=1", "T=.7, top-p .8", "T=.6, top-p .95")
+SPLITS = ("test", "validation")
+SHOWN = (1, 4, 16, 64, 256)
+KS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+BEGIN, END = "<!-- measured: begin (written by experiments/tiny-regime/report.py) -->", "<!-- measured: end -->"
+
+
+class Results:
+    """The counts, looked up by cell."""
+
+    def __init__(self, path: Path) -> None:
+        self.raw = json.loads(path.read_text(encoding="utf-8"))
+
+    def run(self, policy: str, split: str, sampling: str) -> dict[str, Any]:
+        found = [r for r in self.raw["runs"] if (r["policy"], r["split"], r["sampling"]) == (policy, split, sampling)]
+        if len(found) != 1:
+            raise SystemExit(f"results.json has no counts of {policy}, {split}, {sampling}: run measure.py first.")
+        return found[0]  # type: ignore[no-any-return]  # JSON
+
+    def counts(self, policy: str, split: str, sampling: str) -> Counts:
+        run = self.run(policy, split, sampling)
+        correct_P = np.array(run["correct"])
+        total_P = np.full(len(correct_P), run["rollouts"])
+        unknown_P = np.zeros_like(correct_P)
+        return Counts(tuple(self.raw["problems"][split]), correct_P, total_P, unknown_P)
+
+    def curve(self, policy: str, split: str, sampling: str) -> Curve:
+        """With intervals for other problems of this kind."""
+        counts = self.counts(policy, split, sampling)
+        return pass_at_k_curve(counts.correct_P, counts.total_P, KS, interval="problems", rng=np.random.default_rng(0))
+
+    def comparisons(self, family: str, split: str, sampling: str) -> list[Comparison]:
+        members = {policy: self.counts(policy, split, sampling) for policy in FAMILIES[family]}
+        return compare_all(members, KS, rng=np.random.default_rng(0))
+
+
+def curve_row(results: Results, policy: str, split: str, sampling: str) -> str:
+    curve, run = results.curve(policy, split, sampling), results.run(policy, split, sampling)
+    cells = []
+    for k in SHOWN:
+        (i,) = np.flatnonzero(curve.k == k)
+        cells.append(f"{curve.value[i]:.3f} [{curve.lower[i]:.3f}, {curve.upper[i]:.3f}]")
+    strategies = np.mean(run["correct_strategies"])
+    return f"| {policy} | {sampling} | {' | '.join(cells)} | {strategies:.2f} |"
+
+
+def curve_table(results: Results, split: str, policies: tuple[str, ...]) -> list[str]:
+    head = ["policy", "sampling", *(f"pass@{k}" for k in SHOWN), "correct strategies found"]
+    rows = [curve_row(results, policy, split, sampling) for policy in policies for sampling in SAMPLINGS]
+    return [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *rows]
+
+
+def crossing_words(comparison: Comparison) -> str:
+    crossing = comparison.crossing
+    if crossing.outcome == "at":
+        overtaker = comparison.a if crossing.leader == "b" else comparison.b
+        return f"**{overtaker} overtakes** at k = {crossing.k} (set {crossing.k_set})"
+    if crossing.outcome == "ahead":
+        return f"{comparison.b} ahead at every k"
+    if crossing.outcome == "none":
+        return f"{comparison.a} ahead at every k"
+    first = {"a": f"{comparison.a} ahead first", "b": f"{comparison.b} ahead first", None: "no one ahead"}
+    return f"undetermined ({first[crossing.leader]})"
+
+
+def difference(comparison: Comparison, k: int) -> str:
+    (i,) = np.flatnonzero(comparison.k == k)
+    return f"{comparison.value[i]:+.3f} [{comparison.band_lower[i]:+.3f}, {comparison.band_upper[i]:+.3f}]"
+
+
+def crossing_table(results: Results, split: str) -> list[str]:
+    rows = ["| family | sampling | pair | difference at k = 1 | at k = 256 | verdict |", "|---|---|---|---|---|---|"]
+    for family in FAMILIES:
+        for sampling in SAMPLINGS:
+            for c in results.comparisons(family, split, sampling):
+                ends = f"{difference(c, KS[0])} | {difference(c, KS[-1])}"
+                rows.append(f"| {family} | {sampling} | {c.b} minus {c.a} | {ends} | {crossing_words(c)} |")
+    return rows
+
+
+def figure(results: Results, split: str) -> Any:
+    n, rollouts = len(results.raw["problems"][split]), KS[-1]
+    canvas = Canvas(
+        1180, "pass@k of the embedded families", f"{n} {split} problems, N = {rollouts} rollouts per problem"
+    )
+    for row, (family, members) in enumerate(FAMILIES.items()):
+        colours = member_colours(members)
+        for column, sampling in enumerate(SAMPLINGS):
+            curves = {policy: results.curve(policy, split, sampling) for policy in members}
+            box = (64 + 375 * column, 120 + 360 * row, 240, 250)
+            axis = curve_axis([np.array([0.0, 1.0])])
+            panel = canvas.panel(
+                box, f"{family}, {sampling}", "ribbons: other problems, 95 %", log2_axis(rollouts), axis
+            )
+            for policy, curve in curves.items():
+                draw_curve(panel, policy, curve, colours[policy])
+            panel.end_labels([(end_value(curve), policy, colours[policy]) for policy, curve in curves.items()])
+    return canvas.finish(["The rows differ in the number of distinct training problems alone."])
+
+
+def replace_measured(path: Path, lines: list[str]) -> None:
+    text = path.read_text(encoding="utf-8")
+    if BEGIN not in text or END not in text:
+        raise SystemExit(f"{path} has lost its marks: {BEGIN} ... {END}")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    path.write_text("\n".join([before + BEGIN, "", *lines, "", END + after]), encoding="utf-8")
+
+
+def training_table() -> list[str]:
+    head = [
+        "member",
+        "parameters",
+        "training problems",
+        "steps x batch",
+        "epochs",
+        "seed",
+        "final loss",
+        "sha256 (first 12)",
+    ]
+    rows = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for family in FAMILIES:
+        for size, facts in json.loads((PACKAGE / family / "family.json").read_text(encoding="utf-8")).items():
+            recipe = facts["recipe"]
+            steps, batch, problems = recipe["steps"], recipe["batch"], recipe["problems"]
+            cells = [f"{family}-{size}", f"{facts['parameters']:,}", f"{problems:,}", f"{steps:,} x {batch}"]
+            cells += [f"{steps * batch / problems:.1f}", f"{facts['seed']}", f"{facts['final_loss']:.3f}"]
+            rows.append(f"| {' | '.join(cells)} | `{facts['sha256'][:12]}` |")
+    return rows
+
+
+def main() -> None:
+    results = Results(HERE / "results.json")
+    about = (
+        "pass@k with 95 % intervals for other problems of this kind (studentised bootstrap of problems); last column: "
+        "distinct solution classes among the correct rollouts, mean over problems."
+    )
+    lines = []
+    for split in SPLITS:
+        n = len(results.raw["problems"][split])
+        lines += [f"### {n} {split} problems, N = 256", "", about, ""]
+        lines += [*curve_table(results, split, sum(FAMILIES.values(), ())), ""]
+        lines += ["Differences with bands that are simultaneous over k and the three pairs of a family:", ""]
+        lines += [*crossing_table(results, split), ""]
+    replace_measured(HERE / "README.md", lines[:-1])
+    card = [*training_table(), "", about, "", *curve_table(results, "test", sum(FAMILIES.values(), ()))]
+    replace_measured(PACKAGE / "MODEL_CARD.md", card)
+    written = write_figure(figure(results, "test"), HERE / "figure")
+    print(*written.paths, written.note, sep="\n")
+
+
+if __name__ == "__main__":
+    main()
