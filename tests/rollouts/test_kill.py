@@ -1,5 +1,5 @@
 """kill -9 and Ctrl-C of a real process: what was flushed stays, nothing is there twice, and resuming gives the run that
-was never stopped. `S2L_LAB_KILLS=20` kills twenty times at random instead of three."""
+was never stopped. `S2L_LAB_KILLS=20` kills twenty times at random instead of twice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from killed_run import FLUSH, PROBLEMS, main
 from s2l_lab.rollouts import Origin, RolloutStore
 
 SCRIPT = Path(__file__).with_name("killed_run.py")
-KILLS = int(os.environ.get("S2L_LAB_KILLS", "3"))
+KILLS = int(os.environ.get("S2L_LAB_KILLS", "2"))
 N = 80
 POLICY = HashedPolicy("killed")
 

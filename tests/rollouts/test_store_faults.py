@@ -261,7 +261,7 @@ sys.stdin.read()
 
 
 def test_readers_see_whole_flushes_only_while_a_writer_appends_and_merges(tmp_path: Path) -> None:
-    run, flushes = tmp_path / "run", 2 * FAN_IN + 4
+    run, flushes = tmp_path / "run", FAN_IN + 6
     writer(run).close()
     done = threading.Event()
 

@@ -48,7 +48,7 @@ def chunked_keys(draw: st.DrawFn) -> list[list[tuple[HashedPolicy, int, int]]]:
     return [[key for key in chunk if key[0] is policy] for chunk in chunks for policy in (POLICY, OTHER)]
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(chunked_keys())
 def test_any_order_any_chunks_and_repeats_give_the_same_content(
     chunks: list[list[tuple[HashedPolicy, int, int]]],
@@ -66,7 +66,7 @@ def test_any_order_any_chunks_and_repeats_give_the_same_content(
         assert len(content(plain)) == len(ALL)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     there=st.sets(st.tuples(st.integers(0, 2), st.integers(0, 9))),
     asked=st.lists(st.integers(0, 2), min_size=1, unique=True),

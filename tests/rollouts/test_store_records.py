@@ -53,7 +53,7 @@ COMPLETIONS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(COMPLETIONS, max_size=4))
 def test_completions_survive_the_table(completions: list[Completion]) -> None:
     draws = [Draw("p", index, completion) for index, completion in enumerate(completions)]
