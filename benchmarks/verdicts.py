@@ -148,7 +148,7 @@ def main() -> None:
         print(f"  {name:<32} {rate:>9,.0f} verdicts/s")
     facts = {
         "cores": os.cpu_count(),
-        "load_before": os.getloadavg()[0],
+        "load_average": os.getloadavg()[0],
         "python": platform.python_version(),
         "math-verify": version("math-verify"),
         "sympy": version("sympy"),

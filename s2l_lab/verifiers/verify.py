@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from s2l_lab.errors import unknown_name
+from s2l_lab.errors import UsageError, unknown_name
 from s2l_lab.verifiers import countdown
 from s2l_lab.verifiers.choice import LABELS, verify_choice
 from s2l_lab.verifiers.extraction import extract_answer
@@ -120,7 +120,7 @@ class VerifierPool:
             elif _is_maths(case):
                 verdict = Verdict(Outcome.NO_ANSWER, None, None)
             else:
-                verdict = _CHECKS[_known(case.kind)](case)
+                verdict = _in_place(case)
             if verdict.outcome is Outcome.NO_ANSWER and case.truncated:
                 verdict = replace(verdict, outcome=Outcome.TRUNCATED)
             verdicts.append(verdict)
@@ -193,6 +193,21 @@ _CHECKS: dict[str, Callable[[_Case], Verdict]] = {
     "official-reward": lambda case: verify_official_reward(case.text, case.gold),
     "official-online-reward": lambda case: verify_official_online_reward(case.text, case.gold),
 }
+
+
+_NEEDED = {"countdown": ("numbers", "target"), "reasoning_gym": ("set", "seed", "index", "version")}
+
+
+def _in_place(case: _Case) -> Verdict:
+    """Any verdict but a comparison in the pool. Raises UsageError for an unknown kind or metadata that it needs."""
+    check = _CHECKS[_known(case.kind)]
+    missing = [name for name in _NEEDED.get(case.kind, ()) if name not in case.metadata]
+    if missing:
+        raise UsageError(
+            f"the verifier {case.kind!r} needs the problem's metadata; missing: {', '.join(missing)}. "
+            "Give metadata=problem.metadata."
+        )
+    return check(case)
 
 
 def _known(kind: str) -> str:

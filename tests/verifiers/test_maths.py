@@ -83,6 +83,12 @@ def test_the_version_names_the_libraries_that_decide():
     assert len({verifier_version(k) for k in ("math", "choice", "exact", "countdown", "official")}) == 5
 
 
+@pytest.mark.parametrize(("kind", "missing"), [("countdown", "numbers, target"), ("reasoning_gym", "set, seed")])
+def test_metadata_that_a_verifier_needs_is_asked_for(kind, missing):
+    with pytest.raises(UsageError, match=f"missing: {missing}"):
+        verify("#### 1", "1", kind)
+
+
 def test_an_unknown_verifier_is_refused_with_the_nearest_names():
     with pytest.raises(UsageError, match="Did you mean math"):
         verify("5", "5", "maths")
