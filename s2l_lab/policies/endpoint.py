@@ -69,7 +69,7 @@ class Server:
             if attempt < _ATTEMPTS:
                 time.sleep(min(max(wait_s, self.backoff_s * 2 ** (attempt - 1)), _LONGEST_WAIT_S))
         raise PolicyError(
-            f"{self.address}{path} failed {_ATTEMPTS} times, last with {failure} What was sampled is kept; the same "
+            f"{self.address}{path} failed {_ATTEMPTS} times, last with {failure}. What was sampled is kept; the same "
             "command goes on from there once the server answers."
         )
 

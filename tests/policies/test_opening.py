@@ -201,3 +201,11 @@ def test_greedy_draws_are_all_the_same(checkpoint: Path) -> None:
     draws = list(policy.sample([Draws(PROBLEM, (0, 1, 2))], SamplingParams(temperature=0, max_tokens=5)))
     assert len({d.completion.text for d in draws}) == 1
     assert all(not np.any(d.completion.logprobs) for d in draws)
+
+
+@pytest.mark.parametrize("family", ["tiny", "tiny-rich"])
+def test_embedded_members_are_there_and_as_large_as_the_registry_says(family: str) -> None:
+    members = load_family(family).members
+    check_members(members)
+    for member, checkpoint in zip(members, locate(members), strict=True):
+        assert shape_of(checkpoint).parameters == member.parameters
