@@ -145,3 +145,23 @@ def test_the_answer_is_kept_as_it_stands() -> None:
 def test_unreadable_says_where() -> None:
     with pytest.raises(UnreadableError, match=r"'\^2' is not arithmetic"):
         read_expression("8^2")
+
+
+@pytest.mark.parametrize(
+    ("expression", "why"),
+    [
+        ("(" * 21 + "8" + ")" * 21, "nested too deeply"),
+        ("-" * 21 + "8", "nested too deeply"),
+        ("9" * 10, "a number too long"),
+        ("+".join("1" * 17), "too many numbers"),
+        ("8 " * 151, "too long"),
+    ],
+)
+def test_each_bound_is_the_one_that_stops(expression: str, why: str) -> None:
+    """So no caller's stack depth decides a verdict, and arithmetic stays small."""
+    assert verify_expression(expression, [8], 8).detail == why
+
+
+def test_text_just_within_the_bounds_is_read() -> None:
+    assert verify_expression("(" * 19 + "8" + ")" * 19, [8], 8).outcome is Outcome.CORRECT
+    assert verify_expression("+".join("1" * 16), [1] * 16, 16).outcome is Outcome.CORRECT
