@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from s2l_lab.policies import Draws, Policy, SamplingParams, StopReason, open_policy
+from s2l_lab.policies.tiny.prompt import TEMPLATE
 from s2l_lab.problems.countdown import Split, countdown_benchmark
 from s2l_lab.problems.problem import Benchmark
 from s2l_lab.verifiers import Outcome, VerifyItem, verifier_version, verify_many
@@ -68,7 +69,7 @@ def main() -> None:
     args = parser.parse_args()
     results = json.loads(args.out.read_text(encoding="utf-8")) if args.out.exists() else {"problems": {}, "runs": []}
     for name in args.policy or POLICIES:
-        policy = open_policy(name)
+        policy = open_policy(name, template=TEMPLATE)
         for split in args.split or SPLITS:
             benchmark = countdown_benchmark(args.problems, split=split)
             results["problems"][split] = [problem.id for problem in benchmark.problems]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,10 +19,14 @@ from s2l_lab.figures.palette import member_colours
 from s2l_lab.figures.panel import log2_axis
 from s2l_lab.figures.write import write_figure
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 HERE = Path(__file__).parent
 PACKAGE = Path(str(resources.files("s2l_lab.policies.tiny")))
-FAMILIES = {"tiny": ("tiny-60k", "tiny-360k", "tiny-2m")}
-FAMILIES |= {"tiny-rich": ("tiny-rich-60k", "tiny-rich-360k", "tiny-rich-2m")}
+SHIPPED = ("tiny", "tiny-rich")
+PROBLEMS = {"tiny-5k": "5,000", "tiny": "10,000", "tiny-rich": "50,000"}
+"""Training problems of each family; `tiny-5k` is not shipped (train.py)."""
 SAMPLINGS = ("T=1", "T=.7, top-p .8", "T=.6, top-p .95")
 SPLITS = ("test", "validation")
 SHOWN = (1, 4, 16, 64, 256)
@@ -54,8 +58,13 @@ class Results:
         counts = self.counts(policy, split, sampling)
         return pass_at_k_curve(counts.correct_P, counts.total_P, KS, interval="problems", rng=np.random.default_rng(0))
 
+    @staticmethod
+    def members(family: str) -> tuple[str, ...]:
+        """Smallest first."""
+        return tuple(f"{family}-{size}" for size in ("60k", "360k", "2m"))
+
     def comparisons(self, family: str, split: str, sampling: str) -> list[Comparison]:
-        members = {policy: self.counts(policy, split, sampling) for policy in FAMILIES[family]}
+        members = {policy: self.counts(policy, split, sampling) for policy in self.members(family)}
         return compare_all(members, KS, rng=np.random.default_rng(0))
 
 
@@ -69,8 +78,9 @@ def curve_row(results: Results, policy: str, split: str, sampling: str) -> str:
     return f"| {policy} | {sampling} | {' | '.join(cells)} | {strategies:.2f} |"
 
 
-def curve_table(results: Results, split: str, policies: tuple[str, ...]) -> list[str]:
+def curve_table(results: Results, split: str, families: Iterable[str]) -> list[str]:
     head = ["policy", "sampling", *(f"pass@{k}" for k in SHOWN), "correct strategies found"]
+    policies = [policy for family in families for policy in results.members(family)]
     rows = [curve_row(results, policy, split, sampling) for policy in policies for sampling in SAMPLINGS]
     return [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *rows]
 
@@ -95,7 +105,7 @@ def difference(comparison: Comparison, k: int) -> str:
 
 def crossing_table(results: Results, split: str) -> list[str]:
     rows = ["| family | sampling | pair | difference at k = 1 | at k = 256 | verdict |", "|---|---|---|---|---|---|"]
-    for family in FAMILIES:
+    for family in PROBLEMS:
         for sampling in SAMPLINGS:
             for c in results.comparisons(family, split, sampling):
                 ends = f"{difference(c, KS[0])} | {difference(c, KS[-1])}"
@@ -108,19 +118,25 @@ def figure(results: Results, split: str) -> Any:
     canvas = Canvas(
         1180, "pass@k of the embedded families", f"{n} {split} problems, N = {rollouts} rollouts per problem"
     )
-    for row, (family, members) in enumerate(FAMILIES.items()):
+    for row, (family, problems) in enumerate(PROBLEMS.items()):
+        members = results.members(family)
         colours = member_colours(members)
         for column, sampling in enumerate(SAMPLINGS):
             curves = {policy: results.curve(policy, split, sampling) for policy in members}
             box = (64 + 375 * column, 120 + 360 * row, 240, 250)
             axis = curve_axis([np.array([0.0, 1.0])])
             panel = canvas.panel(
-                box, f"{family}, {sampling}", "ribbons: other problems, 95 %", log2_axis(rollouts), axis
+                box, f"{family}, {sampling}", f"{problems} training problems", log2_axis(rollouts), axis
             )
             for policy, curve in curves.items():
                 draw_curve(panel, policy, curve, colours[policy])
             panel.end_labels([(end_value(curve), policy, colours[policy]) for policy, curve in curves.items()])
-    return canvas.finish(["The rows differ in the number of distinct training problems alone."])
+    return canvas.finish(
+        [
+            "Rows differ in the number of distinct training problems alone; every member saw 128,000 traces, repeats included.",
+            "Ribbons: 95 % intervals for other problems of this kind. One training run per member.",
+        ]
+    )
 
 
 def replace_measured(path: Path, lines: list[str]) -> None:
@@ -143,7 +159,7 @@ def training_table() -> list[str]:
         "sha256 (first 12)",
     ]
     rows = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    for family in FAMILIES:
+    for family in SHIPPED:
         for size, facts in json.loads((PACKAGE / family / "family.json").read_text(encoding="utf-8")).items():
             recipe = facts["recipe"]
             steps, batch, problems = recipe["steps"], recipe["batch"], recipe["problems"]
@@ -163,11 +179,11 @@ def main() -> None:
     for split in SPLITS:
         n = len(results.raw["problems"][split])
         lines += [f"### {n} {split} problems, N = 256", "", about, ""]
-        lines += [*curve_table(results, split, sum(FAMILIES.values(), ())), ""]
+        lines += [*curve_table(results, split, PROBLEMS), ""]
         lines += ["Differences with bands that are simultaneous over k and the three pairs of a family:", ""]
         lines += [*crossing_table(results, split), ""]
     replace_measured(HERE / "README.md", lines[:-1])
-    card = [*training_table(), "", about, "", *curve_table(results, "test", sum(FAMILIES.values(), ()))]
+    card = [*training_table(), "", about, "", *curve_table(results, "test", SHIPPED)]
     replace_measured(PACKAGE / "MODEL_CARD.md", card)
     written = write_figure(figure(results, "test"), HERE / "figure")
     print(*written.paths, written.note, sep="\n")
