@@ -89,9 +89,9 @@ class _Rows:
     def select(self, index: torch.Tensor, moved: torch.Tensor) -> torch.Tensor:
         assert self.buffer is not None
         room = self.buffer.shape[0]
-        if len(index) > room:  # a quarter more, so that a batch that grows row by row is not copied row by row
-            grown = self.buffer.new_empty((max(len(index), room + room // 4), *self.buffer.shape[1:]))
-            grown[: len(index)] = self.buffer.index_select(0, index)
+        if len(index) > room:  # half more, so that a batch that grows row by row is not copied row by row
+            grown = self.buffer.new_empty((max(len(index), room + room // 2), *self.buffer.shape[1:]))
+            torch.index_select(self.buffer, 0, index, out=grown[: len(index)])
             self.buffer = grown
         elif len(moved):
             # Whole rows, spare room included: a contiguous copy is several times faster than one of a view.

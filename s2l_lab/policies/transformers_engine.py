@@ -17,6 +17,7 @@ from transformers.utils import logging
 from s2l_lab.digest import content_digest
 from s2l_lab.errors import PolicyError
 from s2l_lab.policies.checkpoint import fingerprint
+from s2l_lab.policies.packed_linear import pack_linears
 from s2l_lab.policies.policy import Draw, Draws, ModelShape, SamplingParams
 from s2l_lab.policies.sampler import Sampler
 from s2l_lab.policies.waves import Prompted
@@ -84,8 +85,10 @@ class TransformersPolicy:
             raise PolicyError(f"{name}: dtype {dtype!r} is not one of {', '.join(_DTYPES)}.")
         where = device or ("cuda" if torch.cuda.is_available() else "cpu")
         tokenizer, model = _load(name, directory, _DTYPES[dtype], trust_remote_code)
+        model = model.to(where).eval()
+        pack_linears(model)
         weights = revision or f"sha256:{fingerprint(directory)}"
-        return cls(name, model.to(where), tokenizer, render, weights=weights, template_digest=template_digest)
+        return cls(name, model, tokenizer, render, weights=weights, template_digest=template_digest)
 
     def sample(self, requests: Sequence[Draws], sampling: SamplingParams) -> Iterator[Draw]:
         """Draws as they finish; the same for a key whatever else is asked for. Prompts are checked before the first.

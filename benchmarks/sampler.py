@@ -1,0 +1,197 @@
+"""Our sampler against `model.generate` at its best batch size, tokens per second, T = 1, no truncation.
+
+    python benchmarks/sampler.py [--model DIR] [--problems 32] [--rollouts 64 256] [--rounds 3]
+
+The model is the embedded family's largest member on Countdown problems with its own template, or a checkpoint in DIR
+on the problems' text. `generate` gets what it does best: problems sorted by prompt length (so there is next
+to no padding), fused attention, and the batch size that won a sweep. Then three ways in turn, for every number of
+rollouts: generate, our sampler with a row per rollout (`merge=False`), and our sampler as it is, one forward per
+distinct prefix. A token counts once, its EOS included. Aims: 2x without merging, 4x with it.
+
+How much merging saves is the model's, not ours: the report holds the share of forward rows that are left. Writes
+results/sampler.json: medians over the rounds, of tokens per second and of the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from s2l_lab.policies import SamplingParams
+from s2l_lab.policies.packed_linear import pack_linears
+from s2l_lab.policies.sampler import Sampler
+from s2l_lab.policies.tiny.prompt import render_compact
+from s2l_lab.policies.waves import Prompted
+from s2l_lab.problems.countdown import countdown_benchmark
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Speed(NamedTuple):
+    """Drawn tokens per second."""
+
+    wall: float
+    cpu: float
+    """Of all threads: what counts where other work shares the machine."""
+
+
+MAX_TOKENS = 160
+SWEEP = (64, 128, 256, 512)
+EMBEDDED = Path(str(resources.files("s2l_lab.policies.tiny"))) / "tiny" / "2m"
+
+
+class Generate:
+    """transformers' own sampling loop over all rollouts, `batch` rows at a time."""
+
+    def __init__(self, directory: Path, prompts: list[Prompted]) -> None:
+        self._model = load(directory)
+        self._tokenizer = AutoTokenizer.from_pretrained(directory)
+        self._prompts = sorted(prompts, key=lambda p: len(p.prompt_ids))
+        self.batch = SWEEP[0]
+
+    @torch.inference_mode()
+    def __call__(self) -> int:
+        rows = [p.prompt_ids for p in self._prompts for _ in p.indices]
+        return sum(self._batch(rows[i : i + self.batch]) for i in range(0, len(rows), self.batch))
+
+    def _batch(self, rows: list[tuple[int, ...]]) -> int:
+        length, eos = max(map(len, rows)), self._tokenizer.eos_token_id
+        pad = self._tokenizer.pad_token_id
+        ids = torch.tensor([[pad] * (length - len(r)) + list(r) for r in rows])
+        mask = torch.tensor([[0] * (length - len(r)) + [1] * len(r) for r in rows])
+        drawn = self._model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            do_sample=True,
+            temperature=1.0,
+            top_k=0,
+            top_p=1.0,
+            max_new_tokens=MAX_TOKENS,
+            pad_token_id=pad,
+        )[:, length:]
+        ended = (drawn == eos).int()
+        return int(torch.where(ended.any(1), ended.argmax(1) + 1, drawn.shape[1]).sum())
+
+
+class Ours:
+    """Our sampler; counts forward rows on the side."""
+
+    def __init__(self, directory: Path, prompts: list[Prompted], merge: bool) -> None:
+        model = load(directory)
+        pack_linears(model)
+        self._sampler = Sampler(model, AutoTokenizer.from_pretrained(directory), "benchmark", merge=merge)
+        self._prompts, self._seed, self.rows = prompts, 0, 0
+        model.register_forward_pre_hook(self._count, with_kwargs=True)
+
+    def _count(self, _model: Any, _args: Any, kwargs: Any) -> None:
+        self.rows += kwargs["input_ids"].shape[0]
+
+    def __call__(self) -> int:
+        self._seed += 1
+        sampling = SamplingParams(max_tokens=MAX_TOKENS, seed=self._seed)
+        draws = self._sampler.sample(self._prompts, sampling, "benchmark")
+        return sum(len(d.completion.token_ids) for d in draws if d.completion.token_ids is not None)
+
+
+def load(directory: Path) -> Any:
+    return AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
+
+
+def prompts_of(directory: Path, problems: int, rollouts: int) -> list[Prompted]:
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    chosen = countdown_benchmark(problems).problems
+    texts = [render_compact(p) if directory == EMBEDDED else p.prompt for p in chosen]
+    ids = [tuple(tokenizer(t, add_special_tokens=False)["input_ids"]) for t in texts]
+    return [Prompted(p.id, i, tuple(range(rollouts))) for p, i in zip(chosen, ids, strict=True)]
+
+
+def measure(run: Callable[[], int]) -> Speed:
+    wall, cpu = time.perf_counter(), time.process_time()
+    tokens = run()
+    return Speed(tokens / (time.perf_counter() - wall), tokens / (time.process_time() - cpu))
+
+
+def compare(directory: Path, problems: int, rollouts: int, rounds: int) -> dict[str, Any]:
+    prompts = prompts_of(directory, problems, rollouts)
+    generate = Generate(directory, prompts)
+    apart, merged = (Ours(directory, prompts, merge=merge) for merge in (False, True))
+    sweep = {}
+    for batch in SWEEP:
+        generate.batch = batch
+        sweep[batch] = measure(generate)
+        print(f"  generate, batch {batch:5}{sweep[batch].wall:21.0f} tokens/s", flush=True)
+    generate.batch = max(sweep, key=lambda batch: sweep[batch].wall)
+    ways: dict[str, Callable[[], int]] = {"generate": generate, "apart": apart, "merged": merged}
+    speeds: dict[str, list[Speed]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            speeds[name].append(measure(way))
+    return {
+        "problems": problems,
+        "rollouts": rollouts,
+        "generate_sweep": {batch: speed.wall for batch, speed in sweep.items()},
+        "generate_batch": generate.batch,
+        "tokens_per_second": {name: statistics.median(s.wall for s in speeds[name]) for name in ways},
+        "ratio_to_generate": {name: ratio(speeds, name, "wall") for name in ways},
+        "cpu_ratio_to_generate": {name: ratio(speeds, name, "cpu") for name in ways},
+        "forward_rows_left_by_merging": merged.rows / apart.rows,
+    }
+
+
+def ratio(speeds: dict[str, list[Speed]], name: str, clock: str) -> float:
+    """Median over rounds of this way's speed over generate's."""
+    pairs = zip(speeds[name], speeds["generate"], strict=True)
+    return statistics.median(getattr(a, clock) / getattr(b, clock) for a, b in pairs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", type=Path, default=EMBEDDED)
+    parser.add_argument("--problems", type=int, default=32)
+    parser.add_argument("--rollouts", type=int, nargs="+", default=[64, 256])
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    results = []
+    for rollouts in options.rollouts:
+        print(f"{options.problems} problems x {rollouts} rollouts", flush=True)
+        result = compare(options.model, options.problems, rollouts, options.rounds)
+        results.append(result)
+        for name, label in (("generate", "generate"), ("apart", "ours, a row per rollout"), ("merged", "ours")):
+            print(
+                f"  {label:24}{result['tokens_per_second'][name]:15.0f} tokens/s"
+                f"{result['ratio_to_generate'][name]:8.2f} x{result['cpu_ratio_to_generate'][name]:8.2f} x in CPU time",
+                flush=True,
+            )
+        print(f"  merging leaves {result['forward_rows_left_by_merging']:.0%} of the rows")
+    report = {
+        "model": options.model.name,
+        "results": results,
+        "machine": {
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "torch": torch.__version__,
+            "transformers": version("transformers"),
+        },
+    }
+    path = Path(__file__).parent / "results" / "sampler.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
