@@ -76,37 +76,17 @@ class VLLMPolicy:
         trust_remote_code: bool = False,
     ) -> VLLMPolicy:
         """Start an engine on the checkpoint in `directory`. Raises PolicyError if vLLM cannot run it."""
-        _prepare()
-        import vllm
-
-        arguments = vllm.EngineArgs(
+        llm = _start(
+            name,
             model=str(directory),
             dtype=dtype,
-            seed=0,  # every draw carries its own
             tensor_parallel_size=tensor_parallel,
             max_model_len=max_model_len,
             trust_remote_code=trust_remote_code,
-            logprobs_mode="processed_logprobs",
-            enable_prefix_caching=True,
-            # On a CPU, vLLM 0.31 crashes where a seeded request is prefilled in pieces: it rewinds a generator that
-            # has no offset. On a GPU None leaves the choice to vLLM.
-            enable_chunked_prefill=None if _has_gpu() else False,
-            enforce_eager=not _has_gpu(),  # compiling for a CPU takes longer than sampling from what fits on one
-            disable_log_stats=True,
-            use_tqdm_on_load=False,
         )
-        try:
-            llm = vllm.LLMEngine.from_engine_args(arguments)
-        except (ValueError, RuntimeError, OSError, KeyError, AssertionError, NotImplementedError) as error:
-            reason = " ".join(str(error).split())[:400] or type(error).__name__
-            raise PolicyError(
-                f"{name}: vLLM {vllm.__version__} cannot run {directory}. Mend what it names (--dtype, "
-                f"--max-model-len, --tensor-parallel), or run it with --engine transformers. vLLM says: {reason}"
-            ) from error
         device = "gpu" if _has_gpu() else "cpu"
-        digest = content_digest(
-            ["vllm", vllm.__version__, device, name, revision, template_digest, dtype, tensor_parallel]
-        )
+        run_as = [_version(), device, dtype, tensor_parallel, llm.model_config.max_model_len]
+        digest = content_digest(["vllm", name, revision, template_digest, *run_as])
         return cls(name, digest, llm, shape=shape, render=render)
 
     def sample(self, requests: Sequence[Draws], sampling: SamplingParams) -> Iterator[Draw]:
@@ -224,6 +204,34 @@ def _eos_ids(llm: Any) -> frozenset[int]:
     return eos_ids(model, llm.get_tokenizer())
 
 
+def _start(name: str, **arguments: Any) -> Any:
+    """A started engine. Raises PolicyError with vLLM's own reason if it does not start."""
+    _prepare()
+    import vllm
+
+    try:
+        return vllm.LLMEngine.from_engine_args(
+            vllm.EngineArgs(
+                **arguments,
+                seed=0,  # every draw carries its own
+                logprobs_mode="processed_logprobs",
+                enable_prefix_caching=True,
+                # On a CPU, vLLM 0.31 crashes where a seeded request is prefilled in pieces: it rewinds a generator
+                # that has no offset. On a GPU None leaves the choice to vLLM.
+                enable_chunked_prefill=None if _has_gpu() else False,
+                enforce_eager=not _has_gpu(),  # compiling for a CPU takes longer than sampling from what fits on one
+                disable_log_stats=True,
+                use_tqdm_on_load=False,
+            )
+        )
+    except (ValueError, RuntimeError, OSError, KeyError, AssertionError, NotImplementedError) as error:
+        reason = " ".join(str(error).split())[:400] or type(error).__name__
+        raise PolicyError(
+            f"{name}: vLLM {vllm.__version__} cannot run {arguments['model']}. Mend what it names (--dtype, "
+            f"--max-model-len, --tensor-parallel), or run it with --engine transformers. vLLM says: {reason}"
+        ) from error
+
+
 def _prepare() -> None:
     """Process-wide settings, each only where the user has not set it. vLLM reads them when an engine starts."""
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
@@ -231,6 +239,12 @@ def _prepare() -> None:
     if not _has_gpu():
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # starts in a quarter of the time
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", _CPU_CACHE_GIB)
+
+
+def _version() -> str:
+    import vllm
+
+    return str(vllm.__version__)
 
 
 def _has_gpu() -> bool:
