@@ -10,11 +10,12 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from s2l_lab.policies import Draws, Policy, SamplingParams, StopReason, open_policy
 from s2l_lab.policies.tiny.prompt import TEMPLATE
-from s2l_lab.problems.countdown import Split, countdown_benchmark
+from s2l_lab.problems.countdown import countdown_benchmark
 from s2l_lab.problems.problem import Benchmark
 from s2l_lab.verifiers import Outcome, VerifyItem, verifier_version, verify_many
 
@@ -25,7 +26,15 @@ SAMPLINGS = {
     "T=.7, top-p .8": SamplingParams(temperature=0.7, top_p=0.8, max_tokens=96),
     "T=.6, top-p .95": SamplingParams(temperature=0.6, top_p=0.95, max_tokens=96),
 }
-SPLITS: tuple[Split, ...] = ("validation", "test")
+PROBLEM_SETS = ("validation", "test", "fresh")
+"""The first 100 problems of each held-out split, and test problems 101 to 400, which no earlier number was made from."""
+
+
+def problem_set(name: str) -> Benchmark:
+    if name == "validation":
+        return countdown_benchmark(100, split="validation")
+    test = countdown_benchmark(400)
+    return replace(test, problems=test.problems[:100] if name == "test" else test.problems[100:])
 
 
 def measure(policy: Policy, benchmark: Benchmark, sampling: SamplingParams, rollouts: int) -> dict[str, object]:
@@ -62,18 +71,19 @@ def measure(policy: Policy, benchmark: Benchmark, sampling: SamplingParams, roll
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rollouts", type=int, default=256)
-    parser.add_argument("--problems", type=int, default=100)
     parser.add_argument("--policy", action="append", help="a member's name or NAME=DIRECTORY; default: all six")
-    parser.add_argument("--split", action="append", choices=SPLITS, help="default: both")
+    parser.add_argument("--split", action="append", choices=PROBLEM_SETS, help="default: validation and test")
+    parser.add_argument("--sampling", action="append", choices=SAMPLINGS, help="default: all three")
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
     args = parser.parse_args()
     results = json.loads(args.out.read_text(encoding="utf-8")) if args.out.exists() else {"problems": {}, "runs": []}
     for name in args.policy or POLICIES:
         policy = open_policy(name, template=TEMPLATE)
-        for split in args.split or SPLITS:
-            benchmark = countdown_benchmark(args.problems, split=split)
+        for split in args.split or PROBLEM_SETS[:2]:
+            benchmark = problem_set(split)
             results["problems"][split] = [problem.id for problem in benchmark.problems]
-            for label, sampling in SAMPLINGS.items():
+            for label in args.sampling or SAMPLINGS:
+                sampling = SAMPLINGS[label]
                 key = {
                     "policy": policy.name,
                     "policy_digest": policy.digest,
@@ -88,7 +98,7 @@ def main() -> None:
                 run = key | measure(policy, benchmark, sampling, args.rollouts)
                 results["runs"] = [r for r in results["runs"] if not same_cell(r, run)] + [run]
                 args.out.write_text(json.dumps(results, indent=None) + "\n", encoding="utf-8")
-                rate = sum(run["correct"]) / args.rollouts / args.problems
+                rate = sum(run["correct"]) / args.rollouts / len(benchmark.problems)
                 print(f"{policy.name} {split} {label}: pass@1 {rate:.3f}, {run['seconds']} s", file=sys.stderr)
         policy.close()
 

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 PACKAGE = Path(str(resources.files("s2l_lab.policies.tiny")))
-SHIPPED = ("tiny", "tiny-rich")
-PROBLEMS = {"tiny-5k": "5,000", "tiny": "10,000", "tiny-rich": "50,000"}
-"""Training problems of each family; `tiny-5k` is not shipped (train.py)."""
+PROBLEMS = {"tiny": "10,000", "tiny-rich": "50,000"}
+"""Training problems of each family."""
 SAMPLINGS = ("T=1", "T=.7, top-p .8", "T=.6, top-p .95")
 SPLITS = ("test", "validation")
 SHOWN = (1, 4, 16, 64, 256)
@@ -133,7 +132,7 @@ def figure(results: Results, split: str) -> Any:
             panel.end_labels([(end_value(curve), policy, colours[policy]) for policy, curve in curves.items()])
     return canvas.finish(
         [
-            "Rows differ in the number of distinct training problems alone; every member saw 128,000 traces, repeats included.",
+            "Rows differ in the number of distinct training problems alone; every member saw 128,000 traces.",
             "Ribbons: 95 % intervals for other problems of this kind. One training run per member.",
         ]
     )
@@ -159,7 +158,7 @@ def training_table() -> list[str]:
         "sha256 (first 12)",
     ]
     rows = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    for family in SHIPPED:
+    for family in PROBLEMS:
         for size, facts in json.loads((PACKAGE / family / "family.json").read_text(encoding="utf-8")).items():
             recipe = facts["recipe"]
             steps, batch, problems = recipe["steps"], recipe["batch"], recipe["problems"]
@@ -183,7 +182,7 @@ def main() -> None:
         lines += ["Differences with bands that are simultaneous over k and the three pairs of a family:", ""]
         lines += [*crossing_table(results, split), ""]
     replace_measured(HERE / "README.md", lines[:-1])
-    card = [*training_table(), "", about, "", *curve_table(results, "test", SHIPPED)]
+    card = [*training_table(), "", about, "", *curve_table(results, "test", PROBLEMS)]
     replace_measured(PACKAGE / "MODEL_CARD.md", card)
     written = write_figure(figure(results, "test"), HERE / "figure")
     print(*written.paths, written.note, sep="\n")
