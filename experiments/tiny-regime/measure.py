@@ -27,7 +27,7 @@ SAMPLINGS = {
     "T=.6, top-p .95": SamplingParams(temperature=0.6, top_p=0.95, max_tokens=96),
 }
 PROBLEM_SETS = ("validation", "test", "fresh")
-"""The first 100 problems of each held-out split, and test problems 101 to 400, which no earlier number was made from."""
+"""The first 100 problems of each held-out split, and test problems 101 to 400, which no earlier number rests on."""
 
 
 def problem_set(name: str) -> Benchmark:

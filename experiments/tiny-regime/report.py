@@ -67,13 +67,15 @@ class Results:
         return compare_all(members, KS, rng=np.random.default_rng(0))
 
 
+def curve_cells(results: Results, policy: str, split: str, sampling: str) -> list[str]:
+    curve = results.curve(policy, split, sampling)
+    places = [int(np.flatnonzero(curve.k == k)[0]) for k in SHOWN]
+    return [f"{curve.value[i]:.3f} [{curve.lower[i]:.3f}, {curve.upper[i]:.3f}]" for i in places]
+
+
 def curve_row(results: Results, policy: str, split: str, sampling: str) -> str:
-    curve, run = results.curve(policy, split, sampling), results.run(policy, split, sampling)
-    cells = []
-    for k in SHOWN:
-        (i,) = np.flatnonzero(curve.k == k)
-        cells.append(f"{curve.value[i]:.3f} [{curve.lower[i]:.3f}, {curve.upper[i]:.3f}]")
-    strategies = np.mean(run["correct_strategies"])
+    cells = curve_cells(results, policy, split, sampling)
+    strategies = np.mean(results.run(policy, split, sampling)["correct_strategies"])
     return f"| {policy} | {sampling} | {' | '.join(cells)} | {strategies:.2f} |"
 
 
@@ -109,6 +111,22 @@ def crossing_table(results: Results, split: str) -> list[str]:
             for c in results.comparisons(family, split, sampling):
                 ends = f"{difference(c, KS[0])} | {difference(c, KS[-1])}"
                 rows.append(f"| {family} | {sampling} | {c.b} minus {c.a} | {ends} | {crossing_words(c)} |")
+    return rows
+
+
+def fresh_tables(results: Results) -> list[str]:
+    """The second step: 360k and 2m alone, T = 1, on problems that the first step did not touch."""
+    pairs = {family: results.members(family)[1:] for family in PROBLEMS}
+    head = ["policy", *(f"pass@{k}" for k in SHOWN)]
+    rows = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for policy in (policy for pair in pairs.values() for policy in pair):
+        rows.append(f"| {policy} | {' | '.join(curve_cells(results, policy, 'fresh', 'T=1'))} |")
+    rows += ["", f"| pair | {' | '.join(f'k = {k}' for k in SHOWN)} | verdict |", "|" + "---|" * (len(SHOWN) + 2)]
+    for pair in pairs.values():
+        members = {policy: results.counts(policy, "fresh", "T=1") for policy in pair}
+        (c,) = compare_all(members, KS, rng=np.random.default_rng(0))
+        cells = " | ".join(difference(c, k) for k in SHOWN)
+        rows.append(f"| {c.b} minus {c.a} | {cells} | {crossing_words(c)} |")
     return rows
 
 
@@ -181,7 +199,9 @@ def main() -> None:
         lines += [*curve_table(results, split, PROBLEMS), ""]
         lines += ["Differences with bands that are simultaneous over k and the three pairs of a family:", ""]
         lines += [*crossing_table(results, split), ""]
-    replace_measured(HERE / "README.md", lines[:-1])
+    n = len(results.raw["problems"]["fresh"])
+    lines += [f"### Second step: {n} fresh test problems, N = 256, T = 1", "", *fresh_tables(results)]
+    replace_measured(HERE / "README.md", lines)
     card = [*training_table(), "", about, "", *curve_table(results, "test", PROBLEMS)]
     replace_measured(PACKAGE / "MODEL_CARD.md", card)
     written = write_figure(figure(results, "test"), HERE / "figure")

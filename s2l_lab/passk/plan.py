@@ -14,7 +14,7 @@ from typing import Any
 from s2l_lab.errors import UsageError
 from s2l_lab.passk.request import PasskRequest
 from s2l_lab.policies import ModelShape
-from s2l_lab.policies.checkpoint import locate
+from s2l_lab.policies.checkpoint import Checkpoint, locate
 from s2l_lab.policies.families import Member, load_family, parse_policy
 from s2l_lab.policies.model_shape import shape_of
 from s2l_lab.policies.opening import choose_engine
@@ -70,9 +70,12 @@ def make_plan(request: PasskRequest, *, fresh: bool = False) -> Plan:
     benchmark = load_benchmark(request.benchmark, n=request.problems, data_root=request.data_root)
     members = [(m, True) for m in _family_members(request)] + [(parse_policy(p), False) for p in request.policies]
     _refuse_twins([member for member, _ in members])
+    found = _checkpoints(request, [member for member, _ in members])
     store = None if fresh or not is_run(request.run_directory) else RolloutStore(request.run_directory)
     try:
-        tasks = [_task(request, benchmark, member, in_family, store) for member, in_family in members]
+        tasks = [
+            _task(request, benchmark, member, in_family, found.get(member.name), store) for member, in_family in members
+        ]
     finally:
         if store is not None:
             store.close()
@@ -100,19 +103,26 @@ def _refuse_twins(members: list[Member]) -> None:
         raise UsageError(f"two policies are called {', '.join(twice)}; give --policy another NAME.")
 
 
+def _checkpoints(request: PasskRequest, members: list[Member]) -> dict[str, Checkpoint]:
+    """Files of the members that have some, by name; one PolicyError names all that are missing."""
+    with_files = [m for m in members if choose_engine(m, request.engine) in ("transformers", "vllm")]
+    return {c.member.name: c for c in locate(with_files, request.model_root, request.trust_remote_code)}
+
+
 def _task(
-    request: PasskRequest, benchmark: Benchmark, member: Member, in_family: bool, store: RolloutStore | None
+    request: PasskRequest,
+    benchmark: Benchmark,
+    member: Member,
+    in_family: bool,
+    checkpoint: Checkpoint | None,
+    store: RolloutStore | None,
 ) -> Task:
-    engine = choose_engine(member, request.engine)
-    revision, shape = member.source, None
-    if engine in ("transformers", "vllm"):
-        (checkpoint,) = locate([member], request.model_root, request.trust_remote_code)
-        revision, shape = checkpoint.revision, shape_of(checkpoint)
+    shape = None if checkpoint is None else shape_of(checkpoint)
     record = {
         "source": member.source,
-        "revision": revision,
+        "revision": member.source if checkpoint is None else checkpoint.revision,
         "template": request.template or member.template,
-        "engine": engine,
+        "engine": choose_engine(member, request.engine),
     }
     wanted = len(benchmark.problems) * request.rollouts
     origin = None if store is None else _known_origin(store, member.name, record, request)

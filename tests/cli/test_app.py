@@ -68,7 +68,7 @@ def test_a_dry_run_samples_nothing(tmp_path: Path) -> None:
         (["passk", "--temperature", "-1"], 2, "temperature -1.0"),
         (["passk", "--policy", "nameless"], 2, "is not NAME=SOURCE"),
         (["passk", "--policy", "a=scripted:zeta(1)"], 2, "is not a law of solve rates"),
-        (["passk", "--family", "qwen3", "--benchmark", "countdown"], 1, "--model-root DIR"),
+        (["passk", "--family", "qwen3", "--benchmark", "countdown"], 1, "4 of 4 checkpoints cannot be opened"),
         (["passk", "--benchmark", "aime24"], 1, "--data-root"),
         (["passk", "--benchmark", "nothing.jsonl"], 1, "nothing.jsonl"),
         (["figures", "fig99"], 2, "fig2"),
