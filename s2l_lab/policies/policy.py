@@ -118,7 +118,7 @@ class ModelShape:
 
 
 class Policy(Protocol):
-    """What every engine offers. Opening one loads the model; `close` frees it (a vLLM engine is started once per member)."""
+    """What every engine offers. Opening one loads the model; `close` frees it (vLLM is started once per member)."""
 
     @property
     def name(self) -> str:

@@ -50,7 +50,7 @@ class Benchmark:
     problems: tuple[Problem, ...]
     kind: VerifierKind
     answer_space: int | None
-    """Number of equally likely answers for a uniform guesser (AIME 1,000, five-way choice 5); None where none exists."""
+    """Number of equally likely answers for a uniform guesser (AIME 1,000, five-way choice 5); None without one."""
     provenance: dict[str, str]
     """Where the items came from: hub repository and revision, file and SHA-256, or generator and seed."""
 

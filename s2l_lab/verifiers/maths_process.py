@@ -148,7 +148,7 @@ class MathsProcess:
 
     def watch_memory(self) -> None:
         """Kill it if it is larger than allowed."""
-        import psutil  # type: ignore[import-untyped]  # it ships no types
+        import psutil
 
         try:
             if psutil.Process(self.pid).memory_info().rss > self._megabytes << 20:

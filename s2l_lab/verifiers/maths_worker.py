@@ -31,6 +31,7 @@ import sys
 from functools import lru_cache
 from typing import Any, TextIO
 
+import psutil
 from math_verify import LatexExtractionConfig, parse, verify
 from sympy import Basic, Eq, Float, Rational, Symbol
 
@@ -115,6 +116,7 @@ def main(seconds: float, megabytes: int) -> None:
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints must not be read as a reply
     _reply(replies, READY)
+    myself = psutil.Process()
     for line in sys.stdin:
         gold, answer = json.loads(line)
         _allow(seconds)
@@ -123,7 +125,8 @@ def main(seconds: float, megabytes: int) -> None:
         _allow(seconds)
         form = canonical_of(status, gold, answer)
         _allow(0)
-        stays = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < megabytes << 9  # KiB: half of the limit
+        # Not ru_maxrss, which a process inherits through exec: under a large parent every worker would seem large.
+        stays = myself.memory_info().rss < megabytes << 19  # half of the limit
         _reply(replies, [form, stays])
         if not stays:
             return

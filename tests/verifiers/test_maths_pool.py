@@ -198,3 +198,14 @@ def test_whole_numbers_need_no_worker_and_come_out_as_math_verify_has_them(stric
 def test_a_pool_without_workers_is_refused():
     with pytest.raises(UsageError, match="at least 1 worker"):
         MathsPool(0)
+
+
+def test_a_large_parent_does_not_make_its_workers_look_large():
+    """ru_maxrss survives exec: under a parent of half a gigabyte a worker retired after every single answer."""
+    ballast = b"x" * (600 << 20)
+    with MathsPool(1) as pool:
+        pool.compare([FINE])
+        (first,) = workers_of(pool)
+        pool.compare([("2", "1.5")])
+        assert workers_of(pool) == [first]
+    del ballast
