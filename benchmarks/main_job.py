@@ -1,8 +1,8 @@
 """The main job as a user runs it: `s2l-lab passk --family tiny`, then the same call again, then `s2l-lab --help`.
 
-Whole processes, timed from outside, with the operating system's own peak memory of the process. `--help` is set beside a
-bare interpreter, in turn, since a machine's load moves both. The numbers that the job found are kept too: README shows
-them, and nothing in it is typed by hand.
+Whole processes, timed from outside, with the operating system's own peak memory of the process. `--help` is set beside
+a bare interpreter, in turn, since a machine's load moves both. The numbers that the job found are kept too: README
+shows them, and nothing in it is typed by hand.
 
     python benchmarks/main_job.py
 """
@@ -59,8 +59,7 @@ def main() -> None:
         first, second = timed(*job, log=log), timed(*job, log=log)
         numbers = json.loads((out / "numbers.json").read_text())
         pairs = [
-            (timed(program, "--help", log=log), timed(sys.executable, "-c", "pass", log=log))
-            for _ in range(HELP_PAIRS)
+            (timed(program, "--help", log=log), timed(sys.executable, "-c", "pass", log=log)) for _ in range(HELP_PAIRS)
         ]
     helps, bare = ([run.seconds for run in column] for column in zip(*pairs, strict=True))
     result = {

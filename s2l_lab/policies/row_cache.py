@@ -18,7 +18,9 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-_SPARE_POSITIONS = 16  # the buffer is copied once per this many tokens
+ROOM = 1.5
+"""A full buffer is replaced by one with room for this many times its positions or rows."""
+_MIN_SPARE = 16
 
 
 def row_cache(config: Any) -> DynamicCache:
@@ -79,7 +81,7 @@ class _Rows:
         rows, heads, added, dim = states.shape
         start, self.length, self.rows = self.length, self.length + added, rows
         if self.buffer is None or self.length > self.buffer.shape[2]:
-            grown = states.new_empty((rows, heads, self.length + _SPARE_POSITIONS, dim))
+            grown = states.new_empty((rows, heads, max(int(ROOM * self.length), self.length + _MIN_SPARE), dim))
             if self.buffer is not None:
                 grown[:, :, :start] = self.buffer[:rows, :, :start]
             self.buffer = grown
@@ -89,8 +91,8 @@ class _Rows:
     def select(self, index: torch.Tensor, moved: torch.Tensor) -> torch.Tensor:
         assert self.buffer is not None
         room = self.buffer.shape[0]
-        if len(index) > room:  # half more, so that a batch that grows row by row is not copied row by row
-            grown = self.buffer.new_empty((max(len(index), room + room // 2), *self.buffer.shape[1:]))
+        if len(index) > room:
+            grown = self.buffer.new_empty((max(len(index), int(ROOM * room)), *self.buffer.shape[1:]))
             torch.index_select(self.buffer, 0, index, out=grown[: len(index)])
             self.buffer = grown
         elif len(moved):

@@ -17,7 +17,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psutil  # type: ignore[import-untyped]  # no stubs among our dependencies
+import psutil
 import torch
 
 from s2l_lab.errors import PolicyError
@@ -25,7 +25,7 @@ from s2l_lab.policies import waves
 from s2l_lab.policies.decoding import Decoding
 from s2l_lab.policies.invariant_attention import use_invariant_attention
 from s2l_lab.policies.policy import StopReason
-from s2l_lab.policies.row_cache import cache_bytes, row_cache
+from s2l_lab.policies.row_cache import ROOM, cache_bytes, row_cache
 from s2l_lab.policies.stopping import StopStrings, eos_ids, token_mask
 from s2l_lab.policies.tape import Tape
 
@@ -74,7 +74,7 @@ class Sampler:
 
         def capacity(prompt_length: int) -> int:
             tokens = prompt_length + self._limit(prompt_length, sampling)
-            per_row = row_bytes + token_bytes * tokens + _WORKSPACE * self._vocabulary
+            per_row = row_bytes + int(ROOM * token_bytes * tokens) + _WORKSPACE * self._vocabulary
             return min(MAX_ROWS, max(1, self._budget // per_row))
 
         for wave in waves.plan(requests, capacity, (sampling.seed, policy_digest, sampling.digest)):
