@@ -55,10 +55,10 @@ def main_job() -> str:
     pairs = "\n".join(f"- {c['a']} and {c['b']}: {c['words']}." for c in job["crossings"])
     sampling = job["sampling"]
     about = (
-        f"{job['benchmark']['n_problems']} {job['benchmark']['name']} problems, N = {job['n_rollouts']}, T = "
-        f"{sampling['temperature']:g}, top-p {sampling['top_p']:g}, verifier {job['verifier_version']}. Intervals: 95 %, "
-        "about these problems and other rollouts; \\* leans on a prior (k > N/2). Crossings: 95 % band about other problems "
-        "of this kind, simultaneous over all k and pairs."
+        f"{job['benchmark']['n_problems']} {job['benchmark']['name']} problems, N = {job['n_rollouts']}, "
+        f"T = {sampling['temperature']:g}, top-p {sampling['top_p']:g}, verifier {job['verifier_version']}. "
+        "Intervals: 95 %, about these problems and other rollouts; \\* leans on a prior (k > N/2). "
+        "Crossings: 95 % band about other problems of this kind, simultaneous over all k and pairs."
     )
     return "\n\n".join([table(["member", "parameters", *(f"pass@{k}" for k in ks), "tokens"], rows), about, pairs])
 
