@@ -56,7 +56,8 @@ def test_the_crossing_token_is_kept() -> None:
     logits = [math.log(p) for p in (0.5, 0.3, 0.15, 0.05)]
     assert ours(logits, SamplingParams(top_p=0.6))[2:] == [0, 0]  # .5 falls short of .6, .8 reaches it
     assert ours(logits, SamplingParams(top_p=0.6))[1] == pytest.approx(0.375)
-    assert ours(logits, SamplingParams(top_p=0.01)) == [1, 0, 0, 0]
+    for tiny in (0.01, 1e-20):  # 1 - 1e-20 is 1 in floating point
+        assert ours(logits, SamplingParams(top_p=tiny)) == [1, 0, 0, 0]
 
 
 def test_ties() -> None:
