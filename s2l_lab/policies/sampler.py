@@ -6,13 +6,15 @@ give finished rollouts away (tape.py), and run the model on the prefixes that ar
 is only ever reordered (row_cache.py), which works alike for full, sliding-window and linear attention.
 
 A rollout is a function of its key and the model alone. On a CPU the model's bits are made independent of the batch
-(invariant_attention.py, decoding.ROW_MULTIPLE; seen with one and two threads), so a rollout comes out equal to the bit
-whatever is sampled beside it. Elsewhere logits move by rounding when the batch changes, and a token changes with them
-only if its uniform falls that close to the edge between two tokens (about one token in a million in float32).
+(invariant_attention.py, decoding.ROW_MULTIPLE; seen with one and with two threads), so a rollout comes out equal to the
+bit whatever is sampled beside it. On other devices logits move by rounding when the batch changes, as they do between
+machines anywhere; a token changes with them only if its uniform falls that close to the edge between two tokens (about
+one token in a million in float32).
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from s2l_lab.policies.policy import Draw, SamplingParams
 
 MAX_ROWS = 1024
-"""Rollouts in a wave at most; more gain nothing and leave the processor's caches."""
+"""Rollouts in a wave at most: seen on tiny-2m, 256 rows give 13,100 and 1,024 rows 14,700 tokens per CPU second."""
 _EXACT_DTYPES = (torch.float32, torch.float64)
 _CACHE_TOLERANCE = 0.01  # nats; rounding gives 1e-5 in float32, and half precision is not judged
 _WORKSPACE = 40  # bytes per row and vocabulary entry while a distribution is shaped: logits and four float64 arrays
@@ -70,7 +72,7 @@ class Sampler:
         Raises PolicyError, naming problem and position, when the model gives NaN or infinite logits.
         """
         stops = StopStrings(self._tokenizer, sampling.stop, self._vocabulary)
-        row_bytes, token_bytes = self._try_cache()
+        row_bytes, token_bytes = self._cache_bytes
 
         def capacity(prompt_length: int) -> int:
             tokens = prompt_length + self._limit(prompt_length, sampling)
@@ -130,8 +132,9 @@ class Sampler:
         logits: torch.Tensor = output.logits[:, -1]
         return logits.cpu() if logits.device.type == "mps" else logits  # distributions need float64, MPS has none
 
-    def _try_cache(self) -> tuple[int, int]:
-        """Bytes of cache per row, and per token of a row, measured on a prompt of four tokens and one more.
+    @functools.cached_property
+    def _cache_bytes(self) -> tuple[int, int]:
+        """Per row, and per token of a row: measured on a prompt of four tokens and one more, when first needed.
 
         Raises PolicyError where the cache changes what the model says: some architectures' cached code is wrong.
         """

@@ -224,13 +224,14 @@ def test_seed_policy_and_problem_change_everything(everything: tuple[Any, Drawn]
 
 
 class CountRows:
-    """Counts the rows of every forward pass."""
+    """Counts the rows of every forward pass, none of which may build a graph."""
 
     def __init__(self, subject: Any) -> None:
         self.rows: list[int] = []
         self.handle = subject.register_forward_pre_hook(self._count, with_kwargs=True)
 
     def _count(self, _module: Any, _args: Any, kwargs: Any) -> None:
+        assert torch.is_inference_mode_enabled()
         self.rows.append(kwargs["input_ids"].shape[0])
 
 
