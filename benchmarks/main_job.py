@@ -69,7 +69,7 @@ def main() -> None:
         "first_over_second": first.seconds / second.seconds,
         "help": {"median_seconds": statistics.median(helps), "bare_interpreter": statistics.median(bare)},
         "machine": {"cores": os.cpu_count(), "python": sys.version.split()[0], "torch": version("torch")},
-        "numbers": {k: v for k, v in numbers.items() if k not in ("run_directory", "differences")},
+        "numbers": {k: v for k, v in numbers.items() if k not in ("run_directory", "differences", "command")},
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(f"{'':14}{'seconds':>9}{'CPU s':>9}{'peak MB':>9}")
