@@ -49,7 +49,7 @@ class Speed(NamedTuple):
 
 
 MAX_TOKENS = 160
-SWEEP = (64, 128, 256, 512)
+SWEEP = (128, 256, 512, 1024)
 EMBEDDED = Path(str(resources.files("s2l_lab.policies.tiny"))) / "tiny" / "2m"
 
 

@@ -32,12 +32,16 @@ class PackedLinear(torch.nn.Module):
         return y
 
 
+def is_small(model: Any) -> bool:
+    """True for a model on a CPU of at most MAX_PARAMETERS."""
+    return bool(model.device.type == "cpu" and sum(p.numel() for p in model.parameters()) <= MAX_PARAMETERS)
+
+
 @torch.inference_mode()
 def pack_linears(model: Any) -> None:
     """Pack the linear layers of a frozen model in place, where it is small, in float32 and on a CPU with oneDNN."""
-    small = sum(p.numel() for p in model.parameters()) <= MAX_PARAMETERS
-    on_cpu = model.device.type == "cpu" and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]  # torch's own
-    if not (small and on_cpu and model.dtype == torch.float32):
+    has_onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]  # torch's own
+    if not (is_small(model) and has_onednn and model.dtype == torch.float32):
         return
     for module in list(model.modules()):
         for name, child in list(module.named_children()):

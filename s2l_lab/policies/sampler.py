@@ -6,16 +6,17 @@ give finished rollouts away (tape.py), and run the model on the prefixes that ar
 is only ever reordered (row_cache.py), which works alike for full, sliding-window and linear attention.
 
 A rollout is a function of its key and the model alone. On a CPU the model's bits are made independent of the batch
-(invariant_attention.py, decoding.ROW_MULTIPLE; seen with one and with two threads), so a rollout comes out equal to the
-bit whatever is sampled beside it. On other devices logits move by rounding when the batch changes, as they do between
-machines anywhere; a token changes with them only if its uniform falls that close to the edge between two tokens (about
-one token in a million in float32).
+(invariant_attention.py, decoding.ROW_MULTIPLE) and, for small models, of the number of cores (wave_threads.py), so a
+rollout comes out equal to the bit whatever is sampled beside it. On other devices logits move by rounding when the
+batch changes, as they do between machines anywhere; a token changes with them only if its uniform falls that close to
+the edge between two tokens (about one token in a million in float32).
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,10 +27,12 @@ from s2l_lab.errors import PolicyError
 from s2l_lab.policies import waves
 from s2l_lab.policies.decoding import Decoding
 from s2l_lab.policies.invariant_attention import use_invariant_attention
+from s2l_lab.policies.packed_linear import is_small
 from s2l_lab.policies.policy import StopReason
 from s2l_lab.policies.row_cache import ROOM, cache_bytes, row_cache
 from s2l_lab.policies.stopping import StopStrings, eos_ids, token_mask
 from s2l_lab.policies.tape import Tape
+from s2l_lab.policies.wave_threads import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +42,10 @@ if TYPE_CHECKING:
     from s2l_lab.policies.policy import Draw, SamplingParams
 
 MAX_ROWS = 1024
-"""Rollouts in a wave at most: seen on tiny-2m, 256 rows give 13,100 and 1,024 rows 14,700 tokens per CPU second."""
+"""Rollouts in a wave at most; more gain nothing."""
+SMALL_BUDGET = 3 * 2**29
+"""Bytes that the waves of a small model share: a run of the embedded family stays under 2 GB in all."""
+_MAX_THREADS = 8  # waves side by side; Python's lock is one
 _EXACT_DTYPES = (torch.float32, torch.float64)
 _CACHE_TOLERANCE = 0.01  # nats; rounding gives 1e-5 in float32, and half precision is not judged
 _WORKSPACE = 40  # bytes per row and vocabulary entry while a distribution is shaped: logits and four float64 arrays
@@ -58,7 +64,8 @@ class Sampler:
         self._model, self._tokenizer, self._name, self._merge = model, tokenizer, name, merge
         self._vocabulary = int(model.get_output_embeddings().weight.shape[0])
         self._eos_V = token_mask(eos_ids(model, tokenizer), self._vocabulary)
-        self._budget = _default_budget(model.device) if memory_budget is None else memory_budget
+        self._budget = _default_budget(model) if memory_budget is None else memory_budget
+        self._threads = min(torch.get_num_threads(), _MAX_THREADS) if is_small(model) else 0
         keeps_last = "logits_to_keep" in inspect.signature(model.forward).parameters
         self._last_logits_only = {"logits_to_keep": 1} if keeps_last else {}
         self.context: int | None = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
@@ -77,10 +84,14 @@ class Sampler:
         def capacity(prompt_length: int) -> int:
             tokens = prompt_length + self._limit(prompt_length, sampling)
             per_row = row_bytes + int(ROOM * token_bytes * tokens) + _WORKSPACE * self._vocabulary
-            return min(MAX_ROWS, max(1, self._budget // per_row))
+            return min(MAX_ROWS, max(1, self._budget // max(self._threads, 1) // per_row))
 
-        for wave in waves.plan(requests, capacity, (sampling.seed, policy_digest, sampling.digest)):
-            yield from self._decode(wave, sampling, stops)
+        planned = waves.plan(requests, capacity, (sampling.seed, policy_digest, sampling.digest))
+        decode = functools.partial(self._decode, sampling=sampling, stops=stops)
+        if self._threads:
+            yield from side_by_side(planned, decode, self._threads)
+        else:
+            yield from chain.from_iterable(map(decode, planned))
 
     def _decode(self, wave: waves.Wave, sampling: SamplingParams, stops: StopStrings) -> Iterator[Draw]:
         limit = self._limit(wave.prompts_PL.shape[1], sampling)
@@ -155,8 +166,9 @@ class Sampler:
         return four - 4 * per_token, per_token
 
 
-def _default_budget(device: torch.device) -> int:
+def _default_budget(model: Any) -> int:
     """Six tenths of what a GPU has free, or a quarter of the memory that a CPU has available."""
-    if device.type == "cuda":
-        return int(0.6 * torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available) // 4
+    if model.device.type == "cuda":
+        return int(0.6 * torch.cuda.mem_get_info(model.device)[0])
+    quarter = int(psutil.virtual_memory().available) // 4
+    return min(quarter, SMALL_BUDGET) if is_small(model) else quarter

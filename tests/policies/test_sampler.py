@@ -205,6 +205,18 @@ def test_merging_prefixes_changes_nothing(everything: tuple[Any, Drawn]) -> None
     assert_equal(run(Sampler(subject, tokenizer(DIGITS), "m", merge=False), PROBLEMS, MIXED), expected)
 
 
+@pytest.mark.parametrize("cores", [1, 3])
+def test_the_number_of_cores_changes_nothing(everything: tuple[Any, Drawn], cores: int) -> None:
+    subject, expected = everything
+    before = torch.get_num_threads()
+    torch.set_num_threads(cores)
+    try:
+        sampler = Sampler(subject, tokenizer(DIGITS), "m", memory_budget=1_000_000)  # several waves
+        assert_equal(run(sampler, PROBLEMS, MIXED), expected)
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_order_and_company_change_nothing(everything: tuple[Any, Drawn]) -> None:
     """A resumed run asks for what is owed: other problems, other indices, another order."""
     subject, expected = everything
