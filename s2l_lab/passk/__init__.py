@@ -3,6 +3,16 @@
 from s2l_lab.passk.plan import Plan, Task, make_plan
 from s2l_lab.passk.report import PasskReport, PolicyReport
 from s2l_lab.passk.request import PasskRequest
-from s2l_lab.passk.run import run_passk
+from s2l_lab.passk.run import Completed, complete_run, run_passk
 
-__all__ = ["PasskReport", "PasskRequest", "Plan", "PolicyReport", "Task", "make_plan", "run_passk"]
+__all__ = [
+    "Completed",
+    "PasskReport",
+    "PasskRequest",
+    "Plan",
+    "PolicyReport",
+    "Task",
+    "complete_run",
+    "make_plan",
+    "run_passk",
+]

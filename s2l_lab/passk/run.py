@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from s2l_lab.passk.build import Reader, Sampled, compare_policies, policy_report
@@ -21,6 +22,37 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A request whose rollouts are all stored and verified."""
+
+    plan: Plan
+    """As it was before anything was sampled."""
+    origins: tuple[Origin, ...]
+    """Who sampled, in the order of the plan's tasks."""
+
+
+def complete_run(
+    request: PasskRequest,
+    *,
+    pool: VerifierPool,
+    fresh: bool = False,
+    announce: Callable[[str], None] = lambda _: None,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> Completed:
+    """Bring every policy to N verified rollouts per problem.
+
+    `announce` gets a line when something slow begins; `progress` is called from another thread while rollouts come in.
+    A run whose rollouts and verdicts are all there is only read: no model is loaded and no lock is taken.
+    """
+    plan = make_plan(request, fresh=fresh)
+    path = request.run_directory
+    origins = None if fresh else _complete(plan, path)
+    if origins is None:
+        origins = _sample(plan, path, pool, fresh=fresh, announce=announce, progress=progress)
+    return Completed(plan, tuple(origins))
+
+
 def run_passk(
     request: PasskRequest,
     *,
@@ -29,21 +61,15 @@ def run_passk(
     announce: Callable[[str], None] = lambda _: None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> PasskReport:
-    """Bring every policy to N verified rollouts per problem and report.
-
-    `announce` gets a line when something slow begins; `progress` is called from another thread while rollouts come in.
-    A run whose rollouts and verdicts are all there is only read: no model is loaded and no lock is taken.
-    """
+    """Complete the run and report: see `complete_run`."""
     start = time.monotonic()
-    plan = make_plan(request, fresh=fresh)
     path = request.run_directory
     with VerifierPool() as pool:
-        origins = None if fresh else _complete(plan, path)
-        if origins is None:
-            origins = _sample(plan, path, pool, fresh=fresh, announce=announce, progress=progress)
+        done = complete_run(request, pool=pool, fresh=fresh, announce=announce, progress=progress)
+        plan = done.plan
         with RolloutStore(path) as store:
             reader = Reader(store, plan.benchmark, request.rollouts, plan.verifier_version)
-            sampled = [Sampled(o, task.shape) for o, task in zip(origins, plan.tasks, strict=True)]
+            sampled = [Sampled(o, task.shape) for o, task in zip(done.origins, plan.tasks, strict=True)]
             policies = tuple(policy_report(reader, one, pool) for one in sampled)
             comparisons = compare_policies(reader, sampled)
     return PasskReport(

@@ -1,6 +1,6 @@
 """`load_benchmark`: any benchmark by name or file, with where it came from and what it is.
 
-Three kinds of source: procedural (`countdown`, `reasoning-gym:SET`), the named sets of `catalog` (a local file below
+Three kinds of source: procedural (`countdown`, `countdown-validation`, `reasoning-gym:SET`), the named sets of `catalog` (a local file below
 `data_root`, else the hub at its pinned revision), and any JSONL file with question and answer. `n` takes the first
 problems, so a larger benchmark begins with a smaller one and a run can be topped up.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from s2l_lab.errors import DataError, UsageError, unknown_name
 from s2l_lab.problems.catalog import BENCHMARKS, Source, content_hash
-from s2l_lab.problems.countdown import countdown_benchmark
+from s2l_lab.problems.countdown import Split, countdown_benchmark
 from s2l_lab.problems.gym import PREFIX, gym_benchmark
 from s2l_lab.problems.hub import fetch_rows
 from s2l_lab.problems.problem import Benchmark, Problem
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PROCEDURAL_DEFAULT = 100
 """Problems of a procedural set when no number is asked for."""
+COUNTDOWN_SPLITS: dict[str, Split] = {"countdown": "test", "countdown-validation": "validation"}
+"""Names of Countdown's held-out splits; what is chosen by looking (a temperature, a recipe) is chosen on validation."""
 
 
 def load_benchmark(
@@ -45,8 +47,8 @@ def load_benchmark(
     missing or damaged, naming lines.
     """
     name = os.fspath(name_or_path)
-    if name == "countdown":
-        return countdown_benchmark(PROCEDURAL_DEFAULT if n is None else n, seed=seed, split="test")
+    if name in COUNTDOWN_SPLITS:
+        return countdown_benchmark(PROCEDURAL_DEFAULT if n is None else n, seed=seed, split=COUNTDOWN_SPLITS[name])
     if name.startswith(PREFIX):
         return gym_benchmark(name.removeprefix(PREFIX), PROCEDURAL_DEFAULT if n is None else n, seed)
     if seed != 0:
@@ -58,7 +60,7 @@ def load_benchmark(
     if name in BENCHMARKS:
         return _take(_named(name, BENCHMARKS[name], None), n)
     if _is_name(name):
-        known = ["countdown", "reasoning-gym:SET", *BENCHMARKS]
+        known = [*COUNTDOWN_SPLITS, "reasoning-gym:SET", *BENCHMARKS]
         raise unknown_name("benchmark", name, known, "A problem file is given by its path, ending in .jsonl.")
     return _take(_from_file(Path(name)), n)
 
