@@ -1,0 +1,98 @@
+"""From one value a problem to one number with its interval: other problems of this kind.
+
+Every diversity metric is computed within problems and then averaged over them, so problems are what is resampled:
+rollouts of one problem are no independent evidence about problems. A metric is undefined on some problems (fewer than
+two correct rollouts); those are left out of the mean and of `n_problems`, and never count as 0.
+
+- A mean of values: studentised bootstrap of problems, symmetric |t| as for pass@k (`estimators.problem_interval`), on
+  the logit scale for values with bounds.
+- A ratio of sums, as sum e / sum T: the mean of per-problem ratios would be biased where lengths depend on what is
+  measured (STATISTICS 7: +.07). Its standard error is the delta method's, with residuals summed within problems, and
+  its ends Student's t with P - 1 degrees of freedom.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from s2l_lab.errors import UsageError
+from s2l_lab.estimators.estimate import Estimate
+from s2l_lab.estimators.problem_interval import critical_values, share_ends, spread, student_t
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+REPLICATES = 2_000
+
+
+def mean_over_problems(
+    value_P: ArrayLike,
+    n_rollouts: int,
+    *,
+    seed: int = 0,
+    level: float = 0.95,
+    bounds: tuple[float, float] | None = None,
+) -> Estimate:
+    """Mean over problems of values (P,), NaN where a problem does not define one.
+
+    `bounds` are the least and largest value that there can be, which ends then respect, as (0, 1) for shares. NaN for
+    no defined problem, NaN ends for one. Raises UsageError where values leave the bounds.
+    """
+    value = np.asarray(value_P, dtype=np.float64)
+    value = value[np.isfinite(value)]
+    if bounds is not None and value.size:
+        low, high = bounds
+        slack = 1e-9 * (high - low)
+        if not (value.min() >= low - slack and value.max() <= high + slack):
+            raise UsageError(f"values lie between {low:g} and {high:g}; given: {value.min():g} to {value.max():g}.")
+    if value.size < 2:
+        mean = float(value[0]) if value.size else np.nan
+        return _estimate(mean, (np.nan, np.nan), level, "too few problems", value.size, n_rollouts)
+    mean, rng, weight_C = float(value.mean()), np.random.default_rng(seed), np.ones(value.size, np.int64)
+    if bounds is not None:
+        share_CK = np.clip((_plain(value)[:, None] - low) / (high - low), 0.0, 1.0)
+        ends = share_ends(share_CK, weight_C, level, rng, REPLICATES)
+        pair = (low + (high - low) * float(end[0]) for end in (ends.lower_K, ends.upper_K))
+        return _estimate(mean, (next(pair), next(pair)), level, "logit-t bootstrap", value.size, n_rollouts)
+    scale = float(np.abs(value).max()) or 1.0  # what `problem_interval` takes for rounding supposes values in [-1, 1]
+    values_CK = _plain(value / scale)[:, None]
+    critical_K = critical_values(values_CK, weight_C, level, rng, REPLICATES, logit=False)
+    reach = float(critical_K[0] * spread(values_CK, weight_C).se_K[0]) * scale
+    return _estimate(mean, (mean - reach, mean + reach), level, "studentised bootstrap", value.size, n_rollouts)
+
+
+def _plain(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values without the last digits: problems that differ by rounding alone are equal, or a replicate of such problems
+    has a spread of 1e-9 and a t in the millions."""
+    return value.round(9)
+
+
+def ratio_over_problems(
+    numerator_P: ArrayLike, denominator_P: ArrayLike, n_rollouts: int, *, level: float = 0.95
+) -> Estimate:
+    """sum of numerators (P,) over sum of denominators (P,), each already summed within its problem.
+
+    Problems with NaN in either, or with denominator 0 (no rollout to speak of), are left out. NaN ends for fewer than
+    two problems; NaN where the denominators sum to 0. Raises UsageError for different lengths.
+    """
+    numerator, denominator = (np.asarray(a, dtype=np.float64) for a in (numerator_P, denominator_P))
+    if numerator.shape != denominator.shape:
+        raise UsageError(f"a ratio needs one pair per problem; given: {numerator.size} and {denominator.size} values.")
+    defined = np.isfinite(numerator) & np.isfinite(denominator) & (denominator != 0)
+    numerator, denominator = numerator[defined], denominator[defined]
+    problems, total = numerator.size, float(denominator.sum())
+    value = float(numerator.sum()) / total if problems and total else np.nan
+    if problems < 2 or not np.isfinite(value):
+        return _estimate(value, (np.nan, np.nan), level, "too few problems", problems, n_rollouts)
+    residual_P = numerator - value * denominator
+    se = float(np.sqrt(problems / (problems - 1) * (residual_P**2).sum())) / abs(total)
+    reach = student_t(level, problems - 1) * se
+    return _estimate(value, (value - reach, value + reach), level, "clustered delta method", problems, n_rollouts)
+
+
+def _estimate(
+    value: float, ends: tuple[float, float], level: float, method: str, n_problems: int, n_rollouts: int
+) -> Estimate:
+    return Estimate(value, *ends, level, method, "problems", n_problems, n_rollouts)

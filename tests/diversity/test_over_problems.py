@@ -1,0 +1,143 @@
+"""From values of problems to one number: coverage, equivariance, hand numbers, and what is left out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from s2l_lab.diversity.over_problems import mean_over_problems, ratio_over_problems
+from s2l_lab.errors import UsageError
+
+SKEWED = np.random.default_rng(0).exponential(1.0, 30)
+
+
+def three_errors(share: float, repetitions: int) -> float:
+    return 3 * float(np.sqrt(share * (1 - share) / repetitions))
+
+
+def test_undefined_problems_are_left_out_and_the_counts_say_so() -> None:
+    seen = mean_over_problems([1.0, np.nan, 3.0, 5.0], 640)
+    assert seen.value == 3.0  # (1 + 3 + 5) / 3, never (1 + 0 + 3 + 5) / 4
+    assert (seen.n_problems, seen.n_rollouts, seen.interval, seen.level) == (3, 640, "problems", 0.95)
+    assert seen == mean_over_problems([1.0, 3.0, 5.0], 640)
+
+
+def test_one_problem_has_no_interval_and_none_no_value() -> None:
+    one, none = mean_over_problems([2.0, np.nan], 8), mean_over_problems([np.nan], 8)
+    assert one.value == 2.0
+    assert np.isnan([one.lower, one.upper, none.value, none.lower, none.upper]).all()
+    assert (one.n_problems, none.n_problems) == (1, 0)
+
+
+@pytest.mark.parametrize("draw", ["normal", "exponential"])
+def test_intervals_of_means_cover(draw: str) -> None:
+    rng, hits, repetitions = np.random.default_rng(1), 0, 300
+    for _ in range(repetitions):
+        value_P = rng.normal(1, 2, 30) if draw == "normal" else rng.exponential(1.0, 30)
+        seen = mean_over_problems(value_P, 1)
+        hits += seen.lower <= 1.0 <= seen.upper
+    assert abs(hits / repetitions - 0.95) < 0.02 + three_errors(0.95, repetitions)
+
+
+def test_intervals_of_shares_cover_and_stay_inside() -> None:
+    rng, hits, repetitions = np.random.default_rng(2), 0, 300
+    for _ in range(repetitions):
+        seen = mean_over_problems(rng.beta(0.3, 1, 30), 1, bounds=(0.0, 1.0))
+        hits += seen.lower <= 0.3 / 1.3 <= seen.upper
+        assert 0 <= seen.lower <= seen.value <= seen.upper <= 1
+    assert hits / repetitions > 0.93 - three_errors(0.93, repetitions)
+
+
+def test_a_share_without_spread_has_binomial_ends_and_a_difference_width_0() -> None:
+    none, zero = mean_over_problems(np.zeros(20), 1, bounds=(0.0, 1.0)), mean_over_problems(np.full(20, 0.1), 1)
+    assert none.lower == 0.0
+    assert none.upper == pytest.approx(1 - 0.025 ** (1 / 20))  # (1 - p)^20 = .025
+    assert zero.lower == zero.value == zero.upper == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("shift", "scale"), [(5.0, 1.0), (0.0, 1000.0), (0.0, 1e-11), (-2.0, -3.0)])
+def test_ends_follow_a_change_of_units(shift: float, scale: float) -> None:
+    plain, moved = mean_over_problems(SKEWED, 1), mean_over_problems(shift + scale * SKEWED, 1)
+    ends = sorted([shift + scale * plain.lower, shift + scale * plain.upper])
+    assert [moved.lower, moved.upper] == pytest.approx(ends, rel=1e-6, abs=0)
+
+
+def test_seed_level_and_share_matter_and_one_seed_is_one_result() -> None:
+    share_P = SKEWED / SKEWED.max()
+    base = mean_over_problems(share_P, 1)
+    assert base == mean_over_problems(share_P, 1)
+    assert base.upper != mean_over_problems(share_P, 1, seed=1).upper
+    assert (
+        mean_over_problems(share_P, 1, level=0.99).lower < base.lower < mean_over_problems(share_P, 1, level=0.8).lower
+    )
+    logit = mean_over_problems(share_P, 1, bounds=(0.0, 1.0))
+    assert logit.upper - logit.value > logit.value - logit.lower  # longer towards 1/2
+    assert base.upper - base.value == pytest.approx(base.value - base.lower)
+
+
+def test_other_bounds_are_a_change_of_units() -> None:
+    share_P = SKEWED / SKEWED.max()
+    plain, moved = (
+        mean_over_problems(v, 1, bounds=b) for v, b in ((share_P, (0.0, 1.0)), (1 + 3 * share_P, (1.0, 4.0)))
+    )
+    assert [moved.lower, moved.upper] == pytest.approx([1 + 3 * plain.lower, 1 + 3 * plain.upper], rel=1e-6)
+
+
+def test_values_that_differ_by_rounding_alone_are_equal() -> None:
+    """Six equal problems but for the last bits, and one other: replicates without it had a t of a million."""
+    value_P = np.array([1, 1 + 2e-12, 1, 1 - 1e-12, 1, 1 + 1e-12, 2.6])
+    seen = mean_over_problems(value_P, 1)
+    assert seen.upper - seen.lower < 10
+
+
+def test_what_is_no_share_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"between 0 and 1; given: -0.5 to 0.5"):
+        mean_over_problems([-0.5, 0.5], 1, bounds=(0.0, 1.0))
+    assert mean_over_problems([0.0, 1.0 + 1e-12], 1, bounds=(0.0, 1.0)).upper <= 1
+
+
+def test_a_ratio_by_hand() -> None:
+    seen = ratio_over_problems([1.0, 3.0], [2.0, 2.0], 10)
+    # value 4/4; residuals 1 - 2 and 3 - 2; SE sqrt(2/1 * (1 + 1)) / 4 = 1/2; t(1) at .975 = 12.7062
+    assert seen.value == 1.0
+    assert [seen.lower, seen.upper] == pytest.approx([1 - 6.3531, 1 + 6.3531], abs=1e-4)
+    assert (seen.n_problems, seen.n_rollouts, seen.interval) == (2, 10, "problems")
+
+
+@given(st.lists(st.floats(-10, 10), min_size=2, max_size=20), st.floats(0.1, 10), st.sampled_from([0.8, 0.95]))
+@settings(max_examples=50)
+def test_with_equal_denominators_a_ratio_is_students_t_of_the_mean(
+    numerators: list[float], denominator: float, level: float
+) -> None:
+    seen = ratio_over_problems(numerators, [denominator] * len(numerators), 1, level=level)
+    values = np.array(numerators) / denominator
+    reach = stats.t.ppf(0.5 + level / 2, values.size - 1) * values.std(ddof=1) / np.sqrt(values.size)
+    assert [seen.lower, seen.upper] == pytest.approx([values.mean() - reach, values.mean() + reach], abs=1e-9)
+
+
+def test_a_ratio_of_sums_covers_where_the_mean_of_ratios_is_biased() -> None:
+    """Length depends on what is measured: 1.5 a token on 10 tokens, or .5 on 30. The mean of ratios says 1."""
+    rng, hits, naive, repetitions = np.random.default_rng(3), 0, [], 400
+    for _ in range(repetitions):
+        long_P = rng.random(40) < 0.5
+        tokens_P = np.where(long_P, 30.0, 10.0)
+        sum_P = tokens_P * np.where(long_P, 0.5, 1.5) + rng.normal(0, 2, 40)
+        seen = ratio_over_problems(sum_P, tokens_P, 1)
+        hits += seen.lower <= 0.75 <= seen.upper  # (10 * 1.5 + 30 * .5) / (10 + 30)
+        naive.append((sum_P / tokens_P).mean())
+    assert abs(hits / repetitions - 0.95) < 0.02 + three_errors(0.95, repetitions)
+    assert np.mean(naive) == pytest.approx(1.0, abs=0.02)
+
+
+def test_ratios_leave_out_what_is_undefined_or_empty() -> None:
+    plain = ratio_over_problems([1.0, 2.0, 4.0], [2.0, 3.0, 4.0], 1)
+    assert plain == ratio_over_problems([1.0, np.nan, 2.0, 5.0, 0.0, 4.0], [2.0, 1.0, 3.0, np.nan, 0.0, 4.0], 1)
+    assert ratio_over_problems([1.0], [2.0], 1).value == 0.5
+    assert np.isnan(ratio_over_problems([1.0], [2.0], 1).lower)
+    assert np.isnan(ratio_over_problems([], [], 1).value)
+    assert np.isnan(ratio_over_problems([1.0, 2.0], [1.0, -1.0], 1).value)
+    with pytest.raises(UsageError, match="2 and 1 values"):
+        ratio_over_problems([1.0, 2.0], [1.0], 1)
