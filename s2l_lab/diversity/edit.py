@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from s2l_lab.diversity.ngrams import Tokens
 
-def edit_distances(tokens_N: Sequence[Sequence[int | str]]) -> NDArray[np.float64]:
+
+def edit_distances(tokens_N: Sequence[Tokens]) -> NDArray[np.float64]:
     """Levenshtein(o_i, o_j) / max(|o_i|, |o_j|) of all pairs, shape (N, N), each in [0, 1]; 0 for two empty ones."""
     from rapidfuzz.distance import Levenshtein
     from rapidfuzz.process import cdist
@@ -38,7 +40,7 @@ def edit_distances(tokens_N: Sequence[Sequence[int | str]]) -> NDArray[np.float6
     return distance_NN
 
 
-def edit_diversity(tokens_N: Sequence[Sequence[int | str]]) -> float:
+def edit_diversity(tokens_N: Sequence[Tokens]) -> float:
     """Mean over pairs of rollouts of their normalised Levenshtein distance, in [0, 1]; tokens are ids or strings.
 
     NaN for fewer than two rollouts, and where all completions are empty.

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Tokens = Sequence[int | str] | NDArray[np.integer]
+    """One completion: token ids, or words."""
+
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
@@ -42,7 +45,7 @@ EPSILON = 0.1
 
 
 def self_bleu(
-    tokens_N: Sequence[Sequence[int | str]],
+    tokens_N: Sequence[Tokens],
     *,
     references: Literal["pairwise", "all"] = "pairwise",
     max_n: int = 4,
@@ -75,7 +78,7 @@ def self_bleu(
     )
 
 
-def pair_bleu(tokens_N: Sequence[Sequence[int | str]], max_n: int = 4) -> Floats:
+def pair_bleu(tokens_N: Sequence[Tokens], max_n: int = 4) -> Floats:
     """BLEU(o_i; o_j) of all pairs, shape (N, N), in [0, 1]: the row is the hypothesis, the column its reference."""
     _check_order(max_n)
     length_N, orders = _tables(tokens_N, max_n)
@@ -83,14 +86,14 @@ def pair_bleu(tokens_N: Sequence[Sequence[int | str]], max_n: int = 4) -> Floats
     return _bleu(matched, length_N[:, None], length_N[None, :])
 
 
-def rest_bleu(tokens_N: Sequence[Sequence[int | str]], max_n: int = 4) -> Floats:
+def rest_bleu(tokens_N: Sequence[Tokens], max_n: int = 4) -> Floats:
     """BLEU(o_i; all others) of each of N >= 2 completions, shape (N,), in [0, 1]."""
     _check_order(max_n)
     length_N, orders = _tables(tokens_N, max_n)
     return _rest_bleu(orders, length_N, np.arange(length_N.size))
 
 
-def distinct_n(tokens_N: Sequence[Sequence[int | str]], n: int, m: int | None = None) -> float:
+def distinct_n(tokens_N: Sequence[Tokens], n: int, m: int | None = None) -> float:
     """Expected number of distinct n-grams in m of N completions, over m times the mean number of n-grams.
 
     Above 0, at most 1 (no n-gram twice). A ratio of two expectations, not the mean of ratios. NaN where no completion
@@ -107,7 +110,7 @@ def distinct_n(tokens_N: Sequence[Sequence[int | str]], n: int, m: int | None = 
     return float(distinct / (m * grams.count.sum() / length_N.size))
 
 
-def token_codes(tokens_N: Sequence[Sequence[int | str]]) -> list[Ints]:
+def token_codes(tokens_N: Sequence[Tokens]) -> list[Ints]:
     """Completions with their tokens numbered 0, 1, ... by first appearance: equal tokens, equal numbers."""
     codes: dict[int | str, int] = {}
     return [np.array([codes.setdefault(t, len(codes)) for t in tokens], dtype=np.int64) for tokens in tokens_N]
@@ -124,7 +127,7 @@ class _Grams:
     count: Ints
 
 
-def _tables(tokens_N: Sequence[Sequence[int | str]], max_n: int) -> tuple[Ints, list[_Grams]]:
+def _tables(tokens_N: Sequence[Tokens], max_n: int) -> tuple[Ints, list[_Grams]]:
     """Lengths (N,), and the n-grams of orders 1 to max_n."""
     codes_N = token_codes(tokens_N)
     length_N = np.array([codes.size for codes in codes_N], dtype=np.int64)

@@ -1,0 +1,53 @@
+"""RolloutSet: what diversity metrics see of one policy's rollouts of one problem. A plain record, no I/O.
+
+Rollouts are distinct by key, never by text: honest repeats of a short answer stay. Token ids are without the EOS that
+ends a completion, since every completion of a policy shares it; lengths count it, as everywhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutSet:
+    """N rollouts of one policy on one problem, in order of sample index."""
+
+    problem_id: str
+    text_N: tuple[str, ...]
+    token_ids_N: tuple[NDArray[np.int32], ...] | None
+    """Without EOS; None where any completion came without ids."""
+    length_N: NDArray[np.float64]
+    """Completion tokens, EOS included; NaN where unknown."""
+    canonical_N: tuple[str | None, ...]
+    """Canonical answers: equal answers are equal strings, None is no answer."""
+    official_N: tuple[str | None, ...]
+    """What the paper's extractor reads; every failure to find an answer may be a string of its own."""
+    correct_N: NDArray[np.bool_]
+    unknown_N: NDArray[np.bool_]
+    """VERIFIER_ERROR: neither correct nor wrong, and in no correct-only metric."""
+    n_classes: int | None = None
+    """Solution classes that exist; None where strategies have no ground truth."""
+
+    def __len__(self) -> int:
+        return len(self.text_N)
+
+    def take(self, index_m: NDArray[np.int64]) -> RolloutSet:
+        """The rollouts at these positions, in this order."""
+        ids = None if self.token_ids_N is None else tuple(self.token_ids_N[i] for i in index_m)
+        return RolloutSet(
+            self.problem_id,
+            tuple(self.text_N[i] for i in index_m),
+            ids,
+            self.length_N[index_m],
+            tuple(self.canonical_N[i] for i in index_m),
+            tuple(self.official_N[i] for i in index_m),
+            self.correct_N[index_m],
+            self.unknown_N[index_m],
+            self.n_classes,
+        )
