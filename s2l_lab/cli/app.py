@@ -150,6 +150,73 @@ def passk(
 
 
 @app.command()
+def diversity(
+    run: Annotated[
+        Path | None, typer.Option(help="A run directory; nothing is sampled. Else --family or --policy.")
+    ] = None,
+    family: Annotated[str | None, typer.Option(help="Family name or file, sampled first. [default: tiny]")] = None,
+    policy: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=SOURCE", help="Add a policy, as in `s2l-lab passk`.")
+    ] = None,
+    member: Annotated[list[str] | None, typer.Option(help="Only this member or policy (repeatable).")] = None,
+    benchmark: Annotated[str, typer.Option(help="Benchmark name, reasoning-gym:SET or a JSONL file.")] = "countdown",
+    data_root: Annotated[Path | None, typer.Option(help="Directory with local benchmark files (NAME.jsonl).")] = None,
+    rollouts: Annotated[
+        int | None, typer.Option("-n", "--rollouts", help="N, rollouts per problem. [64; with --run: all]")
+    ] = None,
+    problems: Annotated[int | None, typer.Option(help="Only the first so many problems.")] = None,
+    preset: Annotated[Preset, typer.Option(help="Sampling preset; single flags win over it.")] = Preset.default,
+    temperature: Annotated[float | None, typer.Option(help="[preset default: 1]")] = None,
+    top_p: Annotated[float | None, typer.Option(help="[preset default: 1]")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Completions are cut here. [the family's]")] = None,
+    seed: Annotated[int, typer.Option(help="Run seed.")] = 0,
+    template: Annotated[str | None, typer.Option(help="Prompt template. [the member's own]")] = None,
+    engine: Annotated[Engine, typer.Option(help="What runs the models.")] = Engine.auto,
+    model_root: Annotated[
+        Path | None, typer.Option(help="Directory with local checkpoints, looked into first.")
+    ] = None,
+    embedder: Annotated[
+        str, typer.Option(help="Sentence embedder: minilm (offline), a directory, a hub id, or none.")
+    ] = "minilm",
+    out: Annotated[Path | None, typer.Option(help="Run directory. [default: runs/passk-...]")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print numbers.json instead of tables.")] = False,
+) -> None:
+    """Measure how diverse each policy's rollouts are, and what each adds to the largest, with intervals and nulls."""
+    from s2l_lab.cli import diversity as command
+
+    members = tuple(member) if member else None
+    if rollouts is not None and rollouts < 2:
+        raise typer.BadParameter(f"-n {rollouts}: diversity needs two rollouts of a problem at least.")
+    if run is not None:
+        if family is not None or policy:
+            raise typer.BadParameter("--run reads a stored run; --family and --policy sample one. Give one of them.")
+        command.run_of_directory(
+            run, members=members, problems=problems, rollouts=rollouts, embedder=embedder, as_json=json
+        )
+        return
+    chosen = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed}
+    command.run_of_family(
+        {
+            "family": family if family is not None or policy else "tiny",
+            "members": members,
+            "policies": tuple(policy or ()),
+            "benchmark": benchmark,
+            "data_root": data_root,
+            "problems": problems,
+            "rollouts": 64 if rollouts is None else rollouts,
+            "template": template,
+            "engine": engine.value,
+            "model_root": model_root,
+            "out": out,
+        },
+        preset=preset.value,
+        chosen={name: value for name, value in chosen.items() if value is not None},
+        embedder=embedder,
+        as_json=json,
+    )
+
+
+@app.command()
 def verify(
     benchmark: Annotated[
         str | None, typer.Option(help="Grade every gold answer of this benchmark against itself.")
@@ -174,7 +241,7 @@ def runs(directory: Annotated[Path, typer.Argument(help="Where the runs are.")] 
 
 @app.command()
 def figures(
-    name: Annotated[str, typer.Argument(help="Figure of the paper, as fig2.")],
+    name: Annotated[str, typer.Argument(help="fig2, table3, policy-share, persistence or metric-validity.")],
     scale: Annotated[Scale, typer.Option(help="mini: embedded family, CPU. paper: the paper's models.")] = Scale.mini,
     dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.")] = False,
     model_root: Annotated[Path | None, typer.Option(help="Directory of checkpoints, looked into first.")] = None,

@@ -1,7 +1,7 @@
 """`s2l-lab figures NAME`: plan, run what is missing, draw ours beside the paper's, say where it is.
 
 A figure is a function in FIGURES. Its runs are ordinary pass@k runs: what `s2l-lab passk` stored counts, and a second
-call draws at once.
+call draws at once. Figures that are studies of their own (`studies`) are run and written by `study_figures`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from s2l_lab.cli.study_figures import STUDIES
 from s2l_lab.cli.tables import amount
 from s2l_lab.errors import unknown_name
 from s2l_lab.figures.caption import crossing_words
-from s2l_lab.figures.experiment import load_experiment
+from s2l_lab.figures.experiment import Experiment, load_plan
 from s2l_lab.figures.fig2 import PanelResult, fig2_figure, fig2_numbers, panel_result
 from s2l_lab.figures.markup import printable
 from s2l_lab.figures.numbers import as_json
@@ -46,7 +47,7 @@ def fig2(scale: Scale, dry_run: bool, console: Console, places: dict[str, Path |
     """Figure 2: pass@k of pairs of members over k. `places`: where checkpoints and benchmark files are looked for."""
     from s2l_lab.cli.passk import run_with_progress
 
-    experiment = load_experiment("fig2", scale)
+    experiment = load_plan("fig2", scale, Experiment)
     plans = plan_runs(experiment)
     console.print(plan_table(plans))
     if dry_run:
@@ -109,5 +110,27 @@ def _table(title: str, texts: Sequence[str], counts: Sequence[str]) -> Table:
     return table
 
 
-FIGURES: dict[str, Callable[[Scale, bool, Console, dict[str, Path | None]], None]] = {"fig2": fig2}
+def _study(name: str) -> Callable[[Scale, bool, Console, dict[str, Path | None]], None]:
+    """A study as a figure: the shipped plan, with the caller's places, run and written."""
+    study = STUDIES[name]
+
+    def make(scale: Scale, dry_run: bool, console: Console, places: dict[str, Path | None]) -> None:
+        plan = load_plan(name, scale, study.plan)
+        known = {place: path for place, path in places.items() if place in study.plan.model_fields and path is not None}
+        plan = plan.model_copy(update=known)
+        if dry_run:
+            console.print(study.describe(plan), soft_wrap=True, highlight=False)
+            return
+        command = f"s2l-lab figures {name} --scale {scale}"
+        written = study.make(plan, FOLDER / f"{name}-{scale}", command, console)
+        for line in [*map(str, written.paths), *([written.note] if written.note else [])]:
+            console.print(Text(printable(line)), soft_wrap=True)
+
+    return make
+
+
+FIGURES: dict[str, Callable[[Scale, bool, Console, dict[str, Path | None]], None]] = {
+    "fig2": fig2,
+    **{name: _study(name) for name in STUDIES},
+}
 """What can be re-made, by name."""

@@ -1,4 +1,4 @@
-"""The plan of a figure that compares pairs of members: experiments/FIGURE/SCALE.toml, read and checked.
+"""The plans of figures: experiments/FIGURE/SCALE.toml, read and checked; and the one that compares pairs of members.
 
 Panels that share benchmark, preset and N share one run over all their members: each member is sampled once, and the
 simultaneous band covers every pair of the run, so a figure with many pairs pays for looking at many pairs.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -83,15 +83,18 @@ class Experiment(BaseModel):
         )
 
 
-def load_experiment(figure: str, scale: Scale) -> Experiment:
-    """The shipped plan. Raises UsageError where it cannot be found, DataError for a file that is not a plan."""
+Plan = TypeVar("Plan", bound=BaseModel)
+
+
+def load_plan(figure: str, scale: Scale, kind: type[Plan]) -> Plan:
+    """The shipped plan of a figure. Raises UsageError where it cannot be found, DataError for a file that is none."""
     path = _folder(figure) / f"{scale}.toml"
     try:
-        return Experiment.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return kind.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise UsageError(f"{figure} has no plan at scale {scale!r}: {path} does not exist.") from None
     except (tomllib.TOMLDecodeError, ValidationError) as error:
-        raise DataError(f"{path} is not a plan of a figure: {error}") from error
+        raise DataError(f"{path} is not a plan of {figure}: {error}") from error
 
 
 def _folder(figure: str) -> Path:

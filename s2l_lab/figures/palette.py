@@ -4,6 +4,9 @@ The ramp runs at falling OKLCH lightness from orange over magenta to blue, so th
 Its hues change slowly at the orange end and fast at the violet one, which keeps up to four members apart for readers
 who do not see red or green as well. Every stop has a contrast of 3 to 1 on white and on near-black (WCAG 1.4.11), so
 one figure serves light and dark pages. A test holds all of this.
+
+The arms of a study follow one rule: an explorer has its member's colour, and everything that is made from the learner
+(siblings, temperatures, matched controls) has the learner's, with a symbol and a dash of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from s2l_lab.studies.contrast_arms import Role
 
 RAMP = ("#e96f0a", "#ed5505", "#e6424a", "#d4377a", "#b53aa7", "#8545cc", "#3756d6")
 """Stops of the member scale, smallest to largest."""
@@ -22,6 +27,20 @@ FAINT = "#6b7280"
 """Captions, axis titles, references."""
 GRID = "#e5e7eb"
 """Grid lines and rules."""
+FACTORS = {"strategies": RAMP[-1], "phrasing": RAMP[0], "order": RAMP[3], "rest": "#9ca3af"}
+"""What a metric may follow; `rest` is noise and interaction."""
+ROLE_SYMBOLS: Mapping[Role, str] = {
+    "learner": "circle",
+    "explorer": "circle",
+    "other seed": "diamond",
+    "sibling": "diamond",
+    "temperature": "triangle-up",
+    "entropy": "square",
+    "kl": "cross",
+    "pass@1": "star",
+}
+CONTROL_DASHES = ("dash", "dashdot", "longdash")
+"""Lines of the learner at the entropy, KL or pass@1 of the first, second and third explorer."""
 
 
 def member_colours(names: Sequence[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 Figure 2 was digitised from the published picture: pass@k to about 0.01, no interval, no count of correct rollouts, no
 seed. Between-problem standard errors at n = 30 are 0.06 to 0.09, larger than every gap between two of its curves.
+Table 3 is printed with three digits and nothing beside them; no definition of its metrics was published.
 """
 
 from __future__ import annotations
@@ -35,6 +36,25 @@ class PaperPanel:
     n_rollouts: int
     crossing: tuple[int, int] | None
     """Between which k the small model's curve overtakes, as drawn there; None where it does not by `n_rollouts`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaperDiversity:
+    """One row of Table 3: AIME24, K = 64 rollouts per problem."""
+
+    model: str
+    """Size of the Qwen3-Base model, as `4B`."""
+    self_bleu: float
+    edit_diversity: float
+    unique_answers: float
+
+
+def table3() -> tuple[PaperDiversity, ...]:
+    """The rows of Table 3, small to large."""
+    return tuple(
+        PaperDiversity(row["model"], *(float(row[name]) for name in ("self_bleu", "edit_diversity", "unique_answers")))
+        for row in _rows("table3.csv")
+    )
 
 
 def fig2_panels() -> dict[str, PaperPanel]:

@@ -61,8 +61,8 @@ class TransformersPolicy:
                 f"{name}: its tokenizer has {len(tokenizer)} tokens and its model only {self.shape.vocabulary} "
                 "embeddings; they do not belong together. Give the model the tokenizer it was trained with."
             )
-        self._tokenizer, self._render = tokenizer, render
-        self._sampler: Sampler | None = Sampler(model.eval(), tokenizer, name, memory_budget=memory_budget)
+        self._tokenizer, self._render, self._model = tokenizer, render, model.eval()
+        self._sampler: Sampler | None = Sampler(model, tokenizer, name, memory_budget=memory_budget)
 
     @classmethod
     def load(
@@ -95,20 +95,42 @@ class TransformersPolicy:
 
         Raises PolicyError for a prompt that leaves no room in the model's context, and for NaN or infinite logits.
         """
-        if self._sampler is None:
-            raise PolicyError(f"{self.name} was closed; open it again to sample.")
+        sampler = self._open()
         prompted = [
-            Prompted(request.problem.id, self._encode(request.problem, self._sampler.context), request.indices)
+            Prompted(request.problem.id, self.encode(request.problem), request.indices)
             for request in requests
             if request.indices
         ]
-        return self._sampler.sample(prompted, sampling, self.digest)
+        return sampler.sample(prompted, sampling, self.digest)
+
+    @property
+    def model(self) -> Any:
+        """The loaded causal LM, for reading only: its linear layers may be packed and then have no gradient."""
+        self._open()
+        return self._model
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer."""
+        return self._tokenizer
+
+    def encode(self, problem: Problem) -> tuple[int, ...]:
+        """Token ids of the templated prompt, as `sample` gives them to the model.
+
+        Raises PolicyError for a prompt without tokens, or one that leaves no room in the model's context.
+        """
+        return self._encode(problem, self._open().context)
 
     def close(self) -> None:
         """Free the model. Safe to call twice."""
-        self._sampler = None
+        self._sampler = self._model = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+    def _open(self) -> Sampler:
+        if self._sampler is None:
+            raise PolicyError(f"{self.name} was closed; open it again to sample.")
+        return self._sampler
 
     def _encode(self, problem: Problem, context: int | None) -> tuple[int, ...]:
         ids: list[int] = self._tokenizer(self._render(problem), add_special_tokens=False)["input_ids"]

@@ -1,8 +1,8 @@
 """`load_benchmark`: any benchmark by name or file, with where it came from and what it is.
 
-Three kinds of source: procedural (`countdown`, `countdown-validation`, `reasoning-gym:SET`), the named sets of `catalog` (a local file below
-`data_root`, else the hub at its pinned revision), and any JSONL file with question and answer. `n` takes the first
-problems, so a larger benchmark begins with a smaller one and a run can be topped up.
+Three kinds of source: procedural (`countdown`, `countdown-validation`, `reasoning-gym:SET`), the named sets of
+`catalog` (a local file below `data_root`, else the hub at its pinned revision), and any JSONL file with question and
+answer. `n` takes the first problems, so a larger benchmark begins with a smaller one and a run can be topped up.
 """
 
 from __future__ import annotations

@@ -14,7 +14,9 @@ import numpy as np
 STATES, WIDTH = 6, 4
 EOS = STATES
 FEATURES_SD = np.random.default_rng(10).normal(0, 0.8, (STATES, WIDTH))
+FEATURES_SD[:, 0] = 1.0
 LEARNER_VD = np.random.default_rng(11).normal(0, 1.1, (STATES + 1, WIDTH))
+LEARNER_VD[EOS, 0] = -2.0
 EXPLORER_VD = LEARNER_VD + np.random.default_rng(12).normal(0, 0.5, LEARNER_VD.shape)
 
 

@@ -5,33 +5,58 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from s2l_lab.cli.figures import FIGURES
 from s2l_lab.errors import DataError, UsageError
-from s2l_lab.figures.experiment import Experiment, load_experiment
+from s2l_lab.figures.experiment import Experiment, load_plan
 from s2l_lab.figures.paper import fig2_panels
 from s2l_lab.policies.families import load_family
+from s2l_lab.studies.plan import ContrastPlan, TablePlan, ValidityPlan
 
+PLAN_OF = {
+    "fig2": Experiment,
+    "table3": TablePlan,
+    "policy-share": ContrastPlan,
+    "persistence": ContrastPlan,
+    "metric-validity": ValidityPlan,
+}
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 PLANS = sorted(EXPERIMENTS.glob("*/*.toml"))
 
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_shipped_plan_parses_and_names_known_members(path: Path) -> None:
-    experiment = load_experiment(path.parent.name, path.stem)
-    assert set(experiment.members) <= {member.name for member in load_family(experiment.family).members}
-    for request, panels in experiment.runs().items():
-        assert request.rollouts == panels[0].n
+    plan = load_plan(path.parent.name, path.stem, PLAN_OF[path.parent.name])
+    if isinstance(plan, ValidityPlan):
+        return
+    known = {member.name for member in load_family(plan.family).members}
+    if isinstance(plan, Experiment):
+        assert set(plan.members) <= known
+        for request, panels in plan.runs().items():
+            assert request.rollouts == panels[0].n
+    elif isinstance(plan, ContrastPlan):
+        assert {plan.learner, *plan.explorers} <= known
+        assert plan.request((plan.learner,)).sampling.full_support
+    else:
+        assert plan.request().rollouts == plan.rollouts
 
 
-def test_both_scales_of_figure_2_have_a_plan_and_a_readme_that_predicts_first() -> None:
-    assert {path.stem for path in PLANS if path.parent.name == "fig2"} == {"mini", "paper"}
-    readme = (EXPERIMENTS / "fig2" / "README.md").read_text(encoding="utf-8")
-    headings = [line for line in readme.splitlines() if line.startswith("## ")]
-    assert headings[0] == "## Prediction"
-    assert any("Deviations" in heading for heading in headings)
+def test_every_figure_has_both_scales_and_a_readme_that_predicts_first() -> None:
+    assert set(PLAN_OF) == set(FIGURES)
+    for figure in PLAN_OF:
+        assert {path.stem for path in PLANS if path.parent.name == figure} == {"mini", "paper"}
+        readme = (EXPERIMENTS / figure / "README.md").read_text(encoding="utf-8")
+        headings = [line for line in readme.splitlines() if line.startswith("## ")]
+        assert headings[0] == "## Prediction"
+
+
+def test_the_persistence_study_has_the_arms_of_the_policy_share_study() -> None:
+    for scale in ("mini", "paper"):
+        share, persistence = (load_plan(name, scale, ContrastPlan) for name in ("policy-share", "persistence"))
+        assert share == persistence
 
 
 def test_the_paper_scale_is_the_papers() -> None:
-    experiment = load_experiment("fig2", "paper")
+    experiment = load_plan("fig2", "paper", Experiment)
     for panel in experiment.panel:
         paper = fig2_panels()[panel.name]
         assert panel.pair == tuple(f"qwen3-{size.lower()}-base" for size in (paper.small, paper.large))
@@ -44,7 +69,7 @@ def test_the_paper_scale_is_the_papers() -> None:
 
 
 def test_panels_of_one_benchmark_preset_and_n_share_a_run() -> None:
-    experiment = load_experiment("fig2", "paper")
+    experiment = load_plan("fig2", "paper", Experiment)
     runs = experiment.runs()
     served = [panel.name for panels in runs.values() for panel in panels]
     assert sorted(served) == sorted(panel.name for panel in experiment.panel)
@@ -77,17 +102,17 @@ def test_a_plan_of_the_users_own_wins_and_a_broken_one_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert load_experiment("fig2", "mini").family == "tiny"
+    assert load_plan("fig2", "mini", Experiment).family == "tiny"
     folder = tmp_path / "experiments" / "fig2"
     folder.mkdir(parents=True)
     (folder / "mini.toml").write_text("family = ")
     with pytest.raises(DataError, match=r"mini\.toml is not a plan"):
-        load_experiment("fig2", "mini")
+        load_plan("fig2", "mini", Experiment)
     with pytest.raises(UsageError, match="no plan at scale 'paper'"):
-        load_experiment("fig2", "paper")
+        load_plan("fig2", "paper", Experiment)
 
 
 def test_a_figure_without_plans_says_where_it_looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=str(tmp_path / "experiments" / "fig99")):
-        load_experiment("fig99", "mini")
+        load_plan("fig99", "mini", Experiment)

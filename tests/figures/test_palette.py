@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from s2l_lab.figures.palette import RAMP, member_colours, translucent
+from s2l_lab.figures.palette import CONTROL_DASHES, FACTORS, RAMP, ROLE_SYMBOLS, member_colours, translucent
 
 MACHADO = {
     "all colours": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
@@ -61,3 +61,16 @@ def test_ends_of_the_scale_are_the_ends_of_the_ramp() -> None:
 
 def test_translucent_keeps_the_colour() -> None:
     assert translucent("#0a10ff", 0.25) == "rgba(10,16,255,0.25)"
+
+
+def test_every_role_that_is_made_from_the_learner_has_its_own_symbol() -> None:
+    """They share the learner's colour; siblings and other seeds never stand in one figure."""
+    made = [symbol for role, symbol in ROLE_SYMBOLS.items() if role not in ("explorer", "other seed")]
+    assert len(set(made)) == len(made)
+    assert len(set(CONTROL_DASHES)) == len(CONTROL_DASHES)
+
+
+@pytest.mark.parametrize("sight", MACHADO)
+def test_factors_stay_apart_without_red_or_green(sight: str) -> None:
+    seen = [oklab(np.clip(np.array(MACHADO[sight]) @ linear(colour), 0, 1)) for colour in FACTORS.values()]
+    assert min(float(np.linalg.norm(a - b)) for a, b in itertools.combinations(seen, 2)) > 0.05

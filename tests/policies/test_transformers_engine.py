@@ -98,6 +98,19 @@ def test_closing_twice_is_safe_and_sampling_then_is_not(checkpoint: Path) -> Non
         policy.sample([Draws(PROBLEMS[0], (0,))], SAMPLING)
 
 
+def test_what_it_loaded_and_the_prompt_that_it_samples_from_can_be_had_until_it_is_closed(checkpoint: Path) -> None:
+    policy = TransformersPolicy.load("m", checkpoint, None, lambda p: f"{p.prompt}?", "t", "float32")
+    ids = policy.encode(PROBLEMS[0])
+    assert ids == tuple(policy.tokenizer("1+2=?")["input_ids"])
+    (draw,) = policy.sample([Draws(PROBLEMS[0], (0,))], SAMPLING)
+    assert draw.completion.prompt_tokens == len(ids)
+    assert policy.model.get_output_embeddings().weight.shape[0] == policy.shape.vocabulary  # type: ignore[union-attr]
+    policy.close()
+    for use in (lambda: policy.model, lambda: policy.encode(PROBLEMS[0])):
+        with pytest.raises(PolicyError, match="was closed"):
+            use()
+
+
 def test_torn_weights(checkpoint: Path) -> None:
     weights = checkpoint / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])

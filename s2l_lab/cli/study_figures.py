@@ -1,0 +1,197 @@
+"""The studies as figures: sample what a plan owes, measure, print the verdicts, write figure and numbers.json.
+
+Each is a Study in STUDIES. `s2l-lab figures NAME` runs it with the plan of experiments/NAME; the scripts of analyses/
+with a plan of the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+from rich.console import Console
+
+from s2l_lab.figures.numbers import as_json
+from s2l_lab.figures.write import Written, replace_file, write_figure
+from s2l_lab.studies.plan import ContrastPlan, TablePlan, ValidityPlan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from s2l_lab.studies.contrast_arms import ContrastArms
+    from s2l_lab.studies.metric_validity import MetricValidity
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """How a study is planned, described and made."""
+
+    plan: type[BaseModel]
+    describe: Callable[[Any], str]
+    """What a plan would sample and measure, in a few lines."""
+    make: Callable[[Any, Path, str, Console], Written]
+    """Run a plan and write into a folder; `command` is what re-makes it."""
+
+
+def table3(plan: TablePlan, folder: Path, command: str, console: Console) -> Written:
+    """The diversity table, its page, and the paper's Table 3 beside ours."""
+    import dataclasses
+
+    from s2l_lab.cli.diversity import measure, paper_table, write_diversity
+    from s2l_lab.cli.diversity_tables import print_diversity
+    from s2l_lab.cli.passk import run_with_progress
+    from s2l_lab.figures.paper import table3 as paper_table3
+    from s2l_lab.figures.table3 import table3_figure, table3_numbers
+
+    request = plan.request()
+    run = run_with_progress(request, False, console)
+    names = [policy.name for policy in run.policies]
+    found = measure(request.run_directory, names, run.n_problems, run.n_rollouts, plan.embedder, console)
+    report = dataclasses.replace(found, command=command)
+    print_diversity(report, paper_table(report.benchmark), console)
+    paths, _ = write_diversity(report, folder)
+    figure = write_figure(table3_figure(report, paper_table3()), folder / "table3")
+    numbers = replace_file(folder / "table3.json", as_json(table3_numbers(report, paper_table3())).encode())
+    return Written((*figure.paths, numbers, *paths), figure.note)
+
+
+def policy_share(plan: ContrastPlan, folder: Path, command: str, console: Console) -> Written:
+    """Every arm decomposed against the learner, with nulls and the size effect."""
+    from s2l_lab.cli.study_tables import policy_share_table
+    from s2l_lab.figures.policy_share import policy_share_figure, policy_share_numbers
+    from s2l_lab.studies.policy_share import policy_share as study
+    from s2l_lab.studies.vectors import embed_texts
+    from s2l_lab.studies.within import texts_to_embed
+
+    arms = _arms(plan, console)
+    _say(console)(f"embedding the rollouts with {plan.embedder}")
+    vectors, facts = embed_texts(texts_to_embed(s for arm in arms.all for s in arm.arm.rollout_sets()), plan.embedder)
+    result = study(arms, vectors, lambda name: _say(console)(f"decomposed: {name}"))
+    console.print(policy_share_table(result))
+    about = [*_about(arms), *_embedded(facts), f"Made by: {command}"]
+    numbers = policy_share_numbers(result, about) | _provenance(arms, command)
+    return _write(policy_share_figure(result, about), numbers, folder, "policy-share")
+
+
+def persistence(plan: ContrastPlan, folder: Path, command: str, console: Console) -> Written:
+    """Every arm scored by the learner, token by token."""
+    from s2l_lab.cli.study_tables import persistence_table
+    from s2l_lab.figures.persistence import persistence_figure, persistence_numbers
+    from s2l_lab.studies.persistence import persistence as study
+
+    arms = _arms(plan, console)
+    result = study(arms, announce=_say(console))
+    console.print(persistence_table(result))
+    about = [*_about(arms), f"Made by: {command}"]
+    numbers = persistence_numbers(result, about) | _provenance(arms, command)
+    return _write(persistence_figure(result, about), numbers, folder, "persistence")
+
+
+def metric_validity(plan: ValidityPlan, folder: Path, command: str, console: Console) -> Written:
+    """What every metric follows."""
+    from s2l_lab.cli.study_tables import validity_table
+    from s2l_lab.figures.metric_validity import metric_validity_figure, metric_validity_numbers
+
+    result = measure_validity(plan, console)
+    console.print(validity_table(result))
+    about = [
+        f"Designed sets of {result.rollouts_per_cell} correct Countdown solutions: n = {result.n_items} items, "
+        f"{result.replicates} replicates of 18 cells each; seed {plan.seed}.",
+        "95% intervals about other items (resampled: items).",
+        *_embedded(result.embedding),
+        f"Made by: {command}",
+    ]
+    numbers = metric_validity_numbers(result, about) | {"command": command}
+    return _write(metric_validity_figure(result, about), numbers, folder, "metric-validity")
+
+
+def measure_validity(plan: ValidityPlan, console: Console) -> MetricValidity:
+    """The designed experiment of a plan."""
+    from s2l_lab.studies.metric_validity import metric_validity as study
+
+    return study(plan.items, replicates=plan.replicates, seed=plan.seed, embedder=plan.embedder, announce=_say(console))
+
+
+def _arms(plan: ContrastPlan, console: Console) -> ContrastArms:
+    from s2l_lab.studies.contrast_arms import contrast_arms
+
+    return contrast_arms(plan, announce=_say(console))
+
+
+def _say(console: Console) -> Callable[[str], None]:
+    return lambda line: console.print(f"{line} ...", style="dim", highlight=False, soft_wrap=True)
+
+
+def _about(arms: ContrastArms) -> list[str]:
+    """The data, sampling and provenance lines of a study of arms."""
+    plan, learner = arms.plan, arms.learner.arm
+    return [
+        f"{learner.benchmark.name}: n = {len(learner.benchmark.problems)} problems, N = {plan.rollouts} rollouts per "
+        f"problem and arm; top-p 1, top-k off, at most {plan.max_tokens} tokens, seed {plan.seed}; T = 1 unless said.",
+        f"Matched temperatures were found on {plan.validation_problems} problems of {plan.validation}, "
+        f"{plan.validation_rollouts} rollouts each.",
+        "95% intervals about other problems of this kind (resampled: problems); size effects about other pretrained "
+        "models (resampled: models).",
+        f"Verifier {learner.verifier_version}; data {learner.benchmark.digest}.",
+    ]
+
+
+def _embedded(facts: Any) -> list[str]:
+    if facts is None:
+        return ["Embedding metrics were left out."]
+    return [f"Embedder {facts.embedder}: {facts.share:.1%} of all tokens embedded; {facts.texts:,} distinct texts."]
+
+
+def _provenance(arms: ContrastArms, command: str) -> dict[str, Any]:
+    return {
+        "command": command,
+        "plan": arms.plan.model_dump(mode="json", exclude={"model_root", "data_root"}),
+        "data": arms.learner.arm.benchmark.digest,
+        "verifier_version": arms.learner.arm.verifier_version,
+        "policies": {a.arm.name: a.arm.origin.policy_digest for a in arms.all},
+    }
+
+
+def _write(figure: Any, numbers: dict[str, Any], folder: Path, stem: str) -> Written:
+    written = write_figure(figure, folder / stem)
+    path = replace_file(folder / "numbers.json", as_json(numbers).encode())
+    return Written((*written.paths, path), written.note)
+
+
+def _describe_table(plan: TablePlan) -> str:
+    return (
+        f"{plan.rollouts} rollouts of each of {plan.problems} problems of {plan.benchmark} from every member of "
+        f"{plan.family} (preset {plan.preset}); what `s2l-lab passk` has stored counts. Then every metric, embedder "
+        f"{plan.embedder}."
+    )
+
+
+def _describe_contrast(plan: ContrastPlan) -> str:
+    matched = 3 * len(plan.explorers)
+    seeds = len(plan.seeds) * (1 + len(plan.explorers))
+    arms = 2 + len(plan.explorers) + matched + seeds
+    training = f" {seeds} members are pretrained from other seeds, once." if seeds else ""
+    return (
+        f"{arms} arms (learner {plan.learner}, {len(plan.explorers)} explorers, T = {plan.temperature:g}, {matched} "
+        f"temperatures found on {plan.validation}, {seeds} members of other pretraining seeds) x {plan.problems} "
+        f"problems of {plan.benchmark} x {plan.rollouts} rollouts = at most "
+        f"{arms * plan.problems * plan.rollouts:,} rollouts.{training}"
+    )
+
+
+def _describe_validity(plan: ValidityPlan) -> str:
+    return (
+        f"{plan.items} designed items x 18 cells x {plan.replicates} replicates x 16 texts, no sampling; embedder "
+        f"{plan.embedder}."
+    )
+
+
+STUDIES: dict[str, Study] = {
+    "table3": Study(TablePlan, _describe_table, table3),
+    "policy-share": Study(ContrastPlan, _describe_contrast, policy_share),
+    "persistence": Study(ContrastPlan, _describe_contrast, persistence),
+    "metric-validity": Study(ValidityPlan, _describe_validity, metric_validity),
+}
+"""What can be re-made, by name."""

@@ -1,0 +1,107 @@
+"""Between: a policy's share and between-part against a reference, by feature; for the diversity page and policy share.
+
+Two blocks of panels. The share has a meaning of its own (0: one policy under two names, 1: two constant ones), but the
+null that a reader trusts, two halves of the reference's own rollouts, is known as a between-part, in units of the
+distance. So the block below shows the between-part with the halves' interval as a band.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from s2l_lab.figures.axes import fine_axis
+from s2l_lab.figures.dots import Dot, Row, draw_dots, estimate_dot
+from s2l_lab.figures.markup import markup
+from s2l_lab.studies.between import FEATURE_WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from s2l_lab.diversity.decomposition import Decomposition
+    from s2l_lab.estimators import Estimate
+    from s2l_lab.figures.canvas import Canvas
+    from s2l_lab.studies.between import Feature
+
+FEATURE_TITLES: Mapping[Feature, str] = {
+    "answers": "answers",
+    "strategies": "correct strategies",
+    "embedding": "embeddings",
+    "tokens": "tokens",
+}
+
+
+def feature_heads(feature: Feature) -> tuple[str, str]:
+    """Markup: the feature, and the rollouts it is taken over."""
+    return FEATURE_TITLES[feature], FEATURE_WORDS[feature].rpartition(", ")[2]
+
+
+def draw_contrast(
+    canvas: Canvas,
+    corner: tuple[float, float],
+    width: float,
+    feature: Feature,
+    rows: Sequence[Row],
+    *,
+    null: Estimate | None = None,
+    label_characters: int = 0,
+) -> None:
+    """A feature's panel: a rule at 0, and the interval of the split halves `null` as a band."""
+    ends = [v for row in rows for dot in row.dots for v in (dot.value, dot.lower, dot.upper)]
+    band = None if null is None else (null.lower, null.upper)
+    axis = fine_axis([*ends, *(band or ())], hold=[0.0], most=4)
+    draw_dots(
+        canvas,
+        corner,
+        width,
+        feature_heads(feature),
+        rows,
+        axis,
+        label_characters=label_characters,
+        rule=0.0,
+        band=band,
+    )
+
+
+def share_dot(name: str, feature: Feature, found: Decomposition | None, colour: str, symbol: str = "circle") -> Dot:
+    """The share as a dot; `name` is plain text."""
+    what = f"{name}: {FEATURE_TITLES[feature]}, share"
+    return _absent(what, colour) if found is None else _dot(what, found, found.share, colour, symbol)
+
+
+def between_dot(name: str, feature: Feature, found: Decomposition | None, colour: str, symbol: str = "circle") -> Dot:
+    """The between-part as a dot."""
+    what = f"{name}: {FEATURE_TITLES[feature]}, between-part"
+    return _absent(what, colour) if found is None else _dot(what, found, found.between, colour, symbol)
+
+
+def p_text(p: float) -> str:
+    """A p value as markup; empty where nothing was tested."""
+    return f"p {p:.2g}" if math.isfinite(p) else ""
+
+
+def decomposition_numbers(found: Decomposition) -> dict[str, Any]:
+    """A decomposition with the policies by what they are: a is the reference, b the policy that is added."""
+    return {
+        "share": found.share,
+        "between": found.between,
+        "within_policy": found.within_b,
+        "within_reference": found.within_a,
+        "cross": found.cross,
+        "null": {"mean": found.null_mean, "upper": found.null_upper},
+        "p": found.p_value,
+        "n": found.n_problems,
+        "n_rollouts_policy": found.n_b,
+        "n_rollouts_reference": found.n_a,
+        "between_P": found.between_P,
+    }
+
+
+def _dot(what: str, found: Decomposition, shown: Estimate, colour: str, symbol: str) -> Dot:
+    why = "all alike" if found.n_problems else "n = 0"
+    return estimate_dot(what, shown, colour, symbol=symbol, why=why)
+
+
+def _absent(what: str, colour: str) -> Dot:
+    nan = math.nan
+    return Dot(markup(what), nan, nan, nan, colour, "", absent="not recorded")

@@ -1,0 +1,167 @@
+"""The page of `s2l-lab diversity`: what was measured, three questions kept apart, every metric explained. One file.
+
+It says what numbers.json says, for people: each number with its interval, and n wherever it differs from the table's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from s2l_lab.figures.caption import INTERVAL_MEANS, sampling_text
+from s2l_lab.figures.diversity import between_figure, within_figure
+from s2l_lab.figures.page import Content, Html, join, page, plot, tag
+from s2l_lab.figures.page_tables import (
+    between_table,
+    differences_table,
+    metrics_table,
+    paper_table,
+    policy_name,
+    within_table,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from s2l_lab.figures.paper import PaperDiversity
+    from s2l_lab.studies.diversity import DiversityReport
+
+
+def diversity_page(
+    report: DiversityReport, marks: Mapping[str, str], paper_table3: Sequence[PaperDiversity] | None
+) -> str:
+    """The HTML of the page. `marks` holds keys of `studies.marks.WORDS` by metric; `paper_table3` is the paper's table
+    where the benchmark is the paper's."""
+    return page(
+        f"Diversity on {report.benchmark}",
+        *_top(report),
+        *_within(report, marks),
+        *_between(report),
+        *_persistence(),
+        *(_paper(report, paper_table3, marks) if paper_table3 else ()),
+        *_metrics(marks),
+        tag("footer", "Every number on this page is in numbers.json beside it, in full precision. s2l-lab."),
+    )
+
+
+def _top(report: DiversityReport) -> tuple[Html, ...]:
+    """Title, facts, and the three questions."""
+    within, embedding = report.within, report.embedding
+    names = [policy.name for policy in within.policies]
+    unknown = sum(policy.n_unknown for policy in within.policies)
+    vectors = "none were made; embedding metrics are undefined"
+    if embedding is not None:
+        vectors = (
+            f"{embedding.embedder} ({embedding.digest}): {embedding.texts:,} distinct texts, {embedding.share:.1%} of "
+            f"their tokens embedded, {embedding.empty} empty texts left out"
+        )
+    facts: list[tuple[str, Content]] = [
+        ("Policies", join(*(policy_name(name, report) for name in names))),
+        ("Benchmark", f"{report.benchmark}, n = {report.n_problems} problems (data {report.benchmark_digest})"),
+        ("Rollouts", f"N = {report.n_rollouts} per problem and policy; {unknown} without a verdict"),
+        ("All rollouts", f"every metric rarefied to m = {within.m['all']} rollouts"),
+        (
+            "Correct only",
+            f"rarefied to m = {within.m['correct']}, on the {within.n_problems['correct']} of {report.n_problems} "
+            f"problems where every policy has {within.m['correct']} correct rollouts",
+        ),
+        ("Sampling", sampling_text(report.sampling)),
+        (
+            "Intervals",
+            f"{within.level:.0%}, about {INTERVAL_MEANS['problems']} (resampled: problems); not corrected for the "
+            "number of metrics",
+        ),
+        ("Embeddings", vectors),
+        ("Verifier", report.verifier_version),
+        ("Made by", tag("code", report.command)),
+    ]
+    questions = (
+        ("within", "Within", "How varied are one policy's rollouts?"),
+        ("between", "Between", f"What does a policy add to {within.reference}?"),
+        ("persistence", "Persistence", "Do its deviations last along a trajectory?"),
+    )
+    items = [
+        tag("li", tag("a", title, href=f"#{place}"), tag("span", question)) for place, title, question in questions
+    ]
+    return (
+        tag("h1", f"Diversity on {report.benchmark}"),
+        tag("p", "Three questions that one number cannot answer, kept apart.", class_="lead"),
+        tag("dl", *(part for name, fact in facts for part in (tag("dt", name), tag("dd", fact)))),
+        tag("nav", tag("ol", *items), aria_label="Questions"),
+    )
+
+
+def _within(report: DiversityReport, marks: Mapping[str, str]) -> tuple[Html, ...]:
+    label = (
+        "Dots with intervals: every metric for every policy, over all rollouts and over correct ones only. The same "
+        "numbers stand in the tables below."
+    )
+    parts = [
+        tag("h2", "Within: how varied are one policy's rollouts?", id="within"),
+        tag(
+            "p",
+            "Most metrics rise when accuracy falls, since wrong answers scatter; many move with length and with the "
+            "number of rollouts. So read the columns of correct rollouts before you speak of strategies, and "
+            "compare policies within one condition: the two are rarefied to different m.",
+        ),
+        plot(within_figure(report, marks), "within", label, "", with_library=True),
+    ]
+    parts += [tag("h3", "All metrics"), within_table(report, marks)]
+    if len(report.within.policies) > 1:
+        title = tag("h3", f"Differences to {report.within.reference}")
+        parts += [title, differences_table(report, marks)]
+    return tuple(parts)
+
+
+def _between(report: DiversityReport) -> tuple[Html, ...]:
+    reference = report.within.reference
+    head = tag("h2", f"Between: what does a policy add to {reference}?", id="between")
+    if not report.between:
+        return head, tag("p", "This run holds one policy only, so there is nothing to compare it with.")
+    text = (
+        f"The share is the part of the diversity of an even mix of a policy and {reference} that lies between the two: "
+        "0 for one policy under two names, 1 for two policies that each say one thing and not the same. Any two "
+        "policies differ, and so does one policy at two temperatures: a small p alone shows no strategy. Read the "
+        f"between-part beside the split halves of {reference}'s own rollouts. The controls that matter (siblings of "
+        "its size, its own rollouts at equal entropy, KL and pass@1) are made by "
+    )
+    label = (
+        "Dots with intervals: share and between-part of every policy by feature; the numbers stand in the table below."
+    )
+    return (
+        head,
+        tag("p", text, tag("code", "s2l-lab figures policy-share"), "."),
+        plot(between_figure(report), "between", label, "", with_library=False),
+        between_table(report),
+    )
+
+
+def _persistence() -> tuple[Html, ...]:
+    text = (
+        "Whether a policy's deviations from the learner last along a trajectory cannot be read from stored rollouts. "
+        "It takes both policies' distributions, token by token, and beside them the learner at the temperature of "
+        "equal KL, since what temperature does persists too. This is made by "
+    )
+    return (
+        tag("h2", "Persistence: do deviations last along a trajectory?", id="persistence"),
+        tag("p", text, tag("code", "s2l-lab figures persistence"), "."),
+    )
+
+
+def _paper(report: DiversityReport, rows: Sequence[PaperDiversity], marks: Mapping[str, str]) -> tuple[Html, ...]:
+    """The paper's Table 3 above ours."""
+    text = (
+        "The paper (arXiv 2605.30789) names its metrics and gives no definition, no sampler, no interval and no code. "
+        "Ours is Self-BLEU in its pairwise form, which fits the paper's values better than the one with all references."
+    )
+    title = tag("h2", "The paper's Table 3 beside ours", id="table3")
+    return title, tag("p", text), paper_table(report, rows, marks)
+
+
+def _metrics(marks: Mapping[str, str]) -> tuple[Html, ...]:
+    """Every metric in words."""
+    text = (
+        "An arrow says which way is more diverse. What a metric follows was measured on Countdown, where strategies "
+        "are known and phrasing can be varied on its own ("
+    )
+    study = tag("code", "s2l-lab figures metric-validity")
+    return tag("h2", "Every metric in words", id="metrics"), tag("p", text, study, ")."), metrics_table(marks)

@@ -1,0 +1,160 @@
+"""The diversity of a run: within every policy, and between each policy and the largest one.
+
+Everything here is read from the rollouts of one run directory; no policy is opened. What needs a policy (persistence,
+the learner at other temperatures, other pretraining seeds) is a study of its own: `policy_share`, `persistence`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s2l_lab.digest import content_digest
+from s2l_lab.errors import UsageError, unknown_name
+from s2l_lab.policies import SamplingParams
+from s2l_lab.rollouts import Origin, RolloutStore
+from s2l_lab.studies.arms import read_sets
+from s2l_lab.studies.between import FEATURES, Feature, contrast, halves
+from s2l_lab.studies.vectors import EmbeddingFacts, embed_texts
+from s2l_lab.studies.within import Vectors, Within, texts_to_embed, within
+from s2l_lab.verifiers import verifier_version
+
+if TYPE_CHECKING:
+    from s2l_lab.diversity.decomposition import Decomposition
+    from s2l_lab.diversity.rollout_set import RolloutSet
+    from s2l_lab.estimators import Estimate
+    from s2l_lab.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """What one policy adds to the reference, by feature; features that do not exist here are left out."""
+
+    policy: str
+    features: Mapping[Feature, Decomposition]
+
+
+@dataclass(frozen=True, slots=True)
+class DiversityReport:
+    """What a run says about diversity. Tables, page and numbers only render it."""
+
+    benchmark: str
+    benchmark_digest: str
+    verifier_version: str
+    sampling: SamplingParams
+    n_problems: int
+    n_rollouts: int
+    """N, rollouts per problem and policy."""
+    within: Within
+    between: tuple[Between, ...]
+    """Each policy but the last against the last; empty for one policy."""
+    split_halves: Mapping[Feature, Estimate]
+    """The null of `between`: the reference's own rollouts in two halves."""
+    embedding: EmbeddingFacts | None
+    run_directory: Path
+    command: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What was read of the run."""
+
+    problems: Sequence[Problem]
+    sets: Mapping[str, Sequence[RolloutSet]]
+    version: str
+    sampling: SamplingParams
+    benchmark: str
+    n: int
+
+
+def diversity_of_run(
+    path: Path,
+    *,
+    policies: Sequence[str] | None = None,
+    problems: int | None = None,
+    n: int | None = None,
+    embedder: str = "minilm",
+    command: str = "",
+    announce: Callable[[str], None] = lambda _: None,
+) -> DiversityReport:
+    """Measure a run's policies (None: all that it holds), small to large as the run lists them.
+
+    `problems` and `n` take the first problems and the rollouts with sample index below n; None takes all that every
+    policy has. Raises DataError for a folder without a run, UsageError for an unknown policy and for a run with fewer
+    than two rollouts per problem, naming what is missing.
+    """
+    start = time.monotonic()
+    run = _read(path, policies, problems, n)
+    announce(f"embedding the rollouts with {embedder}")
+    vectors, facts = embed_texts(texts_to_embed(s for one in run.sets.values() for s in one), embedder)
+    announce("measuring every policy")
+    table = within(run.sets, vectors, done=lambda name: announce(f"{name}: within done"))
+    *others, reference = run.sets
+    between = tuple(
+        Between(name, _features(run.sets[name], run.sets[reference], vectors, seed)) for seed, name in enumerate(others)
+    )
+    null = {f: e for f in FEATURES if (e := halves(run.sets[reference], f, vectors, seed=0)) is not None}
+    return DiversityReport(
+        benchmark=run.benchmark,
+        benchmark_digest=content_digest([problem.id for problem in run.problems]),
+        verifier_version=run.version,
+        sampling=run.sampling,
+        n_problems=len(run.problems),
+        n_rollouts=run.n,
+        within=table,
+        between=between,
+        split_halves=null,
+        embedding=facts,
+        run_directory=path,
+        command=command,
+        seconds=time.monotonic() - start,
+    )
+
+
+def _features(
+    policy: Sequence[RolloutSet], reference: Sequence[RolloutSet], vectors: Vectors | None, seed: int
+) -> dict[Feature, Decomposition]:
+    found = {f: contrast(policy, reference, f, vectors, seed) for f in FEATURES}
+    return {f: decomposition for f, decomposition in found.items() if decomposition is not None}
+
+
+def _read(path: Path, policies: Sequence[str] | None, problems: int | None, n: int | None) -> _Run:
+    with RolloutStore(path) as store:
+        chosen = store.problems()[:problems]
+        if not chosen:
+            raise UsageError(f"{path} holds no problems yet; run `s2l-lab passk` first.")
+        sampling = SamplingParams.model_validate(store.config["sampling"])
+        current = verifier_version(chosen[0].kind)
+        version = current if current in store.verifier_versions else (store.verifier_versions or [current])[-1]
+        origins = _origins(store, policies, sampling)
+        ids = [problem.id for problem in chosen]
+        have = {o.policy: int(store.counts(o, version, ids, n).total_P.min()) for o in origins}
+        few = {name: count for name, count in have.items() if count < 2 or (n is not None and count < n)}
+        if few:
+            wanted = 2 if n is None else n
+            listed = ", ".join(f"{name} has {count}" for name, count in few.items())
+            raise UsageError(
+                f"{path}: {wanted} verified rollouts of every problem are needed; {listed} of some problem. Finish the "
+                "run with the `s2l-lab passk` call that began it, or leave the policy out with --member."
+            )
+        common = min(have.values())
+        sets = {o.policy: read_sets(store, o, version, chosen, common) for o in origins}
+        return _Run(chosen, sets, version, sampling, str(store.config["benchmark"]), common)
+
+
+def _origins(store: RolloutStore, policies: Sequence[str] | None, sampling: SamplingParams) -> list[Origin]:
+    """One origin per policy, in the order in which the run lists its policies."""
+    found = {o.policy: o for o in store.origins() if o.sampling_digest == sampling.digest}
+    order = [name for name in store.config.get("policies", {}) if name in found]
+    order += [name for name in found if name not in order]
+    for name in policies or ():
+        if name not in found:
+            raise unknown_name(f"policy of {store.path}", name, found)
+    wanted = [name for name in order if policies is None or name in policies]
+    if not wanted:
+        raise UsageError(f"{store.path} holds no rollouts yet; run `s2l-lab passk` first.")
+    return [found[name] for name in wanted]

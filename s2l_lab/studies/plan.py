@@ -1,0 +1,110 @@
+"""The plans of the studies, as experiments/NAME/SCALE.toml holds them: what is to be sampled and measured, and how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from s2l_lab.passk import PasskRequest
+from s2l_lab.policies import SamplingParams
+from s2l_lab.policies.presets import sampling_params
+
+
+class TablePlan(BaseModel):
+    """The diversity table of a family's members on one benchmark."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    family: str = "tiny"
+    benchmark: str = "countdown"
+    problems: int = Field(default=100, ge=2)
+    rollouts: int = Field(default=256, ge=2)
+    """N, rollouts per problem."""
+    preset: Literal["default", "think", "nothink"] = "default"
+    sampling: dict[str, Any] = Field(default_factory=dict)
+    """What differs from the preset, and the seed and max_tokens that it leaves open."""
+    template: str | None = None
+    embedder: str = "minilm"
+    model_root: Path | None = None
+    data_root: Path | None = None
+
+    def request(self) -> PasskRequest:
+        """The run that the table reads."""
+        return PasskRequest(
+            family=self.family,
+            benchmark=self.benchmark,
+            problems=self.problems,
+            rollouts=self.rollouts,
+            sampling=sampling_params(self.preset, **self.sampling),
+            template=self.template,
+            model_root=self.model_root,
+            data_root=self.data_root,
+        )
+
+
+class ValidityPlan(BaseModel):
+    """The designed experiment on metrics."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    items: int = Field(default=30, ge=2)
+    replicates: int = Field(default=2, ge=2)
+    seed: int = Field(default=0, ge=0)
+    embedder: str = "minilm"
+
+
+class ContrastPlan(BaseModel):
+    """Learner, explorers, controls, problems. Explorers and siblings are sampled at temperature 1, top-p 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    family: str = "tiny"
+    learner: str = "tiny-2m"
+    explorers: tuple[str, ...] = Field(default=("tiny-60k", "tiny-360k"), min_length=1)
+    """Members of the family, small to large."""
+    seeds: tuple[int, ...] = ()
+    """Other pretraining seeds of every member, for the question *small or merely different*. Embedded families only."""
+    benchmark: str = "countdown"
+    problems: int = Field(default=100, ge=2)
+    rollouts: int = Field(default=64, ge=4)
+    """N, rollouts per problem and arm."""
+    temperature: float = Field(default=1.5, gt=0)
+    """Of the paper's token-noise baseline."""
+    validation: str = "countdown-validation"
+    """Benchmark on which the temperatures of the matched controls are found; never the test problems."""
+    validation_problems: int = Field(default=100, ge=2)
+    validation_rollouts: int = Field(default=16, ge=1)
+    max_tokens: int = Field(default=160, ge=1)
+    seed: int = Field(default=0, ge=0)
+    embedder: str = "minilm"
+    """Sentence embedder: `minilm`, another by name, or `none`."""
+    model_root: Path | None = None
+    data_root: Path | None = None
+
+    @model_validator(mode="after")
+    def _apart(self) -> ContrastPlan:
+        if self.learner in self.explorers:
+            raise ValueError(f"{self.learner} is the learner and an explorer; a policy adds nothing to itself")
+        if self.validation == self.benchmark:
+            raise ValueError(f"temperatures would be found on the problems they are used on ({self.benchmark})")
+        return self
+
+    def sampling(self, temperature: float = 1.0) -> SamplingParams:
+        """Plain sampling at a temperature: top-p 1, top-k off, no penalty, as the persistence statistics need it."""
+        return SamplingParams(temperature=temperature, max_tokens=self.max_tokens, seed=self.seed)
+
+    def request(self, members: tuple[str, ...], temperature: float = 1.0, family: str | None = None) -> PasskRequest:
+        """The run that holds these members at this temperature."""
+        changes: dict[str, Any] = {"model_root": self.model_root, "data_root": self.data_root}
+        return PasskRequest(
+            family=family or self.family,
+            members=members,
+            benchmark=self.benchmark,
+            problems=self.problems,
+            rollouts=self.rollouts,
+            sampling=self.sampling(temperature),
+            interval="problems",
+            **changes,
+        )

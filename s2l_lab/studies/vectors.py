@@ -1,0 +1,47 @@
+"""Embeddings of a study's rollouts, by text, from one cache below the runs; and how much of the text they saw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s2l_lab.diversity.embedding_cache import CachedEmbedder
+from s2l_lab.diversity.embeddings import open_embedder
+
+if TYPE_CHECKING:
+    from s2l_lab.studies.within import Vectors
+
+FOLDER = Path("runs") / "embeddings"
+NO_EMBEDDER = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingFacts:
+    """What stands under every number that was made from embeddings."""
+
+    embedder: str
+    digest: str
+    texts: int
+    """Distinct texts."""
+    share: float
+    """Tokens embedded / tokens: below 1 would be truncation. NaN where no text has a token."""
+    empty: int
+    """Texts without a token, which have no embedding and are left out."""
+
+
+def embed_texts(
+    texts: Iterable[str], embedder: str, folder: Path = FOLDER
+) -> tuple[Vectors | None, EmbeddingFacts | None]:
+    """Vectors by text, from the cache where they are there; (None, None) for the embedder `none`.
+
+    Raises UsageError where the embedder cannot be opened.
+    """
+    if embedder == NO_EMBEDDER:
+        return None, None
+    distinct = list(dict.fromkeys(texts))
+    cached = CachedEmbedder(open_embedder(embedder), folder)
+    embedded = cached.embed(distinct)
+    facts = EmbeddingFacts(embedder, cached.digest, len(distinct), embedded.share, embedded.empty)
+    return dict(zip(distinct, embedded.vector_ND, strict=True)), facts

@@ -1,0 +1,186 @@
+"""Within: how varied are one policy's rollouts? Every metric, per problem, then over problems with intervals.
+
+Two conditions stand side by side. *All* rollouts are rarefied to m = the smallest N of the policies. *Correct* rollouts
+alone are rarefied to two, on the problems where every policy has two correct ones: the same problems for all, with
+their count. Two is what most problems have to offer, and what pairwise metrics need. Metrics rise when accuracy falls,
+so only the second condition can speak of strategies. Length stands beside both.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from s2l_lab.diversity.metrics import METRICS
+from s2l_lab.diversity.over_problems import mean_over_problems
+from s2l_lab.diversity.profile import profile
+from s2l_lab.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from s2l_lab.diversity.rollout_set import RolloutSet
+    from s2l_lab.estimators import Estimate
+
+Condition = Literal["all", "correct"]
+CONDITIONS: tuple[Condition, ...] = ("all", "correct")
+M_CORRECT = 2
+"""Correct rollouts that every metric of the second condition is rarefied to."""
+EMBEDDED = 16
+"""Rollouts per problem that are embedded, the first ones, beside all correct ones: on a CPU an embedding costs more
+than all other metrics of a rollout together. Embedding metrics over all rollouts are rarefied to these."""
+
+Vectors = dict[str, "NDArray[np.float32]"]
+"""Embedding (D,) by text; NaN for text without tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One metric of one policy in one condition."""
+
+    value: Estimate
+    less_reference: Estimate | None
+    """Paired over problems: this policy minus the reference policy; None for the reference itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDiversity:
+    """One policy's table column."""
+
+    name: str
+    cells: Mapping[Condition, Mapping[str, Cell]]
+    """By condition and metric name; the keys of METRICS."""
+    length: Mapping[Condition, Estimate]
+    """Tokens per completion."""
+    accuracy: Estimate
+    """pass@1 over all rollouts."""
+    n_rollouts: Mapping[Condition, int]
+    n_unknown: int
+    """Rollouts whose verifier failed; they are in no correct-only metric."""
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The table."""
+
+    policies: tuple[PolicyDiversity, ...]
+    reference: str
+    """The policy that differences are taken to: the last one, the largest member."""
+    m: Mapping[Condition, int]
+    m_embedding: Mapping[Condition, int]
+    """Of the metrics of embeddings."""
+    n_problems: Mapping[Condition, int]
+    level: float = 0.95
+
+
+def within(
+    sets: Mapping[str, Sequence[RolloutSet]],
+    vectors: Vectors | None,
+    *,
+    done: Callable[[str], None] = lambda _: None,
+) -> Within:
+    """All metrics of all policies. `sets` runs from small to large; the last policy is the reference.
+
+    Every policy has its sets for the same problems in the same order. `vectors` None leaves embedding metrics
+    undefined. `done` is called with a policy's name when its metrics are there. Raises DataError for fewer than two
+    rollouts and for policies on different problems.
+    """
+    names = list(sets)
+    _check(sets)
+    m: dict[Condition, int] = {"all": min(len(s) for one in sets.values() for s in one), "correct": M_CORRECT}
+    m_embedding: dict[Condition, int] = {c: min(m[c], EMBEDDED) for c in CONDITIONS}
+    chosen: dict[str, dict[Condition, list[RolloutSet]]] = {name: {"all": list(sets[name])} for name in names}
+    enough = _enough_correct(sets)
+    for name in names:
+        chosen[name]["correct"] = [s.take(np.flatnonzero(s.correct_N)) for s in sets[name]]
+    values: dict[str, dict[Condition, dict[str, NDArray[np.float64]]]] = {}
+    for name in names:
+        values[name] = {"all": _profiles(chosen[name]["all"], m["all"], vectors, EMBEDDED)}
+        kept = [
+            s if good else s.take(np.array([], np.int64))
+            for s, good in zip(chosen[name]["correct"], enough, strict=True)
+        ]
+        chosen[name]["correct"] = kept
+        values[name]["correct"] = _profiles(kept, M_CORRECT, vectors, None)
+        done(name)
+    last = names[-1]
+    policies = tuple(
+        _policy(name, chosen[name], values[name], None if name == last else values[last], m, m_embedding)
+        for name in names
+    )
+    return Within(policies, last, m, m_embedding, {"all": len(enough), "correct": int(enough.sum())})
+
+
+def texts_to_embed(sets: Iterable[RolloutSet]) -> Iterator[str]:
+    """What `within` and `between` look up: the first EMBEDDED rollouts of each problem, and all correct ones."""
+    for s in sets:
+        yield from s.text_N[:EMBEDDED]
+        yield from (text for text, correct in zip(s.text_N, s.correct_N, strict=True) if correct)
+
+
+def _check(sets: Mapping[str, Sequence[RolloutSet]]) -> None:
+    ids = {name: [s.problem_id for s in one] for name, one in sets.items()}
+    first = next(iter(ids.values()), [])
+    for name, mine in ids.items():
+        if mine != first:
+            raise DataError(f"{name} has other problems than {next(iter(ids))}; a table compares policies on the same.")
+    for name, one in sets.items():
+        if few := [s.problem_id for s in one if len(s) < 2]:
+            raise DataError(
+                f"{name} has fewer than two rollouts of {len(few)} problems (the first: {few[0]}); diversity needs "
+                "two. Sample more with -n."
+            )
+
+
+def _enough_correct(sets: Mapping[str, Sequence[RolloutSet]]) -> NDArray[np.bool_]:
+    """(P,) True where every policy has M_CORRECT correct rollouts."""
+    correct_MP = np.array([[s.correct_N.sum() for s in one] for one in sets.values()])
+    enough: NDArray[np.bool_] = np.all(correct_MP >= M_CORRECT, axis=0)
+    return enough
+
+
+def _profiles(
+    sets: Sequence[RolloutSet], m: int, vectors: Vectors | None, embedded: int | None
+) -> dict[str, NDArray[np.float64]]:
+    """Metric values (P,) by name; embeddings of the first `embedded` rollouts (None: all). Subsets are drawn by problem
+    alone, so policies see the same ones."""
+    rows = []
+    for s in sets:
+        rng = np.random.default_rng(zlib.crc32(s.problem_id.encode()))
+        known = None if vectors is None or not len(s) else np.stack([vectors[text] for text in s.text_N[:embedded]])
+        m_embedding = m if embedded is None else min(m, embedded)
+        rows.append(profile(s, m, rng=rng, embedding_ND=known, m_embedding=m_embedding))
+    return {name: np.array([row[name] for row in rows]) for name in METRICS}
+
+
+def _policy(
+    name: str,
+    sets: Mapping[Condition, Sequence[RolloutSet]],
+    values: Mapping[Condition, Mapping[str, NDArray[np.float64]]],
+    reference: Mapping[Condition, Mapping[str, NDArray[np.float64]]] | None,
+    m: Mapping[Condition, int],
+    m_embedding: Mapping[Condition, int],
+) -> PolicyDiversity:
+    rollouts: dict[Condition, int] = {c: sum(len(s) for s in sets[c]) for c in CONDITIONS}
+    cells: dict[Condition, dict[str, Cell]] = {c: {} for c in CONDITIONS}
+    for condition in CONDITIONS:
+        for metric, value_P in values[condition].items():
+            rarefied = m_embedding if METRICS[metric].level == "embedding" else m
+            bounds = METRICS[metric].bounds(rarefied[condition])
+            value = mean_over_problems(value_P, rollouts[condition], bounds=bounds)
+            less = None
+            if reference is not None:
+                less = mean_over_problems(value_P - reference[condition][metric], rollouts[condition])
+            cells[condition][metric] = Cell(value, less)
+    length = {c: mean_over_problems([_mean(s.length_N) for s in sets[c]], rollouts[c]) for c in CONDITIONS}
+    accuracy = mean_over_problems([_mean(s.correct_N) for s in sets["all"]], rollouts["all"], bounds=(0.0, 1.0))
+    return PolicyDiversity(name, cells, length, accuracy, rollouts, sum(int(s.unknown_N.sum()) for s in sets["all"]))
+
+
+def _mean(values: NDArray[np.float64] | NDArray[np.bool_]) -> float:
+    return float(values.mean()) if values.size else float("nan")

@@ -1,0 +1,86 @@
+"""`s2l-lab diversity` as a user meets it: tables, one page, numbers; and what it says to bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SMALL = ("--family", "tiny", "--member", "tiny-60k", "--member", "tiny-360k", "--problems", "3", "-n", "4")
+OF_THE_CALL = ("command", "seconds")
+
+
+def s2l_lab(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "80", "OMP_NUM_THREADS": "1"}
+    code = "from s2l_lab.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run with the default embedder, and what was printed."""
+    folder = tmp_path_factory.mktemp("diversity")
+    done = s2l_lab("diversity", *SMALL, "--out", "run", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_it_prints_what_each_question_found_with_n_and_provenance(made: tuple[Path, str]) -> None:
+    _, printed = made
+    assert "within each policy, all rollouts (m = 4, n = 3)" in printed
+    assert "what each policy adds to tiny-360k" in printed
+    assert "split halves" in printed
+    assert "Embedder" in printed or "Embeddings: minilm" in printed
+    assert "100.0% of their tokens embedded" in printed.replace("\n", " ")
+    assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_it_leaves_one_page_a_figure_and_the_numbers(made: tuple[Path, str]) -> None:
+    folder, _ = made
+    out = folder / "run" / "diversity"
+    assert {path.name for path in out.iterdir()} >= {"report.html", "diversity.html", "numbers.json"}
+    values = json.loads((out / "numbers.json").read_text())
+    assert values["embedding"]["share"] == 1.0
+    assert {row["policy"] for row in values["within"]} == {"tiny-60k", "tiny-360k"}
+    assert {row["feature"] for row in values["between"]} == {"answers", "strategies", "embedding", "tokens"}
+    assert (folder / "runs" / "embeddings").is_dir()
+
+
+def test_a_stored_run_gives_the_same_numbers_and_samples_nothing(made: tuple[Path, str]) -> None:
+    folder, _ = made
+    first = json.loads((folder / "run" / "diversity" / "numbers.json").read_text())
+    parts = sorted(path.name for path in (folder / "run" / "rollouts").iterdir())
+    done = s2l_lab("diversity", "--run", "run", "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    again = json.loads(done.stdout)
+    assert {k: v for k, v in again.items() if k not in OF_THE_CALL} == {
+        k: v for k, v in first.items() if k not in OF_THE_CALL
+    }
+    assert sorted(path.name for path in (folder / "run" / "rollouts").iterdir()) == parts
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (("--run", "nowhere"), 2, "there is no run here"),
+        (("--run", "run", "--family", "tiny"), 2, "Give one of them"),
+        (("--run", "run", "--member", "tiny-3m"), 2, "tiny-360k"),
+        (("--run", "run", "-n", "9"), 2, "tiny-60k has 4"),
+        (("--run", "run", "--embedder", "no-such-model"), 2, "no such directory"),
+        (("--family", "tiny", "--problems", "2", "-n", "1", "--member", "tiny-60k"), 2, "needs two rollouts"),
+    ],
+)
+def test_bad_input_gets_one_message(
+    made: tuple[Path, str], arguments: tuple[str, ...], status: int, says: str
+) -> None:
+    folder, _ = made
+    done = s2l_lab("diversity", *arguments, cwd=folder)
+    assert done.returncode == status, done.stderr
+    assert says in " ".join(done.stderr.replace("│", " ").split()), done.stderr
+    assert "Traceback" not in done.stderr
