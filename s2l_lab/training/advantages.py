@@ -24,6 +24,16 @@ LoneRollout = Literal["zero", "released"]
 """What a source's only rollout in a `split` group gets: advantage 0, or (released code) its raw reward."""
 
 
+def summed_rewards(rewards_BF: torch.Tensor, weights_F: torch.Tensor, group_size: int) -> torch.Tensor:
+    """(P, G) weighted sums over F reward functions of B = P G rollouts; NaN where no function gave a reward.
+
+    As TRL sums them: a function that gives None (NaN) for a rollout is left out of its sum.
+    """
+    rewards_B = (rewards_BF * weights_F.to(rewards_BF.device)).nansum(dim=1)
+    rewards_B[rewards_BF.isnan().all(dim=1)] = torch.nan
+    return rewards_B.view(-1, group_size)
+
+
 def mixed_advantages(rewards_PG: torch.Tensor, *, scale: bool = True) -> torch.Tensor:
     """(P, G) advantages of each group against its own mean; `scale=False` leaves out the division.
 
