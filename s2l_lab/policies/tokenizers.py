@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from s2l_lab.digest import content_digest
 from s2l_lab.errors import PolicyError
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ def require_one_tokenizer(checkpoints: Sequence[Checkpoint], trust_remote_code: 
                 "of one family share a tokenizer, or token-level comparisons mean nothing. Take it out of the family, "
                 "or run it beside the family as --policy NAME=PATH."
             )
+
+
+def tokenizer_digest(tokenizer: Any) -> str:
+    """Identity of what decides ids: vocabulary and a probe's ids. Equal where `tokenizer_difference` finds none."""
+    return content_digest([tokenizer.get_vocab(), tokenizer(_PROBE, add_special_tokens=False)["input_ids"]])
 
 
 def tokenizer_difference(a: Any, b: Any) -> str:

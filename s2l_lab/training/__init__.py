@@ -8,28 +8,45 @@ from typing import TYPE_CHECKING, Any
 from s2l_lab.training.schedule import AnnealingSchedule, explorer_slots
 
 if TYPE_CHECKING:
+    from s2l_lab.training.bank import RolloutBank, bank_path, fill_bank
     from s2l_lab.training.config import S2LPOConfig
     from s2l_lab.training.perturbed import LearnerCopy, PrunedLayers, RoundedWeights, WeightNoise
+    from s2l_lab.training.rewards import VerifiedReward, problem_rows
+    from s2l_lab.training.stops import TrainingStoppedError, last_whole_checkpoint
     from s2l_lab.training.trainer import S2LPOTrainer
 
 _LAZY = {
     "LearnerCopy": "perturbed",
     "PrunedLayers": "perturbed",
+    "RolloutBank": "bank",
     "RoundedWeights": "perturbed",
     "S2LPOConfig": "config",
     "S2LPOTrainer": "trainer",
+    "TrainingStoppedError": "stops",
+    "VerifiedReward": "rewards",
     "WeightNoise": "perturbed",
+    "bank_path": "bank",
+    "fill_bank": "bank",
+    "last_whole_checkpoint": "stops",
+    "problem_rows": "rewards",
 }
 
 __all__ = [
     "AnnealingSchedule",
     "LearnerCopy",
     "PrunedLayers",
+    "RolloutBank",
     "RoundedWeights",
     "S2LPOConfig",
     "S2LPOTrainer",
+    "TrainingStoppedError",
+    "VerifiedReward",
     "WeightNoise",
+    "bank_path",
     "explorer_slots",
+    "fill_bank",
+    "last_whole_checkpoint",
+    "problem_rows",
 ]
 
 

@@ -51,6 +51,8 @@ class Request:
     """Number of the group in the whole run, over all rounds and processes, from 0."""
     round: int
     """From 1."""
+    drawn: int | None = None
+    """Rollouts that earlier epochs took for this prompt at most; None where the dataset has no length."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,15 @@ class AnnealingSchedule:
         return sum(linear.slots(group_size, step) for step in range(1, self.mix_steps + 1))
 
 
+def drawn_before(schedule: AnnealingSchedule, group_size: int, step: int, rounds_per_epoch: int) -> int:
+    """Explorer rollouts that a prompt can have had in the epochs before the one of round `step`, at most.
+
+    Every epoch visits a prompt once. Slots never grow from round to round, so an epoch's first round bounds it.
+    """
+    epoch = (step - 1) // rounds_per_epoch
+    return sum(schedule.slots(group_size, e * rounds_per_epoch + 1) for e in range(epoch))
+
+
 def released_learner_slots(group_size: int, mix_steps: int, step: int) -> int:
     """Learner rollouts in logical step `step` of the released script, ceil((1 - ratio) G) in floats.
 

@@ -32,10 +32,10 @@ from s2l_lab.training.config import S2LPOConfig
 from s2l_lab.training.correction import correct
 from s2l_lab.training.cost import Cost
 from s2l_lab.training.cost_callback import CostCallback
+from s2l_lab.training.data_order import DataOrder
 from s2l_lab.training.explorer import Explorer, Learner, PolicyExplorer, Request, check_rollouts
 from s2l_lab.training.metrics import ExplorerTokens, round_metrics
-from s2l_lab.training.rounds import Round, count
-from s2l_lab.training.schedule import explorer_mask, round_index
+from s2l_lab.training.rounds import Round, begin, count
 from s2l_lab.training.stops import SilenceWatch, all_finite, require_finite, require_scored, require_weight
 
 
@@ -72,6 +72,7 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
             self.explorer = explorer if hasattr(explorer, "explore") else PolicyExplorer(explorer)
             self._bind(self.explorer, model)
         self.add_callback(CostCallback(self))
+        self.add_callback(DataOrder(self))
 
     def _bind(self, explorer: Explorer, model: Any) -> None:
         self._vocabulary = model.get_input_embeddings().weight.shape[0]
@@ -86,21 +87,11 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
 
     # The round.
 
-    def _begin_round(self) -> Round:
-        accumulation, G = self.args.gradient_accumulation_steps, self.num_generations
-        index = round_index(
-            self.state.global_step,
-            self._step % accumulation,
-            accumulation=accumulation,
-            micro_steps_per_round=self.args.micro_steps_per_round,
-        )
-        slots = self.args.annealing(self.args.rounds(self.state.max_steps)).slots(G, index)
-        return Round(index, slots, explorer_mask(G, slots))
-
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         if not self.model.training:
             return super()._generate_and_score_completions(inputs)  # type: ignore[no-any-return]
-        self._round = self._begin_round()
+        prompts = len(self.train_dataset) if hasattr(self.train_dataset, "__len__") else None
+        self._round = begin(self.args, self.state.global_step, self._step, self.state.max_steps, prompts)
         started = time.perf_counter()
         batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if self._round.slots:
@@ -151,7 +142,9 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
         assert self.explorer is not None
         groups = len(prompt_ids) // G
         first = ((this.index - 1) * self.accelerator.num_processes + self.accelerator.process_index) * groups
-        requests = [Request(tuple(prompt_ids[p * G]), this.slots, first + p, this.index) for p in range(groups)]
+        requests = [
+            Request(tuple(prompt_ids[p * G]), this.slots, first + p, this.index, this.drawn) for p in range(groups)
+        ]
         answers = self.explorer.explore(requests, G)
         check_rollouts(self.explorer.name, requests, answers, self.max_completion_length, self._vocabulary)
         rows = [i for i in range(len(prompt_ids)) if this.explorer_G[i % G]]

@@ -217,6 +217,19 @@ def test_advantages_sum_to_zero_where_they_should(tmp_path: Path, grouping: str)
     assert (max(sources) < 1e-6) == (grouping == "split")
 
 
+@pytest.mark.parametrize("fraction", [0.0, 0.5])
+def test_a_run_resumed_in_its_second_epoch_sees_the_same_prompts(tmp_path: Path, fraction: float) -> None:
+    """TRL alone sees the first epoch's order again. Four rounds an epoch, checkpoint after the fifth."""
+    settings: dict[str, Any] = {"save_strategy": "steps", "save_steps": 5, "max_steps": 7, "learning_rate": 1e-5}
+    settings |= {"schedule": "constant", "explorer_fraction": fraction}
+    whole = s2l(tmp_path / "whole", given=explorer(), **settings)
+    expected = trained(whole)
+    resumed = s2l(tmp_path / "resumed", given=explorer(), **settings)
+    found = trained(resumed, resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-5"))
+    assert losses(resumed) == losses(whole)
+    assert torch.equal(found.parameters[-1], expected.parameters[-1])
+
+
 @pytest.mark.parametrize("correction", ["behaviour", "truncated"])
 def test_a_resumed_run_is_an_uninterrupted_one(tmp_path: Path, correction: str) -> None:
     """Losses, parameters, rounds and cost, from a checkpoint in the middle of the mix."""
