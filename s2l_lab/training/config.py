@@ -65,11 +65,11 @@ class S2LPOConfig(GRPOConfig):  # type: ignore[misc]  # trl has no types
     over 200 tokens is 4.5e-5.) 0 never stops."""
 
     # GRPOConfig's fields, with the paper's values.
-    num_generations: int | None = 16
+    num_generations: int = 16
     """G. Paper: 16 rollouts a prompt (README); released 14B script: 8. TRL: 8."""
     per_device_train_batch_size: int = 16
     """One whole group. Paper: batches of 1024 prompts, mini-batches of 16 prompts. TRL: 8."""
-    max_completion_length: int | None = 4096
+    max_completion_length: int = 4096
     """Paper: responses up to 4096 tokens. TRL: 512."""
     lr_scheduler_type: str = "constant"
     """Paper: learning rate 1e-6 (TRL's default); released scripts: constant, no warm-up. transformers: linear."""
