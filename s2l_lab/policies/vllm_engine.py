@@ -96,9 +96,7 @@ class VLLMPolicy:
         A completion is cut by max_tokens or by the context, whichever comes first (LENGTH). Raises PolicyError for a
         prompt that leaves no room in the context, and for NaN logits or a failed request.
         """
-        encoded = [
-            Prompted(request.problem.id, self._encode(request.problem), request.indices) for request in requests
-        ]
+        encoded = [Prompted(request.problem.id, self._encode(request.problem), request.indices) for request in requests]
         return self.sample_prompts(encoded, sampling)
 
     def sample_prompts(self, prompts: Sequence[Prompted], sampling: SamplingParams) -> Iterator[Draw]:
