@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from s2l_lab.digest import content_digest
 from s2l_lab.errors import PolicyError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def require_one_tokenizer(checkpoints: Sequence[Checkpoint], trust_remote_code: 
     first = load_tokenizer(checkpoints[0], trust_remote_code)
     for other in checkpoints[1:]:
         tokenizer = load_tokenizer(other, trust_remote_code)
-        if difference := _difference(first, tokenizer):
+        if difference := tokenizer_difference(first, tokenizer):
             raise PolicyError(
                 f"{other.member.name} has another tokenizer than {checkpoints[0].member.name}: {difference}. Members "
                 "of one family share a tokenizer, or token-level comparisons mean nothing. Take it out of the family, "
@@ -53,7 +54,13 @@ def require_one_tokenizer(checkpoints: Sequence[Checkpoint], trust_remote_code: 
             )
 
 
-def _difference(a: Any, b: Any) -> str:
+def tokenizer_digest(tokenizer: Any) -> str:
+    """Identity of what decides ids: vocabulary and a probe's ids. Equal where `tokenizer_difference` finds none."""
+    return content_digest([tokenizer.get_vocab(), tokenizer(_PROBE, add_special_tokens=False)["input_ids"]])
+
+
+def tokenizer_difference(a: Any, b: Any) -> str:
+    """In words, how two tokenizers spell differently (vocabularies, or a probe's ids); empty if they do not."""
     vocabulary_a, vocabulary_b = a.get_vocab(), b.get_vocab()
     differing = [t for t in {**vocabulary_a, **vocabulary_b} if vocabulary_a.get(t) != vocabulary_b.get(t)]
     if differing:

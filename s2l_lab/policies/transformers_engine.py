@@ -20,6 +20,7 @@ from s2l_lab.policies.checkpoint import fingerprint
 from s2l_lab.policies.packed_linear import pack_linears
 from s2l_lab.policies.policy import Draw, Draws, ModelShape, SamplingParams
 from s2l_lab.policies.sampler import Sampler
+from s2l_lab.policies.stopping import eos_ids
 from s2l_lab.policies.waves import Prompted
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class TransformersPolicy:
         memory_budget: int | None = None,
     ) -> None:
         self.name = name
-        self.shape: ModelShape | None = _shape(model)
+        self.shape: ModelShape | None = loaded_shape(model)
         dtype = str(model.dtype).removeprefix("torch.")
         self.digest = content_digest([self.engine, name, weights, template_digest, dtype])
         if len(tokenizer) > self.shape.vocabulary:
@@ -61,7 +62,8 @@ class TransformersPolicy:
                 f"{name}: its tokenizer has {len(tokenizer)} tokens and its model only {self.shape.vocabulary} "
                 "embeddings; they do not belong together. Give the model the tokenizer it was trained with."
             )
-        self._tokenizer, self._render, self._model = tokenizer, render, model.eval()
+        self.tokenizer, self._render, self._model = tokenizer, render, model.eval()
+        self.eos_ids = eos_ids(model, tokenizer)
         self._sampler: Sampler | None = Sampler(model, tokenizer, name, memory_budget=memory_budget)
 
     @classmethod
@@ -95,13 +97,19 @@ class TransformersPolicy:
 
         Raises PolicyError for a prompt that leaves no room in the model's context, and for NaN or infinite logits.
         """
-        sampler = self._open()
         prompted = [
-            Prompted(request.problem.id, self.encode(request.problem), request.indices)
+            Prompted(request.problem.id, self._encode(request.problem), request.indices)
             for request in requests
             if request.indices
         ]
-        return sampler.sample(prompted, sampling, self.digest)
+        return self.sample_prompts(prompted, sampling)
+
+    def sample_prompts(self, prompts: Sequence[Prompted], sampling: SamplingParams) -> Iterator[Draw]:
+        """As `sample`, for prompts that are token ids already: training gives those that the learner saw."""
+        sampler = self._open()
+        for prompt in prompts:
+            self._require_room(prompt.problem_id, prompt.prompt_ids, sampler.context)
+        return sampler.sample(prompts, sampling, self.digest)
 
     @property
     def model(self) -> Any:
@@ -109,17 +117,14 @@ class TransformersPolicy:
         self._open()
         return self._model
 
-    @property
-    def tokenizer(self) -> Any:
-        """The model's tokenizer."""
-        return self._tokenizer
-
     def encode(self, problem: Problem) -> tuple[int, ...]:
         """Token ids of the templated prompt, as `sample` gives them to the model.
 
         Raises PolicyError for a prompt without tokens, or one that leaves no room in the model's context.
         """
-        return self._encode(problem, self._open().context)
+        ids = self._encode(problem)
+        self._require_room(problem.id, ids, self._open().context)
+        return ids
 
     def close(self) -> None:
         """Free the model. Safe to call twice."""
@@ -132,16 +137,17 @@ class TransformersPolicy:
             raise PolicyError(f"{self.name} was closed; open it again to sample.")
         return self._sampler
 
-    def _encode(self, problem: Problem, context: int | None) -> tuple[int, ...]:
-        ids: list[int] = self._tokenizer(self._render(problem), add_special_tokens=False)["input_ids"]
-        if not ids:
-            raise PolicyError(f"{self.name}: the prompt of problem {problem.id} has no tokens; use another template.")
-        if context is not None and len(ids) >= context:
+    def _encode(self, problem: Problem) -> tuple[int, ...]:
+        return tuple(self.tokenizer(self._render(problem), add_special_tokens=False)["input_ids"])
+
+    def _require_room(self, problem_id: str, prompt_ids: Sequence[int], context: int | None) -> None:
+        if not prompt_ids:
+            raise PolicyError(f"{self.name}: the prompt of problem {problem_id} has no tokens; use another template.")
+        if context is not None and len(prompt_ids) >= context:
             raise PolicyError(
-                f"{self.name}: the prompt of problem {problem.id} has {len(ids)} tokens and the model's context is "
-                f"{context}, which leaves no room for a completion. Leave the problem out, or use a longer model."
+                f"{self.name}: the prompt of problem {problem_id} has {len(prompt_ids)} tokens and the model's context "
+                f"is {context}, which leaves no room for a completion. Leave the problem out, or use a longer model."
             )
-        return tuple(ids)
 
 
 def _load(name: str, directory: Path, dtype: torch.dtype, trust_remote_code: bool) -> tuple[Any, Any]:
@@ -176,7 +182,8 @@ def _load(name: str, directory: Path, dtype: torch.dtype, trust_remote_code: boo
     return tokenizer, model
 
 
-def _shape(model: Any) -> ModelShape:
+def loaded_shape(model: Any) -> ModelShape:
+    """Size and shape of a loaded causal language model, as compute accounting needs them."""
     config = model.config.get_text_config(decoder=True)
     total = sum(p.numel() for p in model.parameters())  # tied parameters are listed once
     tables = {id(m.weight): m.weight.numel() for m in (model.get_input_embeddings(), model.get_output_embeddings())}

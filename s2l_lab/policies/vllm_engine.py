@@ -30,6 +30,7 @@ from s2l_lab.errors import PolicyError
 from s2l_lab.policies.draw_keys import seed63
 from s2l_lab.policies.policy import Completion, Draw, Draws, ModelShape, SamplingParams, StopReason
 from s2l_lab.policies.stopping import decode, eos_ids
+from s2l_lab.policies.waves import Prompted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -55,8 +56,8 @@ class VLLMPolicy:
         self.digest = digest
         self.shape = shape
         self._llm = llm
-        self._tokenizer = llm.get_tokenizer()
-        self._eos_ids = sorted(_eos_ids(llm))
+        self.tokenizer = llm.get_tokenizer()
+        self.eos_ids = _eos_ids(llm)
         self._render = render
         self._served = 0
 
@@ -95,8 +96,22 @@ class VLLMPolicy:
         A completion is cut by max_tokens or by the context, whichever comes first (LENGTH). Raises PolicyError for a
         prompt that leaves no room in the context, and for NaN logits or a failed request.
         """
-        prompts = [self._encode(request.problem) for request in requests]
-        return self._draws(requests, prompts, sampling)
+        encoded = [Prompted(request.problem.id, self._encode(request.problem), request.indices) for request in requests]
+        return self.sample_prompts(encoded, sampling)
+
+    def sample_prompts(self, prompts: Sequence[Prompted], sampling: SamplingParams) -> Iterator[Draw]:
+        """As `sample`, for prompts that are token ids already: training gives those that the learner saw."""
+        if self._llm is None:
+            raise PolicyError(f"{self.name} was closed; open it again to sample.")
+        context = self._llm.model_config.max_model_len
+        for prompt in prompts:
+            if not prompt.prompt_ids or len(prompt.prompt_ids) >= context:
+                raise PolicyError(
+                    f"{self.name}: the prompt of problem {prompt.problem_id} has {len(prompt.prompt_ids)} tokens and "
+                    f"the context is {context}, which leaves no room for a completion. Raise --max-model-len if the "
+                    "model allows it, or leave it out."
+                )
+        return self._draws(prompts, sampling)
 
     def close(self) -> None:
         """Shut the engine down and give its memory back."""
@@ -107,26 +122,11 @@ class VLLMPolicy:
         del llm
         _free_memory()
 
-    def _encode(self, problem: Problem) -> list[int]:
-        if self._llm is None:
-            raise PolicyError(f"{self.name} was closed; open it again to sample.")
-        ids: list[int] = self._tokenizer(self._render(problem), add_special_tokens=False)["input_ids"]
-        context = self._llm.model_config.max_model_len
-        if not ids or len(ids) >= context:
-            raise PolicyError(
-                f"{self.name}: the prompt of problem {problem.id} has {len(ids)} tokens and the context is {context}, "
-                "which leaves no room for a completion. Raise --max-model-len if the model allows it, or leave it out."
-            )
-        return ids
+    def _encode(self, problem: Problem) -> tuple[int, ...]:
+        return tuple(self.tokenizer(self._render(problem), add_special_tokens=False)["input_ids"])
 
-    def _draws(
-        self, requests: Sequence[Draws], prompts: Sequence[list[int]], sampling: SamplingParams
-    ) -> Iterator[Draw]:
-        wanted = (
-            (request.problem.id, index, prompt)
-            for request, prompt in zip(requests, prompts, strict=True)
-            for index in request.indices
-        )
+    def _draws(self, prompts: Sequence[Prompted], sampling: SamplingParams) -> Iterator[Draw]:
+        wanted = ((prompt.problem_id, index, list(prompt.prompt_ids)) for prompt in prompts for index in prompt.indices)
         running: dict[str, tuple[str, int, int]] = {}
         try:
             while True:
@@ -158,7 +158,7 @@ class VLLMPolicy:
             presence_penalty=sampling.presence_penalty,
             max_tokens=min(sampling.max_tokens, self._llm.model_config.max_model_len - len(prompt)),
             stop=list(sampling.stop),
-            stop_token_ids=self._eos_ids,
+            stop_token_ids=sorted(self.eos_ids),
             detokenize=bool(sampling.stop),
             logprobs=0,  # of the sampled token alone
             output_kind=RequestOutputKind.FINAL_ONLY,
@@ -178,7 +178,7 @@ class VLLMPolicy:
         whole = stop_reason is not StopReason.STOP  # decoded as the transformers engine decodes
         greedy = sampling.temperature == 0  # the draw is certain; vLLM returns the model's own value at temperature 1
         return Completion(
-            text=decode(self._tokenizer, [output.token_ids])[0] if whole else output.text,
+            text=decode(self.tokenizer, [output.token_ids])[0] if whole else output.text,
             token_ids=np.asarray(output.token_ids, dtype=np.int32),
             logprobs=np.zeros_like(values_T) if greedy else values_T,
             logprobs_t1=values_T if greedy and sampling.presence_penalty == 0 else None,

@@ -1,0 +1,82 @@
+"""A round: one generation, and what is known of it while its updates last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from s2l_lab.training.schedule import drawn_before, explorer_mask, round_index
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+    from s2l_lab.estimators.compute import Shape
+    from s2l_lab.training.config import S2LPOConfig
+    from s2l_lab.training.cost import Cost
+    from s2l_lab.training.metrics import ExplorerTokens
+
+
+@dataclass(slots=True)
+class Round:
+    """B rows of this process, in groups of G."""
+
+    index: int
+    """From 1."""
+    slots: int
+    """Of the explorer in every group."""
+    explorer_G: tuple[bool, ...]
+    drawn: int | None
+    """Explorer rollouts of a prompt in earlier epochs, at most."""
+    lengths_B: list[tuple[int, int]] = field(default_factory=list)
+    """Tokens of (prompt, completion)."""
+    behaviour_B: list[tuple[float, ...]] = field(default_factory=list)
+    """The explorer's log-probabilities, in nats; empty in the learner's rows."""
+    rewards_per_func: torch.Tensor | None = None
+    """(rows of all processes, reward functions)."""
+    learner_seconds: float = 0.0
+    explorer_seconds: float = 0.0
+    tokens: ExplorerTokens | None = None
+    """Sums of the pass over the round that is under way."""
+
+
+def begin(config: S2LPOConfig, global_step: int, forward_passes: int, max_steps: int, prompts: int | None) -> Round:
+    """The round that generates now.
+
+    `global_step` counts optimiser steps of the run, `forward_passes` those since this process began (a resume begins at
+    an optimiser step), `max_steps` is the run's length; `prompts` of the dataset, None where it has no length.
+    """
+    accumulation, G = config.gradient_accumulation_steps, config.num_generations
+    index = round_index(
+        global_step,
+        forward_passes % accumulation,
+        accumulation=accumulation,
+        micro_steps_per_round=config.micro_steps_per_round,
+    )
+    schedule = config.annealing(config.rounds(max_steps))
+    slots = schedule.slots(G, index)
+    drawn = None
+    if slots and prompts is not None:
+        drawn = drawn_before(schedule, G, index, prompts // (config.generation_batch_size // G))
+    return Round(index, slots, explorer_mask(G, slots), drawn)
+
+
+def count(
+    cost: Cost,
+    this: Round,
+    lengths: Sequence[tuple[int, int]],
+    explorer: Sequence[bool],
+    *,
+    learner_shape: Shape,
+    explorer_shape: Shape,
+) -> None:
+    """Add a round's rollouts to the cost. `lengths` and `explorer` are of the rows of all processes."""
+    for part, is_explorer, shape, seconds in (
+        (cost.learner, False, learner_shape, this.learner_seconds),
+        (cost.explorer, True, explorer_shape, this.explorer_seconds),
+    ):
+        rows = [row for row, its in zip(lengths, explorer, strict=True) if its is is_explorer]
+        cost.add_rollouts(
+            part, rows, shape=shape, learner=learner_shape, group_size=len(this.explorer_G), seconds=seconds
+        )

@@ -1,0 +1,289 @@
+"""S2LPOTrainer: TRL's GRPOTrainer with part of each group sampled by an explorer (arXiv 2605.30789, Algorithm 1).
+
+Five methods are overridden, and nothing else differs:
+
+    _generate_single_turn                the explorer's rows of every group come from the explorer
+    _calculate_rewards                   the rewards are kept, since TRL's batch does not hold them
+    _generate_and_score_completions      the batch gets the explorer's rows and log-probabilities; `split` baselines
+    _get_per_token_logps_and_entropies   the learner's log-probabilities are kept where the loss computes them, and the
+                                         ratio's denominator and the weights are made of them: no extra forward pass
+    _compute_loss                        hands its batch to the former, logs by source, refuses a loss that is no number
+
+Each calls super and returns its result untouched when the model is not training or the round has no explorer slots. So
+with explorer fraction 0 this *is* GRPOTrainer: losses, parameters and RNG states are equal bit for bit on the
+transformers engine, given one resolved config and equal threads. Nothing here draws from a global generator.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from typing import Any
+
+import torch
+from trl import GRPOTrainer
+from trl.trainer.utils import pad
+
+from s2l_lab.errors import UsageError
+from s2l_lab.policies.transformers_engine import loaded_shape
+from s2l_lab.training import refusals
+from s2l_lab.training.advantages import split_advantages, summed_rewards
+from s2l_lab.training.config import S2LPOConfig
+from s2l_lab.training.correction import correct
+from s2l_lab.training.cost import Cost
+from s2l_lab.training.cost_callback import CostCallback
+from s2l_lab.training.data_order import DataOrder
+from s2l_lab.training.explorer import Explorer, Learner, PolicyExplorer, Request, check_rollouts
+from s2l_lab.training.metrics import ExplorerTokens, round_metrics
+from s2l_lab.training.rounds import Round, begin, count
+from s2l_lab.training.stops import SilenceWatch, all_finite, require_finite, require_scored, require_weight
+
+
+class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
+    """GRPOTrainer, and `explorer`: a policy of s2l_lab, a rollout bank or a copy of the learner.
+
+    `explorer` may be None only where the config's explorer_fraction is 0. Tools, environments, images and a user's
+    rollout_func are refused (UsageError); so is an explorer with another tokenizer or EOS set (PolicyError).
+    """
+
+    _tag_names = ["trl", "s2l-po"]  # noqa: RUF012  # TRL's own attribute
+
+    def __init__(self, *args: Any, explorer: Any = None, **kwargs: Any) -> None:
+        given = inspect.signature(GRPOTrainer.__init__).bind(self, *args, **kwargs).arguments
+        config = given.get("args")
+        if not isinstance(config, S2LPOConfig):
+            raise UsageError(f"S2LPOTrainer needs args=S2LPOConfig(...), {type(config).__name__} was given.")
+        refusals.check_arguments(given, config, explorer)
+        self._round: Round | None = None
+        self._micro_batch: dict[str, Any] | None = None
+        self._silence = SilenceWatch()
+        self.round_seconds = 0.0
+        """Spent in generating and scoring, all rounds together."""
+        self.cost = Cost()
+        super().__init__(*args, **kwargs)
+        if self._is_vlm:
+            raise UsageError("S2L-PO trains on text: explorers take token ids alone. Give a tokenizer, no processor.")
+        model = self.accelerator.unwrap_model(self.model)
+        self._learner_shape = loaded_shape(model.get_base_model() if hasattr(model, "peft_config") else model)
+        self.explorer: Explorer | None = None
+        if self.args.explorer_fraction > 0:
+            if hasattr(self.train_dataset, "__len__"):
+                refusals.check_epoch(self.args, len(self.train_dataset))
+            self.explorer = explorer if hasattr(explorer, "explore") else PolicyExplorer(explorer)
+            self._bind(self.explorer, model)
+        self.add_callback(CostCallback(self))
+        self.add_callback(DataOrder(self))
+
+    def _bind(self, explorer: Explorer, model: Any) -> None:
+        self._vocabulary = model.get_input_embeddings().weight.shape[0]
+        learner = Learner(
+            model=model,
+            tokenizer=self._tokenizer,
+            eos_ids=frozenset(self.eos_token_ids),
+            vocabulary=self._vocabulary,
+            sharded=bool(self.is_deepspeed_enabled or self.is_fsdp_enabled),
+        )
+        explorer.bind(learner, self.args.explorer_sampling)
+
+    # The round.
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        if not self.model.training:
+            return super()._generate_and_score_completions(inputs)  # type: ignore[no-any-return]
+        prompts = len(self.train_dataset) if hasattr(self.train_dataset, "__len__") else None
+        self._round = begin(self.args, self.state.global_step, self._step, self.state.max_steps, prompts)
+        started = time.perf_counter()
+        batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        if self._round.slots:
+            self._add_sources(batch)
+        self._account(batch)
+        self.round_seconds += time.perf_counter() - started
+        return batch
+
+    def _generate_single_turn(
+        self,
+        prompt_ids: list[list[int]],
+        images: Any,
+        multimodal_fields: dict[str, Any],
+        num_generations: int,
+        has_tool_images: bool = False,
+    ) -> tuple[list[list[int]], list[list[float]] | None]:
+        turn = super()._generate_single_turn
+        if not self.model.training or self._round is None:
+            return turn(prompt_ids, images, multimodal_fields, num_generations, has_tool_images)  # type: ignore[no-any-return]
+        this, G = self._round, num_generations
+        own = [i for i in range(len(prompt_ids)) if not this.explorer_G[i % G]]
+        completions: list[list[int]] = [[] for _ in prompt_ids]
+        # NaN keeps TRL's correction for vLLM on for the learner's rows and leaves the explorer's at 1.
+        logprobs: list[list[float]] | None = [[] for _ in prompt_ids] if self.use_vllm else None
+        started = time.perf_counter()
+        if own:
+            rows = prompt_ids if len(own) == len(prompt_ids) else [prompt_ids[i] for i in own]
+            ids, sampled = turn(rows, images, multimodal_fields, G - this.slots, has_tool_images)
+            for place, i in enumerate(own):
+                completions[i] = ids[place]
+                if logprobs is not None and sampled is not None:
+                    logprobs[i] = sampled[place]
+            logprobs = None if sampled is None else logprobs
+        this.learner_seconds = time.perf_counter() - started
+        this.behaviour_B = [()] * len(prompt_ids)
+        if this.slots:
+            self._explore(prompt_ids, completions, logprobs)
+            this.explorer_seconds = time.perf_counter() - started - this.learner_seconds
+        this.lengths_B = [(len(p), len(c)) for p, c in zip(prompt_ids, completions, strict=True)]
+        return completions, logprobs
+
+    def _explore(
+        self, prompt_ids: list[list[int]], completions: list[list[int]], logprobs: list[list[float]] | None
+    ) -> None:
+        """Fill the explorer's rows in place."""
+        this, G = self._round, self.num_generations
+        assert this is not None
+        assert self.explorer is not None
+        groups = len(prompt_ids) // G
+        first = ((this.index - 1) * self.accelerator.num_processes + self.accelerator.process_index) * groups
+        requests = [
+            Request(tuple(prompt_ids[p * G]), this.slots, first + p, this.index, this.drawn) for p in range(groups)
+        ]
+        answers = self.explorer.explore(requests, G)
+        check_rollouts(self.explorer.name, requests, answers, self.max_completion_length, self._vocabulary)
+        rows = [i for i in range(len(prompt_ids)) if this.explorer_G[i % G]]
+        for i, rollout in zip(rows, (rollout for group in answers for rollout in group), strict=True):
+            completions[i] = list(rollout.token_ids)
+            this.behaviour_B[i] = rollout.logprobs
+            if logprobs is not None:
+                logprobs[i] = [float("nan")] * len(rollout.token_ids)
+
+    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        rewards: torch.Tensor = super()._calculate_rewards(*args, **kwargs)
+        if self.model.training and self._round is not None:
+            self._round.rewards_per_func = rewards
+        return rewards
+
+    def _rewards(self) -> torch.Tensor:
+        """(P, G) rewards of all processes; NaN where unscored."""
+        assert self._round is not None
+        assert self._round.rewards_per_func is not None
+        return summed_rewards(self._round.rewards_per_func, self.reward_weights, self.num_generations)
+
+    def _add_sources(self, batch: dict[str, Any]) -> None:
+        """Who sampled each row, with which log-probabilities; `split` advantages."""
+        this, advantages = self._round, batch["advantages"]
+        assert this is not None
+        explorer_G = torch.tensor(this.explorer_G, device=advantages.device)
+        batch["explorer"] = explorer_G.repeat(len(advantages) // self.num_generations)
+        width = batch["completion_ids"].size(1)
+        padded_BT = pad([torch.tensor(values) for values in this.behaviour_B], padding_value=0.0).to(advantages.device)
+        batch["behaviour_logps"] = torch.nn.functional.pad(padded_BT, (0, width - padded_BT.size(1)))
+        if self.args.grouping == "split":
+            rewards_PG = self._rewards()
+            split_PG = split_advantages(
+                rewards_PG,
+                explorer_G.expand_as(rewards_PG),
+                scale=self.scale_rewards != "none",
+                lone=self.args.lone_rollout,
+            )
+            first = self.accelerator.process_index * len(advantages)
+            batch["advantages"] = split_PG.view(-1)[first : first + len(advantages)].to(advantages.dtype)
+            for _ in range(split_PG.numel()):
+                self._logs["advantages"].pop()
+            self._logs["advantages"].extend(split_PG.view(-1).tolist())
+
+    def _account(self, batch: dict[str, Any]) -> None:
+        """Metrics and cost of the round, over all processes; stops and warnings."""
+        this, G, device = self._round, self.num_generations, self.accelerator.device
+        assert this is not None
+        lengths = self.accelerator.gather(torch.tensor(this.lengths_B, device=device))
+        rewards_PG = self._rewards()
+        explorer_PG = torch.tensor(this.explorer_G, device=device).expand_as(rewards_PG)
+        advantages_PG = self.accelerator.gather(batch["advantages"]).view(-1, G)
+        found = round_metrics(rewards_PG, advantages_PG, lengths[:, 1].view(-1, G), explorer_PG)
+        count(
+            self.cost,
+            this,
+            lengths.tolist(),
+            explorer_PG.reshape(-1).tolist(),
+            learner_shape=self._learner_shape,
+            explorer_shape=self.explorer.shape if self.explorer else self._learner_shape,
+        )
+        for iteration in range(self.num_iterations):
+            self.cost.add_updates(
+                lengths.tolist(),
+                shape=self._learner_shape,
+                checkpointing=self.args.gradient_checkpointing,
+                reference=self.beta != 0 and iteration == 0,
+                old="old_per_token_logps" in batch and iteration == 0,
+            )
+        found |= {"round": this.index, "explorer/slots": this.slots}
+        for name, value in found.items():
+            self._metrics["train"][name].append(value)
+        self._metrics["train"].update({name: [value] for name, value in self.cost.metrics().items()})  # running totals
+        require_scored(found["unscored"], this.index, self.args.output_dir)
+        self._silence.see(found["zero_variance_groups"], rewards_PG.nanmean().item())
+
+    # The loss.
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        if not self.model.training:
+            return super()._compute_loss(model, inputs)  # type: ignore[no-any-return]
+        if "explorer" in inputs:
+            self._micro_batch = inputs = dict(inputs)  # the buffer keeps what later passes over the round need
+        loss: torch.Tensor = super()._compute_loss(model, inputs)  # may call the method below
+        self._micro_batch = None
+        bad = all_finite(loss)
+        if self.accelerator.num_processes > 1:
+            bad = self.accelerator.reduce(bad, reduction="sum")
+        require_finite(not bool(bad), self.state.global_step, self.args.output_dir)
+        return loss
+
+    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
+        result = super()._get_per_token_logps_and_entropies(*args, **kwargs)
+        if self._micro_batch is not None:
+            self._correct(self._micro_batch, result[0].detach())
+        return result
+
+    def _correct(self, batch: dict[str, Any], logps_BT: torch.Tensor) -> None:
+        """Denominators and weights for the loss that is being computed; TRL reads both after its forward pass.
+
+        Where TRL keeps no old log-probabilities there is one update per generation, so those of now are the old ones.
+        """
+        old_BT = batch.get("old_per_token_logps")
+        old_BT = logps_BT if old_BT is None else old_BT
+        mask_BT, advantages_B1 = batch["completion_mask"], batch["advantages"].unsqueeze(1)
+        args = self.args
+        found = correct(
+            args.correction,
+            logps_BT,
+            old_BT,
+            batch["behaviour_logps"],
+            batch["explorer"],
+            mask_BT,
+            args.correction_cap or 1.0,
+        )
+        if args.correction != "none":
+            batch["old_per_token_logps"] = found.denominator_BT
+            batch["advantages"] = advantages_B1 * found.weight_BT
+        tokens = ExplorerTokens.of(
+            logps_BT,
+            found.denominator_BT,
+            found.weight_BT,
+            advantages_B1,
+            batch["explorer"],
+            mask_BT,
+            (self.epsilon_low, self.epsilon_high, args.delta),
+        )
+        self._see_tokens(tokens)
+
+    def _see_tokens(self, tokens: ExplorerTokens) -> None:
+        """Sum over a pass; at its end log, and after the first one ask whether the explorer still counts."""
+        this, micro_steps = self._round, self.args.steps_per_generation
+        assert this is not None
+        this.tokens = tokens if this.tokens is None else this.tokens + tokens
+        if self._step % micro_steps != micro_steps - 1:
+            return
+        seen = ExplorerTokens(self.accelerator.reduce(this.tokens.sums, reduction="sum"))
+        this.tokens = None
+        for name, value in seen.metrics().items():
+            self._metrics["train"][name].append(value)
+        if self.args.correction != "none" and self._step % self.args.micro_steps_per_round == micro_steps - 1:
+            require_weight(seen.weight, self.args.explorer_weight_floor, self.args.correction, this.index)

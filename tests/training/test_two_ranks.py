@@ -1,0 +1,66 @@
+"""Two processes over gloo train as one does: whole groups on each, the explorer's draws those of one process."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from two_ranks import SMALL_ONLY, run
+
+SCRIPT = Path(__file__).with_name("two_ranks.py")
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("ranks")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "WORLD_SIZE": "2"}
+    common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    running = [
+        subprocess.Popen(
+            [sys.executable, str(SCRIPT), str(folder)],
+            env=common | {"RANK": rank, "LOCAL_RANK": rank},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for rank in "01"
+    ]
+    for process in running:
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output.decode()[-3000:]
+    return [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(2)]
+
+
+def test_two_ranks_are_one(ranks: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Small-only, so that every draw is the explorer's and keyed: one process and two then have the same losses."""
+    one = run(tmp_path, SMALL_ONLY)
+    two = [rank["small_only"] for rank in ranks]
+    assert sorted(two[0]["said"] + two[1]["said"]) == sorted(one["said"])
+    assert {(said[0], said[1]) for said in two[0]["said"]} == {(1, 0), (2, 2)}
+    assert {(said[0], said[1]) for said in two[1]["said"]} == {(1, 1), (2, 3)}
+    assert two[0]["losses"] == pytest.approx(one["losses"], abs=2e-6)
+    assert two[0]["parameters"] == two[1]["parameters"] == pytest.approx(one["parameters"], rel=1e-6)
+    for name in ("explorer/weight", "explorer/reward", "explorer/advantage", "cost/explorer/tokens"):
+        found, expected = ([entry[name] for entry in seen["log"]] for seen in (two[0], one))
+        assert found == pytest.approx(expected, rel=1e-4, abs=1e-6), name
+
+
+def test_roles_are_right_on_both_ranks(ranks: list[dict[str, Any]]) -> None:
+    seen = [rank["annealed"] for rank in ranks]
+    for rank in seen:
+        assert rank["explorer"] == [[True] * 4, [False, True, False, True]]
+        assert len(rank["said"]) == 4 + 2
+    assert seen[0]["said"] != seen[1]["said"]
+    assert seen[0]["parameters"] == seen[1]["parameters"]
+
+
+def test_a_group_cut_between_ranks_is_refused(ranks: list[dict[str, Any]]) -> None:
+    assert all("a group would be cut between processes" in rank["refusal"] for rank in ranks)
