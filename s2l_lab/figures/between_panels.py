@@ -1,8 +1,7 @@
-"""Between: a policy's share and between-part against a reference, by feature; for the diversity page and policy share.
+"""Between: a policy's share against a reference, by feature; for the diversity page and policy share.
 
-Two blocks of panels. The share has a meaning of its own (0: one policy under two names, 1: two constant ones), but the
-null that a reader trusts, two halves of the reference's own rollouts, is known as a between-part, in units of the
-distance. So the block below shows the between-part with the halves' interval as a band.
+The null that a reader trusts is drawn as a band: what the share of the reference's own rollouts, split at random into
+halves, comes to.
 """
 
 from __future__ import annotations
@@ -67,12 +66,6 @@ def share_dot(name: str, feature: Feature, found: Decomposition | None, colour: 
     """The share as a dot; `name` is plain text."""
     what = f"{name}: {FEATURE_TITLES[feature]}, share"
     return _absent(what, colour) if found is None else _dot(what, found, found.share, colour, symbol)
-
-
-def between_dot(name: str, feature: Feature, found: Decomposition | None, colour: str, symbol: str = "circle") -> Dot:
-    """The between-part as a dot."""
-    what = f"{name}: {FEATURE_TITLES[feature]}, between-part"
-    return _absent(what, colour) if found is None else _dot(what, found, found.between, colour, symbol)
 
 
 def p_text(p: float) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from s2l_lab.diversity.metrics import METRICS
-from s2l_lab.figures.between_panels import between_dot, decomposition_numbers, draw_contrast, p_text, share_dot
+from s2l_lab.figures.between_panels import decomposition_numbers, draw_contrast, p_text, share_dot
 from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import INTERVAL_MEANS, sampling_text, wrapped
-from s2l_lab.figures.dots import Row, height_of
+from s2l_lab.figures.dots import Row
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, plain
 from s2l_lab.figures.palette import member_colours
@@ -70,7 +70,8 @@ def diversity_caption(report: DiversityReport) -> list[str]:
         f"policy{without}.",
         f"All rollouts: rarefied to m = {within.m['all']}. Correct only: rarefied to m = {within.m['correct']}, on the "
         f"{within.n_problems['correct']} of {report.n_problems} problems where every policy has "
-        f"{within.m['correct']} correct ones. m differs: compare policies, not conditions.",
+        f"{within.m['correct']} correct ones. Embedding metrics over all rollouts: m = {within.m_embedding['all']}. m "
+        "differs: compare policies, not conditions.",
         f"Sampling: {sampling_text(report.sampling)}.",
         f"{within.level:.0%} intervals about {INTERVAL_MEANS['problems']} (resampled: problems); p by permuting "
         "policies within problems that have two rollouts of both, one-sided; neither is corrected for the number of "
@@ -95,29 +96,28 @@ def _draw_between(canvas: Canvas, report: DiversityReport, top: float) -> None:
         canvas.text(24, top, "Between: one policy only, so there is nothing to compare it with.", size=13)
         return
     reference = markup(report.within.reference)
-    blocks = (
-        f"Share of the diversity of an even mix with {reference} that lies between the two policies",
-        f"The same before division: between-part of the distance; band: two halves of {reference}'s own rollouts",
+    words = (
+        f"Share of the diversity of an even mix with {reference} that lies between the two policies; band: two halves "
+        f"of {reference}'s own rollouts"
     )
+    canvas.text(24, top, f"<b>{words}</b>", size=14)
     colours = member_colours([policy.name for policy in report.within.policies])
-    for block, words in enumerate(blocks):
-        canvas.text(24, top, f"<b>{words}</b>", size=14)
-        for column, feature in enumerate(FEATURES):
-            rows = []
-            for between in report.between:
-                name, found = between.policy, between.features.get(feature)
-                dot = (between_dot if block else share_dot)(name, feature, found, colours[name])
-                rows.append(Row(name, (dot,), p_text(found.p_value) if found and not block else ""))
-            draw_contrast(
-                canvas,
-                (LEFT + PITCH * column, top + 74),
-                PLOT,
-                feature,
-                rows,
-                null=report.split_halves.get(feature) if block else None,
-                label_characters=0 if column else LABEL_CHARACTERS,
+    for column, feature in enumerate(FEATURES):
+        rows = []
+        for between in report.between:
+            name, found = between.policy, between.features.get(feature)
+            rows.append(
+                Row(name, (share_dot(name, feature, found, colours[name]),), p_text(found.p_value) if found else "")
             )
-        top += 74 + height_of([Row("", ())] * len(report.between)) + 60
+        draw_contrast(
+            canvas,
+            (LEFT + PITCH * column, top + 74),
+            PLOT,
+            feature,
+            rows,
+            null=report.split_halves.get(feature),
+            label_characters=0 if column else LABEL_CHARACTERS,
+        )
 
 
 def diversity_numbers(report: DiversityReport, marks: Mapping[str, str]) -> dict[str, Any]:
@@ -133,7 +133,10 @@ def diversity_numbers(report: DiversityReport, marks: Mapping[str, str]) -> dict
         "run_directory": str(report.run_directory),
         "seconds": report.seconds,
         "reference": within.reference,
-        "conditions": {c: {"m": within.m[c], "n_problems": within.n_problems[c]} for c in CONDITIONS},
+        "conditions": {
+            c: {"m": within.m[c], "m_embedding": within.m_embedding[c], "n_problems": within.n_problems[c]}
+            for c in CONDITIONS
+        },
         "metrics": {name: plain(metric) | {"mark": marks.get(name)} for name, metric in METRICS.items()},
         "policies": [
             {"policy": policy.name, "accuracy": policy.accuracy, "length": dict(policy.length)}
@@ -156,7 +159,7 @@ def _within_numbers(report: DiversityReport, marks: Mapping[str, str]) -> list[d
     """One entry per policy, condition and metric."""
     return [
         {"policy": policy.name, "condition": condition, "metric": metric, "mark": marks.get(metric)}
-        | {"m": report.within.m[condition]}
+        | {"m": report.within.rarefied(metric, condition)}
         | dict(plain(cell.value))
         | {"less_reference": cell.less_reference}
         for policy in report.within.policies

@@ -58,7 +58,11 @@ def _top(report: DiversityReport) -> tuple[Html, ...]:
         ("Policies", join(*(policy_name(name, report) for name in names))),
         ("Benchmark", f"{report.benchmark}, n = {report.n_problems} problems (data {report.benchmark_digest})"),
         ("Rollouts", f"N = {report.n_rollouts} per problem and policy; {unknown} without a verdict"),
-        ("All rollouts", f"every metric rarefied to m = {within.m['all']} rollouts"),
+        (
+            "All rollouts",
+            f"every metric rarefied to m = {within.m['all']} rollouts, metrics of embeddings to "
+            f"{within.m_embedding['all']}",
+        ),
         (
             "Correct only",
             f"rarefied to m = {within.m['correct']}, on the {within.n_problems['correct']} of {report.n_problems} "
@@ -121,12 +125,10 @@ def _between(report: DiversityReport) -> tuple[Html, ...]:
         f"The share is the part of the diversity of an even mix of a policy and {reference} that lies between the two: "
         "0 for one policy under two names, 1 for two policies that each say one thing and not the same. Any two "
         "policies differ, and so does one policy at two temperatures: a small p alone shows no strategy. Read the "
-        f"between-part beside the split halves of {reference}'s own rollouts. The controls that matter (siblings of "
+        f"share beside the split halves of {reference}'s own rollouts. The controls that matter (siblings of "
         "its size, its own rollouts at equal entropy, KL and pass@1) are made by "
     )
-    label = (
-        "Dots with intervals: share and between-part of every policy by feature; the numbers stand in the table below."
-    )
+    label = "Dots with intervals: share of every policy by feature; the numbers stand in the table below."
     return (
         head,
         tag("p", text, tag("code", "s2l-lab figures policy-share"), "."),

@@ -89,8 +89,8 @@ def between_table(report: DiversityReport) -> Html:
             body.append([*([] if i else [words]), tag("td", policy_name(between.policy, report)), *cells])
     heads = ("what differs", "policy", "share", "between-part", f"split halves of {reference}", "p", "n problems")
     caption = (
-        "Between-part and split halves in units of the distance. p: policies permuted within problems, one-sided. n: "
-        "problems with two rollouts of both policies."
+        "Between-part in units of the distance; split halves as a share. p: policies permuted within problems, "
+        "one-sided. n: problems with two rollouts of both policies."
     )
     return table(caption, [[head(words) for words in heads]], body)
 

@@ -1,8 +1,8 @@
 """What does each arm add to the learner, beside what nulls and controls add? The figure and numbers of policy share.
 
-Three blocks of panels, a column per feature. The share of every arm, with accuracy beside it; the between-part, in the
-units in which split halves are known, with their interval as a band; and the size effect, whose interval is over
-pretrained models. Explorers have the colours of members; everything made from the learner has the learner's.
+Two blocks of panels, a column per feature. The share of every arm with the interval of split halves as a band and
+accuracy beside it; and the size effect, whose interval is over pretrained models. Explorers have the colours of
+members; everything made from the learner has the learner's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from s2l_lab.figures.arms import GROUPS, arm_looks, arm_words, by_role, match_words
 from s2l_lab.figures.axes import fine_axis
 from s2l_lab.figures.between_panels import (
-    between_dot,
     decomposition_numbers,
     draw_contrast,
     feature_heads,
@@ -57,7 +56,6 @@ def policy_share_figure(result: PolicyShare, about: Sequence[str]) -> Any:
     rows = by_role(result.rows)
     arms = list(zip(rows, arm_looks(result.learner, rows), strict=True))
     top = _draw_shares(canvas, result, arms, 84.0)
-    top = _draw_between(canvas, result, arms, top)
     _draw_sizes(canvas, result, top)
     lines = [*_caption(result), *about]
     return canvas.finish([markup(line) for line in wrapped(lines, CAPTION_CHARACTERS)])
@@ -90,7 +88,10 @@ def policy_share_numbers(result: PolicyShare, about: Sequence[str]) -> dict[str,
 
 
 def _draw_shares(canvas: Canvas, result: PolicyShare, arms: Sequence[tuple[ShareRow, Look]], top: float) -> float:
-    title = f"Share of the diversity of an even mix with {result.learner} that lies between arm and {result.learner}"
+    title = (
+        f"Share of the diversity of an even mix with {result.learner} that lies between arm and {result.learner}; "
+        "band: two halves of its own rollouts"
+    )
     canvas.text(24, top, f"<b>{markup(title)}</b>", size=14)
     for column, feature in enumerate(FEATURES):
         rows = [
@@ -99,7 +100,9 @@ def _draw_shares(canvas: Canvas, result: PolicyShare, arms: Sequence[tuple[Share
             for found in (row.features.get(feature),)
         ]
         characters = 0 if column else LABEL_CHARACTERS
-        draw_contrast(canvas, (LEFT + PITCH * column, top + HEAD), PLOT, feature, rows, label_characters=characters)
+        null = result.split_halves.get(feature)
+        corner = LEFT + PITCH * column, top + HEAD
+        draw_contrast(canvas, corner, PLOT, feature, rows, null=null, label_characters=characters)
     accuracy = [
         _row(row, estimate_dot(f"{arm_words(row)}: pass@1", row.accuracy, look.colour, symbol=look.symbol))
         for row, look in arms
@@ -110,24 +113,6 @@ def _draw_shares(canvas: Canvas, result: PolicyShare, arms: Sequence[tuple[Share
     heads = "pass@1", "band: the learner"
     draw_dots(canvas, corner, PLOT, heads, accuracy, axis, rule=learner.value, band=(learner.lower, learner.upper))
     return top + HEAD + height_of(accuracy) + GAP
-
-
-def _draw_between(canvas: Canvas, result: PolicyShare, arms: Sequence[tuple[ShareRow, Look]], top: float) -> float:
-    words = (
-        f"The same before division: between-part of the distance; band: two halves of {result.learner}'s own rollouts"
-    )
-    canvas.text(24, top, f"<b>{markup(words)}</b>", size=14)
-    rows: list[Row] = []
-    for column, feature in enumerate(FEATURES):
-        rows = [
-            _row(row, between_dot(arm_words(row), feature, row.features.get(feature), look.colour, look.symbol))
-            for row, look in arms
-        ]
-        null = result.split_halves.get(feature)
-        characters = 0 if column else LABEL_CHARACTERS
-        corner = LEFT + PITCH * column, top + HEAD
-        draw_contrast(canvas, corner, PLOT, feature, rows, null=null, label_characters=characters)
-    return top + HEAD + height_of(rows) + GAP
 
 
 def _draw_sizes(canvas: Canvas, result: PolicyShare, top: float) -> None:

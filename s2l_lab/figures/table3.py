@@ -93,7 +93,7 @@ def table3_numbers(report: DiversityReport, paper: Sequence[PaperDiversity]) -> 
         "verifier_version": report.verifier_version,
         "ours": [
             {"policy": policy.name, "column": column, "metric": metric, "condition": condition}
-            | {"m": report.within.m[condition]}
+            | {"m": report.within.rarefied(metric, condition)}
             | dict(plain(policy.cells[condition][metric].value))
             for column, metrics in COLUMNS.items()
             for metric in metrics

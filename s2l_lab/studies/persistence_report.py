@@ -37,7 +37,7 @@ class Survival:
     hazard: Estimate
     """Pooled chance per token of leaving the trace."""
     constant: NDArray[np.float64]
-    """(1 - hazard)^t at the t of the curve: what a constant hazard would give."""
+    """What a constant hazard would give over the same traces: mean of (1 - hazard)^min(t, T), at the t of the curve."""
 
 
 @dataclass(frozen=True, slots=True)

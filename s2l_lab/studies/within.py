@@ -77,6 +77,10 @@ class Within:
     n_problems: Mapping[Condition, int]
     level: float = 0.95
 
+    def rarefied(self, metric: str, condition: Condition) -> int:
+        """Rollouts that this metric is rarefied to."""
+        return (self.m_embedding if METRICS[metric].level == "embedding" else self.m)[condition]
+
 
 def within(
     sets: Mapping[str, Sequence[RolloutSet]],

@@ -76,9 +76,7 @@ def test_a_stored_run_gives_the_same_numbers_and_samples_nothing(made: tuple[Pat
         (("--family", "tiny", "--problems", "2", "-n", "1", "--member", "tiny-60k"), 2, "needs two rollouts"),
     ],
 )
-def test_bad_input_gets_one_message(
-    made: tuple[Path, str], arguments: tuple[str, ...], status: int, says: str
-) -> None:
+def test_bad_input_gets_one_message(made: tuple[Path, str], arguments: tuple[str, ...], status: int, says: str) -> None:
     folder, _ = made
     done = s2l_lab("diversity", *arguments, cwd=folder)
     assert done.returncode == status, done.stderr

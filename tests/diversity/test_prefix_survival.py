@@ -44,7 +44,7 @@ def test_by_hand() -> None:
 
 
 def test_small_hazards_are_not_rounded_away() -> None:
-    assert hazard(np.array([-1e-12])) == pytest.approx([1e-12], rel=1e-6)
+    assert hazard(np.array([-1e-12])) == pytest.approx([1e-12], rel=1e-6, abs=0)
 
 
 @pytest.mark.parametrize(

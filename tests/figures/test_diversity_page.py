@@ -100,13 +100,12 @@ def test_every_metric_of_every_policy_stands_at_its_value_in_both_conditions(
         assert list(drawn[f"{policy.name}: pass@1, all rollouts"].x) == [policy.accuracy.value]
 
 
-def test_between_shows_share_and_between_part_with_the_null_of_the_latter(report: DiversityReport, figure: Any) -> None:
+def test_between_shows_shares_with_their_null(report: DiversityReport, figure: Any) -> None:
     drawn = traces(figure)
     for between in report.between:
         for feature, words in zip(FEATURES, ("answers", "correct strategies", "embeddings", "tokens"), strict=True):
             found = between.features[feature]
-            for part, estimate in (("share", found.share), ("between-part", found.between)):
-                assert list(drawn[f"{between.policy}: {words}, {part}"].x) == [estimate.value]
+            assert list(drawn[f"{between.policy}: {words}, share"].x) == [found.share.value]
             assert f"p {found.p_value:.2g}" in texts(figure)
     bands = [set(t.x) - {None} for t in figure.data if t.name == "reference interval"]
     assert bands == [{report.split_halves[f].lower, report.split_halves[f].upper} for f in FEATURES]

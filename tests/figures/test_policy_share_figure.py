@@ -42,24 +42,21 @@ def texts(figure: Any) -> list[str]:
     return [a.text for a in figure.layout.annotations]
 
 
-def test_first_block_is_the_share_and_second_the_between_part(result: PolicyShare, figure: Any) -> None:
+def test_the_first_block_is_the_share_of_every_arm(result: PolicyShare, figure: Any) -> None:
     for column, feature in enumerate(FEATURES):
-        for block, part in ((0, "share"), (5, "between-part")):
-            drawn = on_axis(figure, 1 + column + block)
-            for row in result.rows:
-                found = row.features[feature]
-                estimate = found.share if part == "share" else found.between
-                name = f"{markup(arm_words(row))}: {FEATURE_TITLES[feature]}, {part}"
-                assert list(drawn[name].x) == [estimate.value]
-                assert list(drawn[f"{name}: interval"].x) == [estimate.lower, estimate.upper]
+        drawn = on_axis(figure, 1 + column)
+        for row in result.rows:
+            estimate = row.features[feature].share
+            name = f"{markup(arm_words(row))}: {FEATURE_TITLES[feature]}, share"
+            assert list(drawn[name].x) == [estimate.value]
+            assert list(drawn[f"{name}: interval"].x) == [estimate.lower, estimate.upper]
 
 
-def test_the_band_is_the_split_halves_and_stands_only_where_units_agree(result: PolicyShare, figure: Any) -> None:
+def test_the_band_is_the_split_halves(result: PolicyShare, figure: Any) -> None:
     for column, feature in enumerate(FEATURES):
         null = result.split_halves[feature]
-        assert "reference interval" not in on_axis(figure, 1 + column)
-        assert set(on_axis(figure, 6 + column)["reference interval"].x) - {None} == {null.lower, null.upper}
-        assert list(on_axis(figure, 6 + column)["reference"].x) == [0.0, 0.0]
+        assert set(on_axis(figure, 1 + column)["reference interval"].x) - {None} == {null.lower, null.upper}
+        assert list(on_axis(figure, 1 + column)["reference"].x) == [0.0, 0.0]
 
 
 def test_accuracy_stands_beside_with_the_learners_as_band(result: PolicyShare, figure: Any) -> None:
@@ -78,7 +75,7 @@ def test_every_p_is_said(result: PolicyShare, figure: Any) -> None:
 
 def test_size_effects_have_their_interval_over_models(result: PolicyShare, figure: Any) -> None:
     for column, feature in enumerate(FEATURES):
-        drawn = on_axis(figure, 10 + column)
+        drawn = on_axis(figure, 6 + column)
         for size in (s for s in result.sizes if s.feature == feature):
             dot = drawn[f"{size.explorer}: size effect"]
             assert list(dot.x) == [size.effect.value]
@@ -95,7 +92,7 @@ def test_too_few_models_cannot_tell(bare: PolicyShare) -> None:
 
 def test_what_does_not_exist_is_said(bare: PolicyShare) -> None:
     figure = policy_share_figure(bare, ABOUT)
-    assert sum("not recorded" in text for text in texts(figure)) == 2 * len(bare.rows)  # embeddings, both blocks
+    assert sum("not recorded" in text for text in texts(figure)) == len(bare.rows)  # embeddings
     assert any("the question stays open" in text for text in texts(figure))
 
 
