@@ -70,7 +70,7 @@ METRICS: dict[str, Metric] = {
         "strategy",
         True,
         "m",
-        "0 to the number of solution classes",
+        "0 to m",
         "Distinct correct solution classes (expressions modulo commutativity and associativity) among m rollouts.",
         "Over all rollouts it mixes accuracy with breadth: read it beside the correct-only value.",
     ),
