@@ -12,6 +12,7 @@ from rich.text import Text
 from s2l_lab.cli.diversity_tables import p_words, percent
 from s2l_lab.cli.tables import number
 from s2l_lab.diversity.metrics import METRICS
+from s2l_lab.figures.arms import arm_words
 from s2l_lab.figures.markup import printable
 from s2l_lab.studies.between import FEATURE_TITLES, FEATURES
 from s2l_lab.studies.marks import WORDS
@@ -19,8 +20,8 @@ from s2l_lab.studies.marks import WORDS
 if TYPE_CHECKING:
     from s2l_lab.estimators import Estimate
     from s2l_lab.studies.metric_validity import MetricValidity
-    from s2l_lab.studies.persistence_report import ByLag, Persistence, PersistenceRow
-    from s2l_lab.studies.policy_share import PolicyShare, ShareRow
+    from s2l_lab.studies.persistence_report import ByLag, Persistence
+    from s2l_lab.studies.policy_share import PolicyShare
 
 HORIZON = 20
 """Of the variance ratio in the table; the figure has all."""
@@ -85,14 +86,6 @@ def validity_table(result: MetricValidity) -> RenderableType:
         table.add_row(Text(METRICS[name].title), *factors, found.mark)
     meanings = "; ".join(f"{mark}: {words}" for mark, words in WORDS.items())
     return Group(table, Text(), Text(f"Marks: {meanings}.", style="dim"))
-
-
-def arm_words(row: ShareRow | PersistenceRow) -> str:
-    """An arm's name with the part that it plays."""
-    words = {"temperature": "token noise", "entropy": "entropy", "kl": "KL", "pass@1": "pass@1"}
-    if row.matches is not None:
-        return f"{row.name} ({row.matches}'s {words[row.role]})"
-    return f"{row.name} ({words.get(row.role, row.role)})"
 
 
 def _at(curve: ByLag, place: int) -> Text:
