@@ -55,9 +55,9 @@ def policy_share_table(result: PolicyShare) -> RenderableType:
 
 
 def persistence_table(result: Persistence) -> RenderableType:
-    """Drift, variance ratio, ICC and KL of every arm."""
+    """KL, drift and variance ratios of every arm; the figure has the rest."""
     table = _grid(f"persistence of surprisal under {result.learner} (KL, drift: nats a token)", "arm", 24)
-    heads = ("KL", "drift", f"VR({HORIZON}) of e", f"VR({HORIZON}) of m", "ICC")
+    heads = ("KL", "drift", f"VR({HORIZON}) of e", f"VR({HORIZON}) of m")
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
     for row in result.rows:
@@ -66,7 +66,6 @@ def persistence_table(result: Persistence) -> RenderableType:
             _cell(row.drift, sign="+"),
             _at(row.variance_ratio, HORIZON),
             _at(row.variance_ratio_m, HORIZON),
-            _cell(row.icc, sign="+"),
         ]
         table.add_row(Text(printable(arm_words(row))), *cells)
     return table
