@@ -3,7 +3,7 @@
 Each block of a README between `<!-- numbers: NAME -->` and `<!-- end -->` is what the function NAME below makes of the
 files in benchmarks/results and experiments. A test holds them to it.
 
-    python benchmarks/readme.py          # rewrite README.md and experiments/fig2/README.md
+    python benchmarks/readme.py          # rewrite README.md and the READMEs of experiments/
 """
 
 from __future__ import annotations
@@ -11,31 +11,33 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from readme_studies import (
+    diversity,
+    metric_validity,
+    persistence,
+    policy_share,
+    share,
+    table,
+    table3,
+)
+
 ROOT = Path(__file__).resolve().parent.parent
-TEXTS = (ROOT / "README.md", ROOT / "experiments" / "fig2" / "README.md")
+FIGURES = ("fig2", "table3", "policy-share", "persistence", "metric-validity")
+TEXTS = (ROOT / "README.md", *(ROOT / "experiments" / figure / "README.md" for figure in FIGURES))
 BLOCK = re.compile(r"(<!-- numbers: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def load(name: str) -> Any:
     """A result file of benchmarks/results."""
     return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, first column left, others right."""
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *rows))
-
-
-def share(value: float | None, digits: int = 3) -> str:
-    """.731, or a dash where undefined."""
-    return "–" if value is None else f"{value:.{digits}f}".replace("0.", ".", 1)
 
 
 def ranged(curve: dict[str, Any], k: int) -> str:
@@ -232,6 +234,11 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "gold": gold,
     "speed": speed,
     "fig2": fig2,
+    "diversity": diversity,
+    "table3": table3,
+    "policy-share": policy_share,
+    "persistence": persistence,
+    "metric-validity": metric_validity,
 }
 
 

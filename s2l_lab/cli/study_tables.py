@@ -12,6 +12,7 @@ from rich.text import Text
 from s2l_lab.cli.diversity_tables import p_words, percent
 from s2l_lab.cli.tables import number
 from s2l_lab.diversity.metrics import METRICS
+from s2l_lab.figures.arms import arm_words
 from s2l_lab.figures.markup import printable
 from s2l_lab.studies.between import FEATURE_TITLES, FEATURES
 from s2l_lab.studies.marks import WORDS
@@ -19,8 +20,8 @@ from s2l_lab.studies.marks import WORDS
 if TYPE_CHECKING:
     from s2l_lab.estimators import Estimate
     from s2l_lab.studies.metric_validity import MetricValidity
-    from s2l_lab.studies.persistence_report import ByLag, Persistence, PersistenceRow
-    from s2l_lab.studies.policy_share import PolicyShare, ShareRow
+    from s2l_lab.studies.persistence_report import ByLag, Persistence
+    from s2l_lab.studies.policy_share import PolicyShare
 
 HORIZON = 20
 """Of the variance ratio in the table; the figure has all."""
@@ -54,9 +55,9 @@ def policy_share_table(result: PolicyShare) -> RenderableType:
 
 
 def persistence_table(result: Persistence) -> RenderableType:
-    """Drift, variance ratio, ICC and KL of every arm."""
+    """KL, drift and variance ratios of every arm; the figure has the rest."""
     table = _grid(f"persistence of surprisal under {result.learner} (KL, drift: nats a token)", "arm", 24)
-    heads = ("KL", "drift", f"VR({HORIZON}) of e", f"VR({HORIZON}) of m", "ICC")
+    heads = ("KL", "drift", f"VR({HORIZON}) of e", f"VR({HORIZON}) of m")
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
     for row in result.rows:
@@ -65,7 +66,6 @@ def persistence_table(result: Persistence) -> RenderableType:
             _cell(row.drift, sign="+"),
             _at(row.variance_ratio, HORIZON),
             _at(row.variance_ratio_m, HORIZON),
-            _cell(row.icc, sign="+"),
         ]
         table.add_row(Text(printable(arm_words(row))), *cells)
     return table
@@ -85,14 +85,6 @@ def validity_table(result: MetricValidity) -> RenderableType:
         table.add_row(Text(METRICS[name].title), *factors, found.mark)
     meanings = "; ".join(f"{mark}: {words}" for mark, words in WORDS.items())
     return Group(table, Text(), Text(f"Marks: {meanings}.", style="dim"))
-
-
-def arm_words(row: ShareRow | PersistenceRow) -> str:
-    """An arm's name with the part that it plays."""
-    words = {"temperature": "token noise", "entropy": "entropy", "kl": "KL", "pass@1": "pass@1"}
-    if row.matches is not None:
-        return f"{row.name} ({row.matches}'s {words[row.role]})"
-    return f"{row.name} ({words.get(row.role, row.role)})"
 
 
 def _at(curve: ByLag, place: int) -> Text:

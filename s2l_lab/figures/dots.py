@@ -81,7 +81,7 @@ def estimate_dot(
     """
     why = why or f"n = {estimate.n_problems} {unit}"
     if math.isfinite(estimate.value):
-        why = f"no interval, n = {estimate.n_problems}"
+        why = f"n = {estimate.n_problems}" if estimate.n_problems < 2 else "no interval"
     return Dot(
         name=markup(name),
         value=estimate.value,

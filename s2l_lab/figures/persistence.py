@@ -159,7 +159,7 @@ def _draw_lines(panel: Panel, found: Sequence[tuple[PersistenceRow, Look, ByLag]
 
 def _span(values: Sequence[float]) -> str:
     """The least and the largest of bounds that differ by arm and lag."""
-    low, high = f"{min(values):.3g}", f"{max(values):.3g}"
+    low, high = (f"{v:.3g}" if v < 1000 else f"{v:,.0f}" for v in (min(values), max(values)))
     return low if low == high else f"{low} to {high}"
 
 

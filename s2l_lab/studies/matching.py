@@ -91,6 +91,10 @@ class Validation:
             return sign * self.look(self._learner, temperature)[matched]
 
         target = sign * self.look(explorer, explorer_temperature)[matched]
+        if matched == "pass@1" and target == 0:  # any temperature that happens to solve nothing would do
+            return Match(
+                explorer.name, matched, TemperatureMatch(math.nan, 0.0, self.look(self._learner, 1.0).pass1, 1)
+            )
         lowest, highest = _bracket(rising, target, RUNGS if matched == "entropy" else RUNGS[RUNGS.index(1.0) :])
         found = match_temperature(rising, target, lowest=lowest, highest=highest, tolerance=TOLERANCE[matched])
         result = TemperatureMatch(found.temperature, sign * found.target, sign * found.achieved, found.evaluations)

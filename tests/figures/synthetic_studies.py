@@ -216,7 +216,7 @@ def _persistence_row(i: int, arm: tuple[str, Role, float, str | None, float], sc
         n_tokens=3400,
         kl=estimate(0.03 * i, 0.01),
         drift=estimate(0.05 * i, 0.02),
-        persistent_drift=estimate(0.05 * i, 0.01),
+        persistent_drift=estimate(0.048 * i, 0.01),
         variance_ratio=by_lag(horizons, [1 + strength * np.log(q) for q in horizons], 0.1),
         variance_ratio_m=by_lag(horizons, [1.0 + 0.001 * i] * len(horizons), 0.1),
         variance_ratio_own=by_lag(horizons, [1.01] * len(horizons), 0.1) if own else None,

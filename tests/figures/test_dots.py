@@ -79,8 +79,10 @@ def test_a_value_without_ends_has_no_whisker_and_says_so_beside_it(value: float)
     figure = drawn([Row("a", (estimate_dot("a", estimate(value, NAN, NAN, n=1), "#111111"),)), other])
     assert list(traces(figure)["a"].x) == [value]
     assert "a: interval" not in traces(figure)
-    (note,) = [n for n in notes(figure) if n.text == "no interval, n = 1"]
+    (note,) = [n for n in notes(figure) if n.text == "n = 1"]
     assert note.xanchor == ("left" if value < 0.5 else "right")  # towards the middle, where there is room
+    many = estimate_dot("a", estimate(value, NAN, NAN), "#111111")
+    assert many.absent == "no interval"  # with many problems, n is no reason
 
 
 def test_rule_and_band_stand_where_they_are_told_behind_the_dots() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from s2l_lab.policies import Draws, SamplingParams
 from s2l_lab.policies.opening import open_policy
 from s2l_lab.policies.transformers_engine import TransformersPolicy
 from s2l_lab.problems.benchmarks import load_benchmark
-from s2l_lab.studies.matching import MATCHED, RUNGS, Match, Matched, Validation, _bracket, find_matches
+from s2l_lab.studies.matching import MATCHED, RUNGS, Look, Match, Matched, Validation, _bracket, find_matches
 from s2l_lab.verifiers import VerifierPool
 
 HOTTER = 1.3
+Named = namedtuple("Named", "name")
 SAMPLING = SamplingParams(max_tokens=40)
 
 
@@ -66,6 +68,13 @@ def test_at_its_own_temperature_the_learner_has_no_divergence(
     assert hotter.kl > 0
     assert hotter.entropy > own.entropy
     assert validation.look(twin, HOTTER) is hotter, "each temperature is sampled once"
+
+
+def test_a_pass_at_1_of_nothing_cannot_be_matched(validation: Validation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Validation, "look", lambda *_: Look(entropy=1.0, kl=0.5, pass1=0.0))
+    match = validation.match(Named("hopeless"), 1.0, "pass@1")  # type: ignore[arg-type]
+    assert np.isnan(match.result.temperature)
+    assert match.result.target == 0.0
 
 
 def test_what_no_temperature_reaches_is_nan_with_the_nearest_end() -> None:
