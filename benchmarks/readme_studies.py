@@ -68,6 +68,8 @@ def table3() -> str:
             f"{words}, n = {facts['n_problems']} problems, rarefied to m = {facts['m']} (embeddings: "
             f"{facts['m_embedding']}):"
         )
+        if condition == "all":
+            rows.append(["step coherence, excess", *(estimate(found["coherence"][p]["excess"]) for p in policies)])
         parts.append(table(["metric", *policies], rows))
     parts.append(
         _about(found) + f" \\*: the paired difference to {found['reference']} excludes 0; not corrected for the "

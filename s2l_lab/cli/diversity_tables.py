@@ -84,6 +84,9 @@ def _within(report: DiversityReport, condition: Condition) -> Table:
         cells = [policy.cells[condition][metric] for policy in within.policies]
         table.add_row(Text(metric_title(metric)), *map(_cell, cells))
     table.add_row(Text("length, tokens"), *(_estimate(p.length[condition], 1) for p in within.policies))
+    if condition == "all" and report.coherence:
+        excess = [report.coherence[policy.name].excess for policy in within.policies]
+        table.add_row(Text("step coherence, excess"), *(_estimate(e) for e in excess))
     if condition == "all":
         table.add_row(Text("pass@1"), *(_estimate(p.accuracy) for p in within.policies))
     return table

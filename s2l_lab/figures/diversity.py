@@ -150,6 +150,7 @@ def diversity_numbers(report: DiversityReport, marks: Mapping[str, str]) -> dict
             for feature, found in between.features.items()
         ],
         "split_halves": dict(report.split_halves),
+        "coherence": dict(report.coherence),
         "embedding": report.embedding,
     }
     return dict(plain(values))

@@ -12,6 +12,7 @@ from s2l_lab.figures.diversity import between_figure, within_figure
 from s2l_lab.figures.page import Content, Html, join, page, plot, tag
 from s2l_lab.figures.page_tables import (
     between_table,
+    coherence_table,
     differences_table,
     metrics_table,
     paper_table,
@@ -36,7 +37,7 @@ def diversity_page(
         *_top(report),
         *_within(report, marks),
         *_between(report),
-        *_persistence(),
+        *_persistence(report),
         *(_paper(report, paper_table3, marks) if paper_table3 else ()),
         *_metrics(marks),
         tag("footer", "Every number on this page is in numbers.json beside it, in full precision. s2l-lab."),
@@ -137,7 +138,7 @@ def _between(report: DiversityReport) -> tuple[Html, ...]:
     )
 
 
-def _persistence() -> tuple[Html, ...]:
+def _persistence(report: DiversityReport) -> tuple[Html, ...]:
     text = (
         "Whether a policy's deviations from the learner last along a trajectory cannot be read from stored rollouts. "
         "It takes both policies' distributions, token by token, and beside them the learner at the temperature of "
@@ -146,7 +147,19 @@ def _persistence() -> tuple[Html, ...]:
     return (
         tag("h2", "Persistence: do deviations last along a trajectory?", id="persistence"),
         tag("p", text, tag("code", "s2l-lab figures persistence"), "."),
+        *_coherence(report),
     )
+
+
+def _coherence(report: DiversityReport) -> tuple[Html, ...]:
+    """What embeddings of single steps say, where there are any."""
+    if not report.coherence:
+        return ()
+    text = (
+        "What stored rollouts do show: whether a step's embedding points the way of the next one. Steps of one "
+        "position resemble each other in any rollout, so only the excess over other rollouts' next steps counts."
+    )
+    return tag("p", text), coherence_table(report)
 
 
 def _paper(report: DiversityReport, rows: Sequence[PaperDiversity], marks: Mapping[str, str]) -> tuple[Html, ...]:

@@ -95,6 +95,20 @@ def between_table(report: DiversityReport) -> Html:
     return table(caption, [[head(words) for words in heads]], body)
 
 
+def coherence_table(report: DiversityReport) -> Html:
+    """A row per policy: a step and the next one of its own rollout, of another rollout, and the difference."""
+    body = [
+        [
+            row_head(policy_name(name, report)),
+            *(_estimate(e, report.n_problems, sign="+") for e in (found.observed, found.null, found.excess)),
+        ]
+        for name, found in report.coherence.items()
+    ]
+    caption = "Mean cosine between a step's and the next step's residual from the problem's mean step; first rollouts."
+    heads = ("policy", "same rollout", "other rollouts (null)", "excess")
+    return table(caption, [[head(words) for words in heads]], body)
+
+
 def paper_table(report: DiversityReport, rows: Sequence[PaperDiversity], marks: Mapping[str, str]) -> Html:
     """The paper's Table 3 above ours."""
     within = report.within

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from s2l_lab.policies import SamplingParams
 from s2l_lab.rollouts import Origin, RolloutStore
 from s2l_lab.studies.arms import read_sets
 from s2l_lab.studies.between import FEATURES, Feature, contrast, halves
+from s2l_lab.studies.step_coherence import StepCoherence, step_coherence, steps_to_embed
 from s2l_lab.studies.vectors import EmbeddingFacts, embed_texts
 from s2l_lab.studies.within import Vectors, Within, texts_to_embed, within
 from s2l_lab.verifiers import verifier_version
@@ -52,7 +54,9 @@ class DiversityReport:
     between: tuple[Between, ...]
     """Each policy but the last against the last; empty for one policy."""
     split_halves: Mapping[Feature, Estimate]
-    """The null of `between`: the reference's own rollouts in two halves."""
+    """The null of `between`: the reference's own rollouts in two halves, as a share."""
+    coherence: Mapping[str, StepCoherence]
+    """Step-to-step coherence by policy; empty without embeddings."""
     embedding: EmbeddingFacts | None
     run_directory: Path
     command: str
@@ -90,7 +94,8 @@ def diversity_of_run(
     start = time.monotonic()
     run = _read(path, policies, problems, n)
     announce(f"embedding the rollouts with {embedder}")
-    vectors, facts = embed_texts(texts_to_embed(s for one in run.sets.values() for s in one), embedder)
+    every = [s for one in run.sets.values() for s in one]
+    vectors, facts = embed_texts(chain(texts_to_embed(every), steps_to_embed(every)), embedder)
     announce("measuring every policy")
     table = within(run.sets, vectors, done=lambda name: announce(f"{name}: within done"))
     *others, reference = run.sets
@@ -108,6 +113,7 @@ def diversity_of_run(
         within=table,
         between=between,
         split_halves=null,
+        coherence={} if vectors is None else {name: step_coherence(one, vectors) for name, one in run.sets.items()},
         embedding=facts,
         run_directory=path,
         command=command,

@@ -23,6 +23,7 @@ from s2l_lab.studies.diversity import Between, DiversityReport
 from s2l_lab.studies.matching import Match
 from s2l_lab.studies.persistence_report import ByLag, Persistence, PersistenceRow, ScoreCovariance, Survival
 from s2l_lab.studies.policy_share import PolicyShare, ShareRow, SizeRow
+from s2l_lab.studies.step_coherence import StepCoherence
 from s2l_lab.studies.vectors import EmbeddingFacts
 from s2l_lab.studies.within import within
 
@@ -110,11 +111,21 @@ def synthetic_diversity(
         within=within(sets, vectors),
         between=tuple(between),
         split_halves=null,
+        coherence={name: coherence(i) for i, name in enumerate(sets)} if embed else {},
         embedding=EmbeddingFacts("minilm", "8ab19ddd902cdcf9", 1145, 0.987, 2) if embed else None,
         run_directory=Path("runs/passk-tiny-countdown-3f8a09bc"),
         command=command,
         seconds=1.5,
     )
+
+
+def coherence(place: int) -> StepCoherence:
+    """Numbers that tell policies and parts apart."""
+
+    def estimate(value: float) -> Estimate:
+        return Estimate(value, value - 0.01, value + 0.01, 0.95, "logit-t bootstrap", "problems", 12, 96)
+
+    return StepCoherence(estimate(0.31 + place / 100), estimate(0.21 + place / 100), estimate(0.1))
 
 
 ARMS: Sequence[tuple[str, Role, float, str | None, float]] = (

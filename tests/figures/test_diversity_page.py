@@ -292,6 +292,7 @@ def hostile(report: DiversityReport) -> DiversityReport:
         verifier_version=HOSTILE,
         within=replace(report.within, policies=policies, reference=names[report.within.reference]),
         between=tuple(replace(between, policy=names[between.policy]) for between in report.between),
+        coherence={names[name]: found for name, found in report.coherence.items()},
     )
 
 
@@ -318,3 +319,10 @@ def test_tags_escape_their_text_and_attributes() -> None:
     assert tag("a", '<b>"', href='"x', aria_label="y", class_="z").source == (
         '<a href="&quot;x" aria-label="y" class="z">&lt;b&gt;&quot;</a>'
     )
+
+
+def test_step_coherence_stands_under_persistence_with_its_null(report: DiversityReport) -> None:
+    page = diversity_page(report, MARKS, None)
+    for found in report.coherence.values():
+        for estimate in (found.observed, found.null, found.excess):
+            assert f"{estimate.value:+.3f}" in page
