@@ -146,7 +146,7 @@ def _differences(comparison: Any) -> list[str]:
 
 def speed() -> str:
     """Measured ratios beside their aims: what, measured, aim, script."""
-    rows = [*_main_job_rows(), *_estimator_rows(), *_sampler_rows(), *_store_rows()]
+    rows = [*_main_job_rows(), *_estimator_rows(), *_sampler_rows(), *_store_rows(), *_diversity_rows()]
     return table(["what", "measured", "aim", "benchmarks/"], rows)
 
 
@@ -204,6 +204,29 @@ def _store_rows() -> list[list[str]]:
         [f"{kills['kills']} kills -9, then resume: equal token ids; logprobs", same, "all; 1e-5", "kill_resume.py"],
         ["maths verdicts, pool of 2 against a loop: repeated; distinct answers", "; ".join(gains), "–", "verdicts.py"],
         [rollouts, held, "–", "store.py"],
+    ]
+
+
+def _diversity_rows() -> list[list[str]]:
+    metrics, scoring = load("diversity_metrics"), load("scoring")["results"]
+    ratio = metrics["theirs_over_ours"]
+    size = f"{metrics['rollouts']} rollouts x {metrics['tokens']} tokens"
+    alone = ", ".join(f"{one['speed_over_plain']['learner alone']:.2f}x" for one in scoring)
+    return [
+        [
+            f"Self-BLEU against nltk, {size}: all references; pairwise (nltk scaled from a part)",
+            f"{ratio['all']:.0f}x; {ratio['pairwise']:.0f}x",
+            "40x",
+            "diversity_metrics.py",
+        ],
+        [
+            f"edit diversity against a Python loop, {size} (loop scaled)",
+            f"{ratio['edit']:,.0f}x",
+            "20x",
+            "diversity_metrics.py",
+        ],
+        ["Vendi score of 1,024 embeddings", f"{metrics['vendi_1024_seconds']:.2f} s", "2 s", "diversity_metrics.py"],
+        ["scoring tokens against a plain forward pass: tiny-2m; V = 32,000", alone, "0.5x", "scoring.py"],
     ]
 
 

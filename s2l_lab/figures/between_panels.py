@@ -12,22 +12,15 @@ from typing import TYPE_CHECKING, Any
 from s2l_lab.figures.axes import fine_axis
 from s2l_lab.figures.dots import Dot, Row, draw_dots, estimate_dot
 from s2l_lab.figures.markup import markup
-from s2l_lab.studies.between import FEATURE_WORDS
+from s2l_lab.studies.between import FEATURE_TITLES, FEATURE_WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from s2l_lab.diversity.decomposition import Decomposition
     from s2l_lab.estimators import Estimate
     from s2l_lab.figures.canvas import Canvas
     from s2l_lab.studies.between import Feature
-
-FEATURE_TITLES: Mapping[Feature, str] = {
-    "answers": "answers",
-    "strategies": "correct strategies",
-    "embedding": "embeddings",
-    "tokens": "tokens",
-}
 
 
 def feature_heads(feature: Feature) -> tuple[str, str]:

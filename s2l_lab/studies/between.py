@@ -35,7 +35,7 @@ FEATURE_WORDS: dict[Feature, str] = {
     "tokens": "normalised edit distance of tokens, all rollouts",
 }
 FEATURE_TITLES: dict[Feature, str] = {
-    "answers": "final answers",
+    "answers": "answers",
     "strategies": "correct strategies",
     "embedding": "embeddings",
     "tokens": "tokens",

@@ -9,11 +9,10 @@ import pytest
 from synthetic_studies import ABOUT, HOSTILE, synthetic_share, synthetic_sizes
 
 from s2l_lab.figures.arms import arm_words, by_role
-from s2l_lab.figures.between_panels import FEATURE_TITLES
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import as_json
 from s2l_lab.figures.policy_share import policy_share_figure, policy_share_numbers
-from s2l_lab.studies.between import FEATURES
+from s2l_lab.studies.between import FEATURE_TITLES, FEATURES
 from s2l_lab.studies.policy_share import PolicyShare
 
 
