@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-import tomllib
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
 from rich.console import Console
 
-from s2l_lab.errors import DataError, S2LError
-from s2l_lab.figures.experiment import load_plan
+from s2l_lab.errors import S2LError
+from s2l_lab.figures.experiment import load_plan, read_plan
 
 
 def run_analysis(study: str, docstring: str) -> int:
@@ -32,7 +30,7 @@ def run_analysis(study: str, docstring: str) -> int:
     console = Console()
     try:
         kind = STUDIES[study].plan
-        plan = load_plan(study, chosen.scale, kind) if chosen.plan is None else _read(chosen.plan, kind)
+        plan = load_plan(study, chosen.scale, kind) if chosen.plan is None else read_plan(chosen.plan, kind)
         command = shlex.join(["python", f"analyses/{script.name}", *sys.argv[1:]])
         written = STUDIES[study].make(plan, chosen.out, command, console)
     except S2LError as error:
@@ -41,10 +39,3 @@ def run_analysis(study: str, docstring: str) -> int:
     for line in [*map(str, written.paths), *([written.note] if written.note else [])]:
         console.print(line, style="dim", soft_wrap=True, highlight=False)
     return 0
-
-
-def _read(path: Path, kind: type[BaseModel]) -> BaseModel:
-    try:
-        return kind.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
-        raise DataError(f"{path} is not a plan of this analysis: {error}") from error

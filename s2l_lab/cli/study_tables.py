@@ -29,12 +29,12 @@ HORIZON = 20
 
 def policy_share_table(result: PolicyShare) -> RenderableType:
     """Share of every arm against the learner by feature, then the size effect."""
-    table = _grid(f"share of an even mix's diversity that lies between an arm and {result.learner}", "arm", 24)
+    table = _grid(f"share of an even mix's diversity that lies between an arm and {result.learner}", "arm", 18)
     for feature in FEATURES:
         table.add_column(FEATURE_TITLES[feature], justify="right", no_wrap=True)
     for row in result.rows:
         cells = [
-            Text.assemble(percent(found.share, "\n"), (f"\np {p_words(found.p_value)}, n {found.n_problems}", "dim"))
+            Text.assemble(percent(found.share, "\n"), (f"\np {p_words(found.p_value)} n {found.n_problems}", "dim"))
             if (found := row.features.get(feature)) is not None
             else Text("-")
             for feature in FEATURES
@@ -56,7 +56,7 @@ def policy_share_table(result: PolicyShare) -> RenderableType:
 
 def persistence_table(result: Persistence) -> RenderableType:
     """KL, drift and variance ratios of every arm; the figure has the rest."""
-    table = _grid(f"persistence of surprisal under {result.learner} (KL, drift: nats a token)", "arm", 24)
+    table = _grid(f"persistence of surprisal under {result.learner} (KL, drift: nats a token)", "arm", 18)
     heads = ("KL", "drift", f"VR({HORIZON}) of e", f"VR({HORIZON}) of m")
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
@@ -102,6 +102,6 @@ def _ends(value: float, lower: float, upper: float, sign: str = "") -> Text:
 
 
 def _grid(title: str, first: str, width: int) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column(first, overflow="fold", min_width=width, max_width=width)
     return table

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import s2l_lab
-from s2l_lab.errors import DataError, UsageError
+from s2l_lab.errors import DataError, UsageError, unknown_name
 from s2l_lab.passk.request import PasskRequest
 from s2l_lab.policies.presets import sampling_params
 
@@ -89,12 +89,31 @@ Plan = TypeVar("Plan", bound=BaseModel)
 def load_plan(figure: str, scale: Scale, kind: type[Plan]) -> Plan:
     """The shipped plan of a figure. Raises UsageError where it cannot be found, DataError for a file that is none."""
     path = _folder(figure) / f"{scale}.toml"
+    if not path.is_file():
+        raise UsageError(f"{figure} has no plan at scale {scale!r}: {path} does not exist.")
+    return read_plan(path, kind)
+
+
+def read_plan(path: Path, kind: type[Plan]) -> Plan:
+    """A plan file. Raises DataError that names what is wrong, and for a misspelt key its nearest neighbours."""
     try:
         return kind.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise UsageError(f"{figure} has no plan at scale {scale!r}: {path} does not exist.") from None
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
-        raise DataError(f"{path} is not a plan of {figure}: {error}") from error
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"{path} is not a plan: {error}") from error
+    except ValidationError as error:
+        raise DataError(f"{path} is not a plan of a figure: {'; '.join(_faults(error, kind))}") from error
+
+
+def _faults(error: ValidationError, kind: type[BaseModel]) -> list[str]:
+    """Pydantic's findings in our words."""
+    found = []
+    for fault in error.errors():
+        place = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1:
+            found.append(str(unknown_name("key", place, kind.model_fields)))
+        else:
+            found.append(f"{place + ': ' if place else ''}{fault['msg'].removeprefix('Value error, ')}")
+    return found
 
 
 def _folder(figure: str) -> Path:

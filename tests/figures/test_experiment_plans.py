@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from s2l_lab.cli.figures import FIGURES
 from s2l_lab.errors import DataError, UsageError
-from s2l_lab.figures.experiment import Experiment, load_plan
+from s2l_lab.figures.experiment import Experiment, load_plan, read_plan
 from s2l_lab.figures.paper import fig2_panels
 from s2l_lab.policies.families import load_family
 from s2l_lab.studies.plan import ContrastPlan, TablePlan, ValidityPlan
@@ -116,3 +116,12 @@ def test_a_figure_without_plans_says_where_it_looked(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=str(tmp_path / "experiments" / "fig99")):
         load_plan("fig99", "mini", Experiment)
+
+
+def test_a_misspelt_key_of_a_plan_is_shown_with_its_nearest_name(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('explorrers = ["tiny-60k"]\n', encoding="utf-8")
+    with pytest.raises(DataError, match="explorers"):
+        read_plan(path, ContrastPlan)
+    with pytest.raises(DataError, match="is not a plan"):
+        read_plan(tmp_path / "none.toml", ContrastPlan)
