@@ -10,12 +10,13 @@ import pytest
 from pydantic import ValidationError
 
 from s2l_lab.errors import UsageError
-from s2l_lab.studies.contrast_arms import ContrastArms, contrast_arms
+from s2l_lab.studies.contrast_arms import ContrastArms, contrast_arms, open_for_scoring
 from s2l_lab.studies.matching import MATCHED
 from s2l_lab.studies.persistence import persistence
 from s2l_lab.studies.persistence_report import Persistence
 from s2l_lab.studies.plan import ContrastPlan
 from s2l_lab.studies.policy_share import policy_share
+from s2l_lab.studies.traces import GreedyTraces
 
 PLAN = ContrastPlan(
     learner="tiny-60k",
@@ -87,6 +88,20 @@ def test_survival_begins_at_1_falls_and_names_its_trace(found: Persistence) -> N
             assert survival.curve.value[0] == 1.0
             assert (np.diff(survival.curve.value) <= 1e-12).all()
             assert survival.curve.n[0] == PLAN.problems
+
+
+def test_a_greedy_trace_has_no_luck(arms: ContrastArms) -> None:
+    policy = open_for_scoring(arms.learner.arm, PLAN)
+    try:
+        one, other = (
+            GreedyTraces.of(
+                policy, arms.learner.arm.benchmark.problems, PLAN.sampling().model_copy(update={"seed": seed})
+            )
+            for seed in (0, 1)
+        )
+    finally:
+        policy.close()
+    assert all((a == b).all() for a, b in zip(one.token_ids_P, other.token_ids_P, strict=True))
 
 
 def test_policy_share_has_a_row_for_every_arm_and_no_size_effect_without_seeds(arms: ContrastArms) -> None:

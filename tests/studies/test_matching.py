@@ -77,6 +77,18 @@ def test_a_pass_at_1_of_nothing_cannot_be_matched(validation: Validation, monkey
     assert match.result.target == 0.0
 
 
+def test_pass_at_1_is_matched_although_it_falls_with_temperature(
+    validation: Validation, twin: TransformersPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(_: Validation, policy: TransformersPolicy, temperature: float) -> Look:
+        return Look(entropy=1.0, kl=0.5, pass1=0.05 if policy is twin else 0.1 / temperature)
+
+    monkeypatch.setattr(Validation, "look", look)
+    result = validation.match(twin, 1.0, "pass@1").result
+    assert result.temperature == pytest.approx(2.0, rel=0.05)  # .1 / T = .05
+    assert (result.target, result.achieved) == (0.05, pytest.approx(0.1 / result.temperature))
+
+
 def test_what_no_temperature_reaches_is_nan_with_the_nearest_end() -> None:
     low, high = _bracket(lambda t: t, 9.0, RUNGS)
     assert (low, high) == (2.5, 3.0)
