@@ -89,6 +89,20 @@ def halves(reference: Sequence[RolloutSet], feature: Feature, vectors: Vectors |
     return replace(null, value=null.value / scale, lower=null.lower / scale, upper=null.upper / scale)
 
 
+def contrasts(
+    policy: Sequence[RolloutSet], reference: Sequence[RolloutSet], vectors: Vectors | None, seed: int
+) -> dict[Feature, Decomposition]:
+    """`contrast` in every feature that exists here."""
+    found = {f: contrast(policy, reference, f, vectors, seed) for f in FEATURES}
+    return {f: decomposition for f, decomposition in found.items() if decomposition is not None}
+
+
+def null_shares(reference: Sequence[RolloutSet], vectors: Vectors | None) -> dict[Feature, Estimate]:
+    """`halves` in every feature that exists here."""
+    found = {f: halves(reference, f, vectors, seed=0) for f in FEATURES}
+    return {f: estimate for f, estimate in found.items() if estimate is not None}
+
+
 def _chosen(rollouts: RolloutSet, feature: Feature, vectors: Vectors | None) -> RolloutSet:
     """The rollouts that have the feature: correct ones for strategies, those with an embedding for embeddings."""
     if feature == "strategies":

@@ -18,10 +18,10 @@ from s2l_lab.errors import UsageError, unknown_name
 from s2l_lab.policies import SamplingParams
 from s2l_lab.rollouts import Origin, RolloutStore
 from s2l_lab.studies.arms import read_sets
-from s2l_lab.studies.between import FEATURES, Feature, contrast, halves
+from s2l_lab.studies.between import Feature, contrasts, null_shares
 from s2l_lab.studies.step_coherence import StepCoherence, step_coherence, steps_to_embed
 from s2l_lab.studies.vectors import EmbeddingFacts, embed_texts
-from s2l_lab.studies.within import Vectors, Within, texts_to_embed, within
+from s2l_lab.studies.within import Within, texts_to_embed, within
 from s2l_lab.verifiers import verifier_version
 
 if TYPE_CHECKING:
@@ -100,9 +100,8 @@ def diversity_of_run(
     table = within(run.sets, vectors, done=lambda name: announce(f"{name}: within done"))
     *others, reference = run.sets
     between = tuple(
-        Between(name, _features(run.sets[name], run.sets[reference], vectors, seed)) for seed, name in enumerate(others)
+        Between(name, contrasts(run.sets[name], run.sets[reference], vectors, seed)) for seed, name in enumerate(others)
     )
-    null = {f: e for f in FEATURES if (e := halves(run.sets[reference], f, vectors, seed=0)) is not None}
     return DiversityReport(
         benchmark=run.benchmark,
         benchmark_digest=content_digest([problem.id for problem in run.problems]),
@@ -112,20 +111,13 @@ def diversity_of_run(
         n_rollouts=run.n,
         within=table,
         between=between,
-        split_halves=null,
+        split_halves=null_shares(run.sets[reference], vectors),
         coherence={} if vectors is None else {name: step_coherence(one, vectors) for name, one in run.sets.items()},
         embedding=facts,
         run_directory=path,
         command=command,
         seconds=time.monotonic() - start,
     )
-
-
-def _features(
-    policy: Sequence[RolloutSet], reference: Sequence[RolloutSet], vectors: Vectors | None, seed: int
-) -> dict[Feature, Decomposition]:
-    found = {f: contrast(policy, reference, f, vectors, seed) for f in FEATURES}
-    return {f: decomposition for f, decomposition in found.items() if decomposition is not None}
 
 
 def _read(path: Path, policies: Sequence[str] | None, problems: int | None, n: int | None) -> _Run:

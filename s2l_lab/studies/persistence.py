@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2l_lab.diversity.scoring import score
+from s2l_lab.diversity.scoring import sampling_temperature, score
 from s2l_lab.diversity.temporal import (
     autocorrelation,
     autocovariance,
@@ -74,20 +74,21 @@ def _row(
 ) -> PersistenceRow:
     completions = read_completions(arm.arm)
     same = arm.arm.member == arms.learner.arm.member
+    temperature = sampling_temperature(arm.arm.request.sampling)
     policy = learner if same else open_for_scoring(arm.arm, arms.plan)
     try:
-        found = score_completions(learner, policy, arm.temperature, completions)
-        survival = [traces.survival(policy, arm.temperature)]
+        found = score_completions(learner, policy, temperature, completions)
+        survival = [traces.survival(policy, temperature)]
         if not same:
             own = GreedyTraces.of(policy, arm.arm.benchmark.problems, arms.plan.sampling())
-            survival.append(own.survival(policy, arm.temperature))
+            survival.append(own.survival(policy, temperature))
     finally:
         if not same:
             policy.close()
     parts = [split(s.logprob, s.entropy, s.cross_entropy) for s in found]
     e_R, m_R, d_R = ([getattr(p, name) for p in parts] for name in ("e", "m", "d"))
     problem_R = completions.problem_R
-    at_own = same and arm.temperature != 1.0
+    at_own = same and temperature != 1.0
     return PersistenceRow(
         name=arm.arm.name,
         role=arm.role,
@@ -100,7 +101,7 @@ def _row(
         persistent_drift=drift(d_R, problem_R),
         variance_ratio=_ratios(e_R, completions),
         variance_ratio_m=_ratios(m_R, completions),
-        variance_ratio_own=_own(learner, arm.temperature, completions) if at_own else None,
+        variance_ratio_own=_own(learner, temperature, completions) if at_own else None,
         autocorrelation=_by_lag(LAGS, autocorrelation(e_R, problem_R, LAGS)),
         autocovariance_d=_by_lag(LAGS, autocovariance(d_R, problem_R, LAGS)),
         icc=intraclass_correlation(e_R, problem_R),
@@ -139,10 +140,4 @@ def _ratios(value_R: Sequence[NDArray[np.float64]], completions: Completions) ->
 
 
 def _by_lag(at: Sequence[int], estimates: Sequence[Estimate]) -> ByLag:
-    return ByLag(
-        at=np.array(at),
-        value=np.array([e.value for e in estimates]),
-        lower=np.array([e.lower for e in estimates]),
-        upper=np.array([e.upper for e in estimates]),
-        n=np.array([e.n_rollouts for e in estimates]),
-    )
+    return ByLag.of(at, estimates, [e.n_rollouts for e in estimates])

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from s2l_lab.estimators import Estimate
@@ -24,6 +27,12 @@ class ByLag:
     upper: NDArray[np.float64]
     n: NDArray[np.int64]
     """What stands behind each value: pairs of tokens for a lag, rollouts that reach the horizon, traces still alive."""
+
+    @classmethod
+    def of(cls, at: Sequence[int], estimates: Sequence[Estimate], n: Sequence[int]) -> ByLag:
+        """One estimate and its n for each place."""
+        value, lower, upper = (np.array([getattr(e, end) for e in estimates]) for end in ("value", "lower", "upper"))
+        return cls(np.array(at), value, lower, upper, np.array(n))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2l_lab.diversity.over_problems import mean_over_problems
 from s2l_lab.diversity.size_effect import SizeEffect, size_effect
-from s2l_lab.studies.between import FEATURES, FEWEST_PERMUTATIONS, Feature, contrast, halves
+from s2l_lab.studies.between import FEATURES, FEWEST_PERMUTATIONS, Feature, contrast, contrasts, null_shares
+from s2l_lab.studies.within import pass_at_1
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,7 +60,7 @@ class PolicyShare:
     learner_accuracy: Estimate
     rows: tuple[ShareRow, ...]
     split_halves: Mapping[Feature, Estimate]
-    """Between-part of the learner's own halves: the null."""
+    """Share of the learner's own rollouts in two halves: the null."""
     sizes: tuple[SizeRow, ...]
     """Empty without pretraining seeds."""
     matches: tuple[Match, ...]
@@ -78,21 +78,16 @@ def policy_share(
             continue
         rows.append(_row(arm, sets[arm.arm.name], reference, vectors, seed=i))
         done(arm.arm.name)
-    null = {f: estimate for f in FEATURES if (estimate := halves(reference, f, vectors, seed=0)) is not None}
+    null = null_shares(reference, vectors)
     sizes = _sizes(arms, sets, vectors, done) if arms.plan.seeds else ()
-    return PolicyShare(arms.learner.arm.name, _accuracy(reference), tuple(rows), null, sizes, arms.matches)
+    return PolicyShare(arms.learner.arm.name, pass_at_1(reference), tuple(rows), null, sizes, arms.matches)
 
 
 def _row(
     arm: ContrastArm, sets: Sequence[RolloutSet], reference: Sequence[RolloutSet], vectors: Vectors | None, seed: int
 ) -> ShareRow:
-    found = {f: contrast(sets, reference, f, vectors, seed) for f in FEATURES}
-    features = {f: decomposition for f, decomposition in found.items() if decomposition is not None}
-    return ShareRow(arm.arm.name, arm.role, arm.temperature, arm.matches, features, _accuracy(sets))
-
-
-def _accuracy(sets: Sequence[RolloutSet]) -> Estimate:
-    return mean_over_problems([float(s.correct_N.mean()) for s in sets], sum(len(s) for s in sets), bounds=(0.0, 1.0))
+    features = contrasts(sets, reference, vectors, seed)
+    return ShareRow(arm.arm.name, arm.role, arm.temperature, arm.matches, features, pass_at_1(sets))
 
 
 def _sizes(

@@ -98,19 +98,16 @@ def within(
     _check(sets)
     m: dict[Condition, int] = {"all": min(len(s) for one in sets.values() for s in one), "correct": M_CORRECT}
     m_embedding: dict[Condition, int] = {c: min(m[c], EMBEDDED) for c in CONDITIONS}
-    chosen: dict[str, dict[Condition, list[RolloutSet]]] = {name: {"all": list(sets[name])} for name in names}
     enough = _enough_correct(sets)
-    for name in names:
-        chosen[name]["correct"] = [s.take(np.flatnonzero(s.correct_N)) for s in sets[name]]
+    chosen: dict[str, dict[Condition, Sequence[RolloutSet]]] = {}
     values: dict[str, dict[Condition, dict[str, NDArray[np.float64]]]] = {}
     for name in names:
-        values[name] = {"all": _profiles(chosen[name]["all"], m["all"], vectors, EMBEDDED)}
-        kept = [
-            s if good else s.take(np.array([], np.int64))
-            for s, good in zip(chosen[name]["correct"], enough, strict=True)
-        ]
-        chosen[name]["correct"] = kept
-        values[name]["correct"] = _profiles(kept, M_CORRECT, vectors, None)
+        correct = [s.take(np.flatnonzero(s.correct_N & good)) for s, good in zip(sets[name], enough, strict=True)]
+        chosen[name] = {"all": sets[name], "correct": correct}
+        values[name] = {
+            "all": _profiles(sets[name], m["all"], vectors, EMBEDDED),
+            "correct": _profiles(correct, M_CORRECT, vectors, None),
+        }
         done(name)
     last = names[-1]
     policies = tuple(
@@ -182,8 +179,13 @@ def _policy(
                 less = mean_over_problems(value_P - reference[condition][metric], rollouts[condition])
             cells[condition][metric] = Cell(value, less)
     length = {c: mean_over_problems([_mean(s.length_N) for s in sets[c]], rollouts[c]) for c in CONDITIONS}
-    accuracy = mean_over_problems([_mean(s.correct_N) for s in sets["all"]], rollouts["all"], bounds=(0.0, 1.0))
-    return PolicyDiversity(name, cells, length, accuracy, rollouts, sum(int(s.unknown_N.sum()) for s in sets["all"]))
+    unknown = sum(int(s.unknown_N.sum()) for s in sets["all"])
+    return PolicyDiversity(name, cells, length, pass_at_1(sets["all"]), rollouts, unknown)
+
+
+def pass_at_1(sets: Sequence[RolloutSet]) -> Estimate:
+    """Share of correct rollouts, mean over problems."""
+    return mean_over_problems([_mean(s.correct_N) for s in sets], sum(map(len, sets)), bounds=(0.0, 1.0))
 
 
 def _mean(values: NDArray[np.float64] | NDArray[np.bool_]) -> float:
