@@ -1,0 +1,303 @@
+"""TrainingPlan: one training run, as its TOML file says it: learner, explorer, problems, evaluations, training options.
+
+    [learner]                      member = "tiny-2m"
+    [explorer]                     kind = "member", member = "tiny-360k"
+    [problems]                     benchmark = "countdown-train", count = 480
+    [[evaluation]]                 benchmark = "countdown", rollouts = 64, every = 20
+    [training]                     every field of S2LPOConfig, which is every field of TRL's GRPOConfig
+
+A plan's digest is what the run is: two plans with one digest give one run. So what cannot matter is left out before:
+where files lie, and, at explorer fraction 0, everything about explorers (the run is plain GRPO then, whatever they say).
+Nothing heavy is imported: `config` builds the S2LPOConfig, and with it refuses what makes no sense.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from s2l_lab.digest import content_digest
+from s2l_lab.errors import DataError, UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from s2l_lab.training.config import S2LPOConfig
+
+EXPLORER_FIELDS = (
+    "schedule",
+    "mix_steps",
+    "slot_rounding",
+    "grouping",
+    "lone_rollout",
+    "correction",
+    "correction_cap",
+    "explorer_temperature",
+    "explorer_top_p",
+    "explorer_weight_floor",
+)
+"""Options of [training] that say nothing at explorer fraction 0."""
+PLACES = ("output_dir", "report_to", "run_name", "project", "logging_dir", "disable_tqdm")
+"""Options of [training] that change no number."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Lora(_Table):
+    """Low-rank adapters instead of full training (peft)."""
+
+    r: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    target_modules: str | tuple[str, ...] = "all-linear"
+
+
+class LearnerPlan(_Table):
+    """The policy that is trained."""
+
+    member: str = "tiny-2m"
+    """A member's name, or NAME=SOURCE."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Of the weights; auto is float32 on a CPU and the checkpoint's own on a GPU. ([training] bf16 is autocast.)"""
+    template: str | None = None
+    lora: Lora | None = None
+
+
+class ExplorerPlan(_Table):
+    """Who fills the explorer's slots."""
+
+    kind: Literal["member", "bank", "learner", "noise", "pruned", "rounded"] = "member"
+    """A frozen member that samples as training goes; a bank of its rollouts, sampled before; or a copy of the learner:
+    as it is now (at [training] explorer_temperature), with noise, without layers, with rounded weights."""
+    member: str | None = None
+    """Of `member` and `bank`."""
+    engine: Literal["auto", "transformers", "vllm"] = "auto"
+    retokenise: bool = False
+    """Allow an explorer with another tokenizer: its text is tokenised anew by the learner's. Correction `none` only."""
+    rollouts: int | None = Field(default=None, ge=1)
+    """Of a bank, for each problem."""
+    seed: int = Field(default=0, ge=0)
+    """Of a bank: one bank serves every training seed."""
+    resample: bool = False
+    """Of a bank: begin its rollouts anew when they are used up, instead of an error."""
+    select: Literal["all", "diversity_removed", "placebo"] = "all"
+    """Of a bank: the control of the paper's Table 4, and the same number of rollouts dropped at random."""
+    scale: float | None = Field(default=None, gt=0)
+    """Of noise, in units of a matrix's root mean square."""
+    layers: tuple[int, ...] = ()
+    """That are left out, from 0."""
+    bits: int | None = Field(default=None, ge=2, le=16)
+    """Of rounded weights."""
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        needed = {
+            "member": ("member",),
+            "bank": ("member", "rollouts"),
+            "noise": ("scale",),
+            "pruned": ("layers",),
+            "rounded": ("bits",),
+        }.get(self.kind, ())
+        optional = {"member": ("engine", "retokenise"), "bank": ("engine", "seed", "resample", "select")}
+        allowed = {"kind", *needed, *optional.get(self.kind, ())}
+        for name in needed:
+            if not getattr(self, name):
+                raise ValueError(f"an explorer of kind {self.kind!r} needs {name}")
+        for name in self.model_fields_set - allowed:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"an explorer of kind {self.kind!r} has no {name}; leave it out")
+        return self
+
+
+class ProblemsPlan(_Table):
+    """What is trained on."""
+
+    benchmark: str = "countdown-train"
+    count: int | None = Field(default=None, ge=1)
+    """The first so many; None takes all (of a procedural set 100)."""
+    seed: int = Field(default=0, ge=0)
+    """Of procedural sets."""
+
+
+class EvaluationPlan(_Table):
+    """pass@k on held-out problems, before training, every so many optimiser steps, and after it."""
+
+    benchmark: str = "countdown-validation"
+    problems: int | None = Field(default=100, ge=2)
+    """The first so many; None takes all."""
+    rollouts: int = Field(default=64, ge=1)
+    """N, rollouts per problem."""
+    every: int | None = Field(default=None, ge=1)
+    """Optimiser steps. None evaluates before and after only."""
+    k: tuple[int, ...] = Field(default=(1, 8, 64), min_length=1)
+    """Of pass@k; those above N are left out."""
+    temperature: float = Field(default=1.0, gt=0, le=10)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    """None is [training] max_completion_length."""
+    seed: int = Field(default=0, ge=0)
+    """Of the sampling. One seed for all runs: their differences are then of weights alone."""
+
+
+class Budget(_Table):
+    """An end before [training] max_steps: the run stops at the first optimiser step that reaches it."""
+
+    flops: float = Field(gt=0)
+    """Counted FLOPs of rollouts (the explorer's included) and updates."""
+
+
+class TrainingPlan(_Table):
+    """A training run."""
+
+    learner: LearnerPlan = LearnerPlan()
+    explorer: ExplorerPlan | None = None
+    problems: ProblemsPlan = ProblemsPlan()
+    evaluation: tuple[EvaluationPlan, ...] = ()
+    training: dict[str, Any] = Field(default_factory=dict)
+    """Fields of S2LPOConfig that differ from its defaults."""
+    runner: Literal["trainer", "alternate"] = "trainer"
+    """`alternate` repeats the released script: an explorer step, then a learner step, each with groups of its own."""
+    budget: Budget | None = None
+    model_root: Path | None = None
+    data_root: Path | None = None
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        for evaluation in self.evaluation:
+            if evaluation.benchmark == self.problems.benchmark:
+                raise ValueError(f"{evaluation.benchmark} would be trained on and evaluated on")
+        names = [evaluation.benchmark for evaluation in self.evaluation]
+        if len(set(names)) < len(names):
+            raise ValueError("two evaluations are of one benchmark; give each benchmark once")
+        if self.explores and self.explorer is None:
+            raise ValueError(
+                f"explorer_fraction is {self.training.get('explorer_fraction', 1.0):g} and there is no [explorer]; name "
+                "one, or set explorer_fraction = 0 in [training] for plain GRPO"
+            )
+        if self.runner == "alternate" and self.budget is not None:
+            raise ValueError("the alternate runner has no budget; its steps are those of its schedule")
+        return self
+
+    @property
+    def explores(self) -> bool:
+        """Whether the explorer has slots at all."""
+        return bool(self.training.get("explorer_fraction", 1.0) != 0)
+
+    @property
+    def seed(self) -> int:
+        """Of the training: order of problems, the learner's draws, the explorer's."""
+        return int(self.training.get("seed", 42))  # transformers' default
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the run, JSON-like."""
+        left_out = {*PLACES, *(() if self.explores else EXPLORER_FIELDS)}
+        values = self.model_dump(mode="json", exclude={"model_root", "data_root", "training"})
+        if not self.explores:
+            values |= {"explorer": None, "runner": "trainer"}
+        return values | {"training": {k: v for k, v in sorted(self.training.items()) if k not in left_out}}
+
+    @property
+    def digest(self) -> str:
+        """Of the identity."""
+        return content_digest(self.identity)
+
+    def config(self, output_dir: str | Path) -> S2LPOConfig:
+        """The training options with all defaults. Raises UsageError for a misspelt or senseless one."""
+        from s2l_lab.training.config import S2LPOConfig
+
+        return S2LPOConfig.from_mapping({**self.training, "output_dir": str(output_dir)})
+
+
+def read_plan(path: Path, changes: Sequence[str] = ()) -> TrainingPlan:
+    """A plan file with `key=value` changes over it: `training.seed=3`, `explorer.member=tiny-60k`,
+    `evaluation.0.rollouts=16`; a key without a dot is one of [training]. Values are TOML, or else text.
+
+    Raises DataError for a file that is none, UsageError for a change that is none or a value that is not allowed.
+    """
+    values = read_toml(path)
+    for change in changes:
+        apply_change(values, change)
+    return plan_of(values, str(path))
+
+
+def plan_of(values: Mapping[str, Any], where: str) -> TrainingPlan:
+    """A plan from nested values. Raises UsageError that names every fault."""
+    try:
+        return TrainingPlan.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(f"{where} is not a training plan: {'; '.join(_fault(f) for f in error.errors())}") from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The values of a TOML file. Raises DataError for a file that is none."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
+        raise DataError(f"{path} cannot be read as TOML: {cause}. Mend or name another file.") from cause
+
+
+def apply_change(values: dict[str, Any], change: str) -> None:
+    """Set one `key=value` in nested values, in place. Raises UsageError for text without `=` or a path to nowhere."""
+    key, equals, text = change.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(f"{change!r} is no change of a plan; write key=value, as training.seed=3.")
+    parts = key.strip().split(".")
+    set_value(values, parts if len(parts) > 1 or parts[0] in TrainingPlan.model_fields else ["training", *parts], text)
+
+
+def set_value(values: dict[str, Any], parts: Sequence[str], text: str) -> None:
+    """Set the value at a path of names and list places. `text` is read as TOML where it is some."""
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    at: Any = values
+    for part in parts[:-1]:
+        at = _entry(at, part, parts)
+    if isinstance(at, list):
+        at[_place(at, parts[-1], parts)] = value
+    elif isinstance(at, dict):
+        at[parts[-1]] = value
+    else:
+        raise UsageError(f"{'.'.join(parts)} names something inside a single value; name the value itself.")
+
+
+def _entry(at: Any, part: str, parts: Sequence[str]) -> Any:
+    if isinstance(at, list):
+        return at[_place(at, part, parts)]
+    if isinstance(at, dict):
+        return at.setdefault(part, {})
+    raise UsageError(f"{'.'.join(parts)} names something inside a single value; name the value itself.")
+
+
+def _place(at: list[Any], part: str, parts: Sequence[str]) -> int:
+    if not part.isdigit() or int(part) >= len(at):
+        raise UsageError(f"{'.'.join(parts)}: the plan has {len(at)} entries there, numbered from 0; {part} is none.")
+    return int(part)
+
+
+def _fault(fault: Any) -> str:
+    """Pydantic's finding in our words; a misspelt key gets its nearest neighbours."""
+    place = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        model: Any = TrainingPlan
+        for part in fault["loc"][:-1]:
+            model = _TABLES.get(str(part), model)
+        return str(unknown_name("key", str(fault["loc"][-1]), model.model_fields, f"(in {place})"))
+    return f"{place + ': ' if place else ''}{fault['msg'].removeprefix('Value error, ')}"
+
+
+_TABLES: dict[str, type[BaseModel]] = {
+    "learner": LearnerPlan,
+    "lora": Lora,
+    "explorer": ExplorerPlan,
+    "problems": ProblemsPlan,
+    "evaluation": EvaluationPlan,
+    "budget": Budget,
+}

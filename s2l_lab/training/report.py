@@ -1,0 +1,99 @@
+"""TrainingReport: what a finished training run says. `report.json` is written last, so its being there means finished."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from s2l_lab.errors import DataError
+
+REPORT = "report.json"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EvaluationReport(_Record):
+    """pass@k of the learner at one optimiser step on one benchmark. P problems, K values of k."""
+
+    benchmark: str
+    step: int
+    """Optimiser steps done; 0 is before training."""
+    problem_ids: tuple[str, ...]
+    """(P,)"""
+    correct: tuple[int, ...]
+    """(P,) rollouts that are correct, of `total` that were judged; `unknown` are those no verifier could judge."""
+    total: tuple[int, ...]
+    unknown: tuple[int, ...]
+    k: tuple[int, ...]
+    value: tuple[float, ...]
+    """(K,) unbiased pass@k."""
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    """(K,) 95 % intervals about other problems of this kind. Not about other training seeds."""
+
+
+class Part(_Record):
+    """What a part of a run spent."""
+
+    tokens: int
+    flops: float
+    seconds: float
+
+
+class CostReport(_Record):
+    """See cost.py."""
+
+    explorer: Part
+    learner: Part
+    updates: Part
+    grpo_rollout_flops: float
+
+
+class TrainingReport(_Record):
+    """A finished run."""
+
+    schema_version: int = 1
+    digest: str
+    """Of the plan."""
+    plan: dict[str, Any]
+    command: str
+    steps: int
+    """Optimiser steps."""
+    rounds: int
+    evaluations: tuple[EvaluationReport, ...]
+    """By benchmark, then step."""
+    cost: CostReport
+    relative_rollout_compute: float | None
+    """Rollout FLOPs over those of GRPO on the same rollouts, the explorer's included; None without rollouts."""
+    explorer_share: float | None
+    """Of the rollout FLOPs."""
+    seconds: float
+    """Wall clock of the session that finished it."""
+
+    def last(self, benchmark: str) -> EvaluationReport:
+        """After training. Raises DataError for a benchmark that was not evaluated."""
+        return self.evaluations_of(benchmark)[-1]
+
+    def evaluations_of(self, benchmark: str) -> tuple[EvaluationReport, ...]:
+        """In order of steps. Raises DataError for a benchmark that was not evaluated."""
+        found = tuple(e for e in self.evaluations if e.benchmark == benchmark)
+        if not found:
+            known = ", ".join(dict.fromkeys(e.benchmark for e in self.evaluations)) or "none"
+            raise DataError(f"run {self.digest} was not evaluated on {benchmark!r}. It was on: {known}.")
+        return found
+
+
+def read_report(directory: Path) -> TrainingReport:
+    """The report of a finished run. Raises DataError where there is none or it is damaged."""
+    path = directory / REPORT
+    try:
+        return TrainingReport.model_validate(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        raise DataError(f"{directory} holds no finished training run. `s2l-lab train` makes or resumes one.") from None
+    except (OSError, ValueError, ValidationError) as error:
+        raise DataError(f"{path} is no report of a training run: {error}") from error
