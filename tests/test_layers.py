@@ -17,10 +17,11 @@ ORDER = (
     ("estimators",),
     ("diversity",),
     ("training",),
+    ("sweeps",),
     ("passk", "regrade"),
     ("studies",),
     ("figures",),
-    ("cli",),
+    ("cli", "__main__"),
 )
 RANK = {name: i for i, names in enumerate(ORDER) for name in names}
 

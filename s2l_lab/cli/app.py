@@ -240,6 +240,38 @@ def runs(directory: Annotated[Path, typer.Argument(help="Where the runs are.")] 
 
 
 @app.command()
+def train(
+    plan: Annotated[Path, typer.Argument(help="TOML file of a training plan, or a run's plan.json.")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE", help="Changes: seed=3, explorer.member=tiny-60k, evaluation.0.every=5."
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run directory. [default: runs/training/DIGEST]")] = None,
+    dry_run: Annotated[bool, typer.Option(help="Print the resolved plan and stop.")] = False,
+) -> None:
+    """Train with S2L-PO or one of its controls; the same command resumes an interrupted run."""
+    from s2l_lab.cli import train as command
+
+    command.run(plan, changes or [], out=out, dry_run=dry_run)
+
+
+@app.command()
+def bank(
+    plan: Annotated[Path, typer.Argument(help="TOML file of a training plan whose explorer is of kind bank.")],
+    changes: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes, as in train.")] = None,
+    root: Annotated[Path, typer.Option(help="Where the run directories are; banks lie beside them.")] = Path(
+        "runs/training"
+    ),
+) -> None:
+    """Sample the explorer rollouts of a plan once, for every run that draws from them."""
+    from s2l_lab.cli import train as command
+
+    command.bank(plan, changes or [], root=root)
+
+
+@app.command()
 def figures(
     name: Annotated[str, typer.Argument(help="fig2, table3, policy-share, persistence or metric-validity.")],
     scale: Annotated[Scale, typer.Option(help="mini: embedded family, CPU. paper: the paper's models.")] = Scale.mini,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,12 @@ from s2l_lab.passk.build import Reader, Sampled, compare_policies, policy_report
 from s2l_lab.passk.plan import Plan, Task, make_plan, recorded_policies
 from s2l_lab.passk.report import PasskReport
 from s2l_lab.passk.request import PasskRequest
-from s2l_lab.policies import Completion, Policy, StopReason
+from s2l_lab.policies import Policy
+from s2l_lab.policies.device import device_name
 from s2l_lab.policies.opening import check_members, open_policy
-from s2l_lab.problems import Problem
-from s2l_lab.rollouts import Origin, Progress, RolloutStore, RunManifest, Verify, collect, verify_unverified
+from s2l_lab.rollouts import Origin, Progress, RolloutStore, RunManifest, collect, verify_unverified, verify_with
 from s2l_lab.rollouts.listing import is_run
-from s2l_lab.verifiers import Verdict, VerifierPool, VerifyItem
+from s2l_lab.verifiers import VerifierPool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,11 +129,11 @@ def _sample(
     }
     manifest = RunManifest.of_this_process(
         config,
-        device=_device(),
+        device=device_name(),
         seeds={"run": request.sampling.seed},
         verifier_version=plan.verifier_version,
     )
-    verify = _verify_with(pool)
+    verify = verify_with(pool)
     with RolloutStore.open(path, manifest, request.identity(), fresh=fresh) as store:
         origins = []
         for task in plan.tasks:
@@ -176,17 +176,3 @@ def _open(task: Task, request: PasskRequest) -> Policy:
         template=request.template,
         trust_remote_code=request.trust_remote_code,
     )
-
-
-def _verify_with(pool: VerifierPool) -> Verify:
-    def verify(pairs: Sequence[tuple[Problem, Completion]]) -> list[Verdict]:
-        items = [VerifyItem(problem, c.text, c.stop_reason is StopReason.LENGTH) for problem, c in pairs]
-        return pool.verify_many(items)
-
-    return verify
-
-
-def _device() -> str:
-    import torch
-
-    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"

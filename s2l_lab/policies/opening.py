@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from s2l_lab.errors import PolicyError, UsageError, unknown_name
 from s2l_lab.policies.checkpoint import Checkpoint, locate
+from s2l_lab.policies.device import has_gpu
 from s2l_lab.policies.families import Member, find_member, parse_policy
 from s2l_lab.policies.model_shape import shape_of
 from s2l_lab.policies.templates import bind_template
@@ -128,7 +129,7 @@ def choose_engine(member: Member, engine: Engine) -> Engine:
             f"{member.name}={example}."
         )
     if engine == "auto":
-        return "vllm" if _installed("vllm") and _has_gpu() else "transformers"
+        return "vllm" if _installed("vllm") and has_gpu() else "transformers"
     if not _installed(engine):
         raise PolicyError(_install_hint(engine))
     return engine
@@ -138,7 +139,7 @@ def resolve_dtype(dtype: Dtype, checkpoint: Checkpoint) -> str:
     """The precision that `auto` stands for: float32 on a CPU, the checkpoint's own on a GPU."""
     if dtype != "auto":
         return dtype
-    if not _has_gpu():
+    if not has_gpu():
         return "float32"
     own = str(checkpoint.config.get("dtype") or checkpoint.config.get("torch_dtype") or "bfloat16")
     return own.removeprefix("torch.")
@@ -166,12 +167,6 @@ def _open_endpoint(member: Member, template: str, model_root: Path | None, trust
 
 def _installed(package: str) -> bool:
     return find_spec(package) is not None
-
-
-def _has_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def _install_hint(engine: str) -> str:

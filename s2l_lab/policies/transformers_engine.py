@@ -7,6 +7,7 @@ that leaves no room at all is an error, raised before anything is sampled.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -83,10 +84,8 @@ class TransformersPolicy:
         `revision` identifies the files (a commit, or `sha256:...`: checkpoint.py); None hashes them. `dtype` is one of
         float32, bfloat16, float16, float64; `device` None is the first GPU where there is one, else the CPU.
         """
-        if dtype not in _DTYPES:
-            raise PolicyError(f"{name}: dtype {dtype!r} is not one of {', '.join(_DTYPES)}.")
         where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        tokenizer, model = _load(name, directory, _DTYPES[dtype], trust_remote_code)
+        tokenizer, model = load_causal_lm(name, directory, dtype, trust_remote_code)
         model = model.to(where).eval()
         pack_linears(model)
         weights = revision or f"sha256:{fingerprint(directory)}"
@@ -150,15 +149,20 @@ class TransformersPolicy:
             )
 
 
-def _load(name: str, directory: Path, dtype: torch.dtype, trust_remote_code: bool) -> tuple[Any, Any]:
-    """Tokenizer and model. Weights that the checkpoint lacks are an error, not initialised at random."""
+def load_causal_lm(name: str, directory: Path, dtype: str, trust_remote_code: bool = False) -> tuple[Any, Any]:
+    """Tokenizer and model, on the CPU. Weights that the checkpoint lacks are an error, not initialised at random.
+
+    Raises PolicyError if the checkpoint does not load whole, or for an unknown dtype.
+    """
+    if dtype not in _DTYPES:
+        raise PolicyError(f"{name}: dtype {dtype!r} is not one of {', '.join(_DTYPES)}.")
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # the command line draws its own
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=trust_remote_code)
         model, report = AutoModelForCausalLM.from_pretrained(
             directory,
-            dtype=dtype,
+            dtype=_DTYPES[dtype],
             trust_remote_code=trust_remote_code,
             use_safetensors=True,
             local_files_only=True,
@@ -180,6 +184,16 @@ def _load(name: str, directory: Path, dtype: torch.dtype, trust_remote_code: boo
             "They would be random numbers. Fetch or write the *.safetensors files again."
         )
     return tokenizer, model
+
+
+def weights_digest(model: Any) -> str:
+    """Identity of the weights, by their bytes."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(name.encode())
+        digest.update(raw.numpy().tobytes())
+    return f"sha256:{digest.hexdigest()[:16]}"
 
 
 def loaded_shape(model: Any) -> ModelShape:

@@ -27,6 +27,7 @@ import numpy as np
 
 from s2l_lab.digest import content_digest
 from s2l_lab.errors import PolicyError
+from s2l_lab.policies.device import has_gpu
 from s2l_lab.policies.draw_keys import seed63
 from s2l_lab.policies.policy import Completion, Draw, Draws, ModelShape, SamplingParams, StopReason
 from s2l_lab.policies.stopping import decode, eos_ids
@@ -85,7 +86,7 @@ class VLLMPolicy:
             max_model_len=max_model_len,
             trust_remote_code=trust_remote_code,
         )
-        device = "gpu" if _has_gpu() else "cpu"
+        device = "gpu" if has_gpu() else "cpu"
         run_as = [_version(), device, dtype, tensor_parallel, llm.model_config.max_model_len]
         digest = content_digest(["vllm", name, revision, template_digest, *run_as])
         return cls(name, digest, llm, shape=shape, render=render)
@@ -218,8 +219,8 @@ def _start(name: str, **arguments: Any) -> Any:
                 enable_prefix_caching=True,
                 # On a CPU, vLLM 0.31 crashes where a seeded request is prefilled in pieces: it rewinds a generator
                 # that has no offset. On a GPU None leaves the choice to vLLM.
-                enable_chunked_prefill=None if _has_gpu() else False,
-                enforce_eager=not _has_gpu(),  # compiling for a CPU takes longer than sampling from what fits on one
+                enable_chunked_prefill=None if has_gpu() else False,
+                enforce_eager=not has_gpu(),  # compiling for a CPU takes longer than sampling from what fits on one
                 disable_log_stats=True,
                 use_tqdm_on_load=False,
             )
@@ -236,7 +237,7 @@ def _prepare() -> None:
     """Process-wide settings, each only where the user has not set it. vLLM reads them when an engine starts."""
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    if not _has_gpu():
+    if not has_gpu():
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # starts in a quarter of the time
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", _CPU_CACHE_GIB)
 
@@ -245,12 +246,6 @@ def _version() -> str:
     import vllm
 
     return str(vllm.__version__)
-
-
-def _has_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def _free_memory() -> None:

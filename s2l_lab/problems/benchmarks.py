@@ -1,8 +1,8 @@
 """`load_benchmark`: any benchmark by name or file, with where it came from and what it is.
 
-Three kinds of source: procedural (`countdown`, `countdown-validation`, `reasoning-gym:SET`), the named sets of
-`catalog` (a local file below `data_root`, else the hub at its pinned revision), and any JSONL file with question and
-answer. `n` takes the first problems, so a larger benchmark begins with a smaller one and a run can be topped up.
+Three kinds of source: procedural (Countdown's splits, `reasoning-gym:SET`), the named sets of `catalog` (a local file
+below `data_root`, else the hub at its pinned revision), and any JSONL file with question and answer. `n` takes the
+first problems, so a larger benchmark begins with a smaller one and a run can be topped up.
 """
 
 from __future__ import annotations
@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 
 PROCEDURAL_DEFAULT = 100
 """Problems of a procedural set when no number is asked for."""
-COUNTDOWN_SPLITS: dict[str, Split] = {"countdown": "test", "countdown-validation": "validation"}
-"""Names of Countdown's held-out splits; what is chosen by looking (a temperature, a recipe) is chosen on validation."""
+COUNTDOWN_SPLITS: dict[str, Split] = {
+    "countdown": "test",
+    "countdown-validation": "validation",
+    "countdown-train": "train",
+}
+"""Names of Countdown's splits; what is chosen by looking (a temperature, a recipe) is chosen on validation."""
 
 
 def load_benchmark(

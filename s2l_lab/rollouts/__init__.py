@@ -5,6 +5,7 @@ from s2l_lab.rollouts.manifest import RunManifest
 from s2l_lab.rollouts.rollout import Origin, Rollout, RolloutKey
 from s2l_lab.rollouts.store import RolloutStore
 from s2l_lab.rollouts.tally import AnswerCount, RolloutCounts, TokenTotals
+from s2l_lab.rollouts.verifying import verify_with
 
 __all__ = [
     "AnswerCount",
@@ -20,4 +21,5 @@ __all__ = [
     "Verify",
     "collect",
     "verify_unverified",
+    "verify_with",
 ]

@@ -12,14 +12,13 @@ explorer after a resume. Layers and bits need no randomness; noise has a generat
 from __future__ import annotations
 
 import copy
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from s2l_lab.errors import PolicyError, UsageError
-from s2l_lab.policies.transformers_engine import TransformersPolicy
+from s2l_lab.policies.transformers_engine import TransformersPolicy, weights_digest
 from s2l_lab.training.explorer import ExplorerRollout, Learner, PolicyExplorer, Request
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ class LearnerCopy:
             self._model,
             learner.tokenizer,
             lambda problem: problem.prompt,
-            weights=_digest(self._model) if self._perturbation is not None else "follows the learner",
+            weights=weights_digest(self._model) if self._perturbation is not None else "follows the learner",
             template_digest="",
         )
         self._explorer = PolicyExplorer(policy)
@@ -146,13 +145,3 @@ class LearnerCopy:
 def _matrices(model: Any) -> list[torch.Tensor]:
     """Weights of two dimensions or more; norms and biases are left alone. Tied ones are listed once."""
     return [parameter for parameter in model.parameters() if parameter.ndim >= 2]
-
-
-def _digest(model: Any) -> str:
-    """Identity of the weights, by their bytes."""
-    digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        digest.update(name.encode())
-        digest.update(raw.numpy().tobytes())
-    return f"sha256:{digest.hexdigest()[:16]}"

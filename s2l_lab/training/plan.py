@@ -6,8 +6,8 @@
     [[evaluation]]                 benchmark = "countdown", rollouts = 64, every = 20
     [training]                     every field of S2LPOConfig, which is every field of TRL's GRPOConfig
 
-A plan's digest is what the run is: two plans with one digest give one run. So what cannot matter is left out before:
-where files lie, and, at explorer fraction 0, everything about explorers (the run is plain GRPO then, whatever they say).
+A plan's digest is what the run is: two plans with one digest give one run. So what cannot matter is left out of it:
+where files lie, and, at explorer fraction 0, everything about explorers (the run is plain GRPO, whatever they say).
 Nothing heavy is imported: `config` builds the S2LPOConfig, and with it refuses what makes no sense.
 """
 
@@ -131,11 +131,13 @@ class EvaluationPlan(_Table):
     problems: int | None = Field(default=100, ge=2)
     """The first so many; None takes all."""
     rollouts: int = Field(default=64, ge=1)
-    """N, rollouts per problem."""
+    """N, rollouts per problem, before and after training."""
     every: int | None = Field(default=None, ge=1)
     """Optimiser steps. None evaluates before and after only."""
+    between: int | None = Field(default=None, ge=1)
+    """N of the evaluations between; None takes as many there."""
     k: tuple[int, ...] = Field(default=(1, 8, 64), min_length=1)
-    """Of pass@k; those above N are left out."""
+    """Of pass@k; those above an evaluation's N are left out."""
     temperature: float = Field(default=1.0, gt=0, le=10)
     top_p: float = Field(default=1.0, gt=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1)
@@ -176,8 +178,8 @@ class TrainingPlan(_Table):
             raise ValueError("two evaluations are of one benchmark; give each benchmark once")
         if self.explores and self.explorer is None:
             raise ValueError(
-                f"explorer_fraction is {self.training.get('explorer_fraction', 1.0):g} and there is no [explorer]; name "
-                "one, or set explorer_fraction = 0 in [training] for plain GRPO"
+                f"explorer_fraction is {self.training.get('explorer_fraction', 1.0):g} and there is no [explorer]; "
+                "name one, or set explorer_fraction = 0 in [training] for plain GRPO"
             )
         if self.runner == "alternate" and self.budget is not None:
             raise ValueError("the alternate runner has no budget; its steps are those of its schedule")

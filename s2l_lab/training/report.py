@@ -1,4 +1,4 @@
-"""TrainingReport: what a finished training run says. `report.json` is written last, so its being there means finished."""
+"""TrainingReport: what a finished training run says. `report.json` is written last: its being there means finished."""
 
 from __future__ import annotations
 
@@ -35,6 +35,17 @@ class EvaluationReport(_Record):
     lower: tuple[float, ...]
     upper: tuple[float, ...]
     """(K,) 95 % intervals about other problems of this kind. Not about other training seeds."""
+    rollouts: str
+    """The store that holds them, from the run directory; before training it is one that all runs of a learner share."""
+
+    def in_words(self) -> str:
+        """One line."""
+        values = zip(self.k, self.value, self.lower, self.upper, strict=True)
+        parts = ", ".join(f"pass@{k} {value:.3f} [{low:.3f}, {high:.3f}]" for k, value, low, high in values)
+        return (
+            f"step {self.step}: {parts} (n = {len(self.problem_ids)} problems of {self.benchmark}, N = "
+            f"{min(self.total)}; 95 %, problems like these)"
+        )
 
 
 class Part(_Record):

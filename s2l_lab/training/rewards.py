@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from s2l_lab.errors import UsageError, unknown_name
-from s2l_lab.verifiers import Outcome, VerifierPool, VerifyItem
+from s2l_lab.verifiers import Outcome, Verdict, VerifierPool, VerifyItem
 
 if TYPE_CHECKING:
     from s2l_lab.problems import Problem
@@ -35,7 +35,9 @@ class VerifiedReward:
             if kind not in KINDS:
                 raise unknown_name("problem kind for training", kind, KINDS)
         self._problems = {problem.id: problem for problem in problems}
-        self._eos_ids = eos_ids
+        self.eos_ids = eos_ids
+        self.verdicts: list[Verdict] = []
+        """Of the last call, in order."""
         self._pool = VerifierPool(workers)
         self.__name__ = "correct"  # what TRL logs it as
 
@@ -48,10 +50,11 @@ class VerifiedReward:
     ) -> list[float | None]:
         """One reward per completion, in order. Raises UsageError for a problem id that is not known."""
         items = [
-            VerifyItem(self._problem(id), _text(completion), truncated=ids[-1] not in self._eos_ids)
+            VerifyItem(self._problem(id), _text(completion), truncated=ids[-1] not in self.eos_ids)
             for completion, ids, id in zip(completions, completion_ids, problem_id, strict=True)
         ]
-        return [_REWARD[verdict.outcome] for verdict in self._pool.verify_many(items)]
+        self.verdicts = self._pool.verify_many(items)
+        return [_REWARD[verdict.outcome] for verdict in self.verdicts]
 
     def close(self) -> None:
         """End the workers. Safe to call twice."""

@@ -31,6 +31,8 @@ class Round:
     """Explorer rollouts of a prompt in earlier epochs, at most."""
     lengths_B: list[tuple[int, int]] = field(default_factory=list)
     """Tokens of (prompt, completion)."""
+    completions_B: list[list[int]] = field(default_factory=list)
+    """Token ids."""
     behaviour_B: list[tuple[float, ...]] = field(default_factory=list)
     """The explorer's log-probabilities, in nats; empty in the learner's rows."""
     rewards_per_func: torch.Tensor | None = None

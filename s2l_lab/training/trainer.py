@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from trl import GRPOTrainer
@@ -35,8 +35,12 @@ from s2l_lab.training.cost_callback import CostCallback
 from s2l_lab.training.data_order import DataOrder
 from s2l_lab.training.explorer import Explorer, Learner, PolicyExplorer, Request, check_rollouts
 from s2l_lab.training.metrics import ExplorerTokens, round_metrics
+from s2l_lab.training.recording import RecordedRollout
 from s2l_lab.training.rounds import Round, begin, count
 from s2l_lab.training.stops import SilenceWatch, all_finite, require_finite, require_scored, require_weight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
@@ -60,6 +64,8 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
         self.round_seconds = 0.0
         """Spent in generating and scoring, all rounds together."""
         self.cost = Cost()
+        self.on_round: Callable[[list[RecordedRollout]], None] | None = None
+        """Called in every process with its rows of a round, once they are scored. Rows need a column `problem_id`."""
         super().__init__(*args, **kwargs)
         if self._is_vlm:
             raise UsageError("S2L-PO trains on text: explorers take token ids alone. Give a tokenizer, no processor.")
@@ -97,6 +103,8 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
         if self._round.slots:
             self._add_sources(batch)
         self._account(batch)
+        if self.on_round is not None:
+            self.on_round(self._recorded(inputs))
         self.round_seconds += time.perf_counter() - started
         return batch
 
@@ -130,6 +138,7 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
         if this.slots:
             self._explore(prompt_ids, completions, logprobs)
             this.explorer_seconds = time.perf_counter() - started - this.learner_seconds
+        this.completions_B = completions
         this.lengths_B = [(len(p), len(c)) for p, c in zip(prompt_ids, completions, strict=True)]
         return completions, logprobs
 
@@ -220,6 +229,23 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
         self._metrics["train"].update({name: [value] for name, value in self.cost.metrics().items()})  # running totals
         require_scored(found["unscored"], this.index, self.args.output_dir)
         self._silence.see(found["zero_variance_groups"], rewards_PG.nanmean().item())
+
+    def _recorded(self, inputs: list[dict[str, Any]]) -> list[RecordedRollout]:
+        """This process's rows, in order."""
+        this, G = self._round, self.num_generations
+        assert this is not None
+        first = ((this.index - 1) * self.accelerator.num_processes + self.accelerator.process_index) * len(inputs)
+        return [
+            RecordedRollout(
+                row["problem_id"],
+                first + i,
+                "explorer" if this.explorer_G[i % G] else "learner",
+                tuple(this.completions_B[i]),
+                this.behaviour_B[i],
+                this.lengths_B[i][0],
+            )
+            for i, row in enumerate(inputs)
+        ]
 
     # The loss.
 

@@ -1,0 +1,49 @@
+"""Which rollout banks the runs of a sweep draw from, so that each is filled once, before they start.
+
+`s2l-lab bank` finds a bank by what its rollouts are, which takes the opened policy to know. Here a key of the plan's own
+values stands for it. Keys may tell apart what is one bank (the second filling then finds it full), never the reverse.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from s2l_lab.digest import content_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from s2l_lab.training.plan import TrainingPlan
+
+DRAWING = {"rollouts", "resample", "select"}
+"""Of the explorer: how many a bank holds, and how it is drawn from."""
+SAMPLING = ("explorer_temperature", "explorer_top_p", "max_completion_length")
+
+
+def bank_key(plan: TrainingPlan) -> str | None:
+    """What stands for the plan's bank; None where it draws from none."""
+    if not plan.explores or plan.explorer is None or plan.explorer.kind != "bank":
+        return None
+    return content_digest(
+        {
+            "learner": plan.learner.model_dump(mode="json", exclude={"lora"}),
+            "explorer": plan.explorer.model_dump(mode="json", exclude=DRAWING),
+            "problems": plan.problems.model_dump(mode="json"),
+            "sampling": {name: plan.training.get(name) for name in SAMPLING},
+            "roots": [str(plan.model_root), str(plan.data_root)],
+        }
+    )
+
+
+def banks_of(plans: Iterable[TrainingPlan]) -> dict[str, TrainingPlan]:
+    """Key -> the plan that wants most of the bank; filled for it, the bank serves the others too."""
+    largest: dict[str, TrainingPlan] = {}
+    for plan in plans:
+        key = bank_key(plan)
+        if key is not None and (key not in largest or _rollouts(plan) > _rollouts(largest[key])):
+            largest[key] = plan
+    return largest
+
+
+def _rollouts(plan: TrainingPlan) -> int:
+    return (plan.explorer and plan.explorer.rollouts) or 0

@@ -1,0 +1,102 @@
+"""What has become of the runs of a sweep, read from their directories; nothing is kept anywhere else.
+
+`report.json` is written last, so its being there means done. The lock is held by the process that trains and by the
+sweep that started it, whichever lives longer. `failed.json` is the exit status of the last attempt.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from s2l_lab.rollouts.lock import holder
+from s2l_lab.training.report import REPORT, TrainingReport, read_report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from s2l_lab.sweeps.plan import SweepPlan
+
+LOCK = "sweep.lock"
+LOG = "log.txt"
+FAILED = "failed.json"
+METRICS = "metrics.jsonl"
+TAIL_BYTES = 65536
+
+Condition = Literal["done", "running", "failed", "interrupted", "owed"]
+"""Finished; being trained by some process now; ended otherwise than by an interrupt; begun; not begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """One run."""
+
+    condition: Condition
+    step: int | None = None
+    """The last one logged, of a run that is not done."""
+    reward: float | None = None
+    """Logged with it."""
+    detail: str = ""
+    """Who is training it, or how it failed."""
+
+
+def state_of(directory: Path) -> RunState:
+    """The state of a run directory, which need not exist."""
+    if (directory / REPORT).exists():
+        return RunState("done")
+    last = last_metrics(directory / METRICS)
+    step, reward = last.get("step"), last.get("reward")
+    who = holder(directory / LOCK)
+    if who is not None:
+        return RunState("running", step, reward, who)
+    failure = _json(directory / FAILED)
+    if failure is not None:
+        return RunState("failed", step, reward, f"exit status {failure.get('status')}, log in {directory / LOG}")
+    return RunState("interrupted" if (directory / LOG).exists() else "owed", step, reward)
+
+
+def reports(sweep: SweepPlan, root: Path) -> dict[str, dict[int, TrainingReport]]:
+    """Arm name -> seed -> the report of its run, of finished runs alone. Every arm is a key. Raises DataError for a
+    damaged report."""
+    found: dict[str, dict[int, TrainingReport]] = {arm.name: {} for arm in sweep.arms()}
+    for digest, arms in sweep.runs.items():
+        if (root / digest / REPORT).exists():
+            report = read_report(root / digest)
+            for arm in arms:
+                found[arm.name][arm.seed] = report
+    return {name: dict(sorted(by_seed.items())) for name, by_seed in found.items()}
+
+
+def last_metrics(path: Path) -> dict[str, Any]:
+    """The last whole line of a metrics.jsonl; empty where there is none."""
+    for line in reversed(tail(path)):
+        try:
+            values = json.loads(line)
+        except ValueError:
+            continue  # torn: it is being written, or a kill cut it
+        if isinstance(values, dict):
+            return values
+    return {}
+
+
+def tail(path: Path, lines: int | None = None) -> list[str]:
+    """The last lines of a text file, read from its end; empty where there is no file."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - TAIL_BYTES))
+            found = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    return found if lines is None else found[-lines:]
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

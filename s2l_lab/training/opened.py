@@ -1,0 +1,195 @@
+"""From a plan to the things it names: the learner, its template, the explorer, the bank. What can be refused is, before
+a model is loaded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s2l_lab.digest import content_digest
+from s2l_lab.errors import DataError, UsageError
+from s2l_lab.policies import SamplingParams, open_policy
+from s2l_lab.policies.checkpoint import Checkpoint, locate
+from s2l_lab.policies.families import Member, find_member, parse_policy
+from s2l_lab.policies.opening import choose_engine, resolve_dtype
+from s2l_lab.policies.templates import Template, bind_template
+from s2l_lab.policies.tokenizers import load_tokenizer
+from s2l_lab.problems.benchmarks import load_benchmark
+from s2l_lab.rollouts import Progress, verify_with
+from s2l_lab.rollouts.durable import make_folder, replacing
+from s2l_lab.verifiers import VerifierPool, verifier_version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from s2l_lab.problems import Benchmark
+    from s2l_lab.training.config import S2LPOConfig
+    from s2l_lab.training.plan import ExplorerPlan, TrainingPlan
+
+BANKS = "banks"
+"""Folder of the banks, beside the run directories."""
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerFiles:
+    """The learner before it is loaded."""
+
+    member: Member
+    checkpoint: Checkpoint
+    tokenizer: Any
+    template: Template
+    dtype: str
+
+    @classmethod
+    def of(cls, plan: TrainingPlan) -> LearnerFiles:
+        """Raises UsageError, PolicyError for a member, template or files that are not to be had."""
+        member = named_member(plan.learner.member)
+        (checkpoint,) = locate([member], plan.model_root)
+        tokenizer = load_tokenizer(checkpoint)
+        template = bind_template(plan.learner.template or member.template, tokenizer, member.name)
+        return cls(member, checkpoint, tokenizer, template, resolve_dtype(plan.learner.dtype, checkpoint))
+
+    def load(self) -> Any:
+        """The model, in its precision."""
+        from s2l_lab.policies.transformers_engine import load_causal_lm
+
+        _, model = load_causal_lm(self.member.name, self.checkpoint.directory, self.dtype)
+        return model
+
+
+def named_member(name: str) -> Member:
+    """A member by name, or NAME=SOURCE. Raises UsageError for an unknown one."""
+    return parse_policy(name) if "=" in name else find_member(name)
+
+
+def training_problems(plan: TrainingPlan) -> Benchmark:
+    """What is trained on."""
+    wanted = plan.problems
+    return load_benchmark(wanted.benchmark, n=wanted.count, seed=wanted.seed, data_root=plan.data_root)
+
+
+def open_explorer(plan: TrainingPlan, config: S2LPOConfig, learner: LearnerFiles, root: Path) -> Any:
+    """The explorer as S2LPOTrainer takes it; None where it has no slots. `root` holds the run directories.
+
+    Raises UsageError for a bank that was not filled yet, PolicyError for a member that cannot be opened.
+    """
+    wanted = plan.explorer
+    if not plan.explores or wanted is None:
+        return None
+    if wanted.kind == "bank":
+        from s2l_lab.training.bank import RolloutBank
+
+        return RolloutBank(
+            find_bank(plan, config, root), learner.template.render, resample=wanted.resample, select=wanted.select
+        )
+    if wanted.kind == "member":
+        policy = _open_member(plan, wanted)
+        if not wanted.retokenise:
+            return policy
+        from s2l_lab.training.retokenised import RetokenisedExplorer
+
+        return RetokenisedExplorer(policy)
+    return _copy_of_learner(wanted)
+
+
+def _open_member(plan: TrainingPlan, wanted: ExplorerPlan) -> Any:
+    assert wanted.member is not None
+    member = named_member(wanted.member)
+    return open_policy(
+        member, engine=wanted.engine, model_root=plan.model_root, template=plan.learner.template or member.template
+    )
+
+
+def _copy_of_learner(wanted: ExplorerPlan) -> Any:
+    from s2l_lab.training.perturbed import LearnerCopy, PrunedLayers, RoundedWeights, WeightNoise
+
+    if wanted.kind == "noise":
+        assert wanted.scale is not None
+        return LearnerCopy(WeightNoise(wanted.scale))
+    if wanted.kind == "pruned":
+        return LearnerCopy(PrunedLayers(wanted.layers))
+    if wanted.kind == "rounded":
+        assert wanted.bits is not None
+        return LearnerCopy(RoundedWeights(wanted.bits))
+    return LearnerCopy()
+
+
+def _bank_record(plan: TrainingPlan, config: S2LPOConfig) -> Path:
+    """The file that says where a plan's bank is, so that a bank is found without loading the explorer."""
+    wanted = plan.explorer
+    if not plan.explores or wanted is None or wanted.kind != "bank":
+        raise UsageError('this plan draws from no bank; `[explorer]` kind = "bank" with member and rollouts does.')
+    assert wanted.member is not None
+    member = named_member(wanted.member)
+    (checkpoint,) = locate([member], plan.model_root)
+    about = {
+        "source": member.source,
+        "revision": checkpoint.revision,
+        "template": plan.learner.template or member.template,
+        "engine": choose_engine(member, wanted.engine),
+        "problems": training_problems(plan).digest,
+        "sampling": _bank_sampling(wanted, config).model_dump(mode="json"),
+    }
+    return Path(BANKS) / f"{content_digest(about)}.json"
+
+
+def _bank_sampling(wanted: ExplorerPlan, config: S2LPOConfig) -> SamplingParams:
+    return config.explorer_sampling.model_copy(update={"seed": wanted.seed})
+
+
+def find_bank(plan: TrainingPlan, config: S2LPOConfig, root: Path) -> Path:
+    """Where the plan's bank is. Raises UsageError where it was not filled, or not far enough."""
+    path = root / _bank_record(plan, config)
+    wanted = plan.explorer
+    assert wanted is not None
+    if not path.is_file():
+        raise UsageError(
+            f"the bank of {wanted.member} for these problems and this sampling was not filled (looked for {path}). "
+            "`s2l-lab bank` with the same plan fills it."
+        )
+    try:
+        record = json.loads(path.read_bytes())
+        bank, rollouts = root / BANKS / record["bank"], int(record["rollouts"])
+    except (OSError, ValueError, KeyError, TypeError) as cause:
+        raise DataError(f"{path} is no record of a bank: {cause}. Remove it and give `s2l-lab bank` again.") from cause
+    if rollouts < (wanted.rollouts or 0):
+        raise UsageError(
+            f"the bank {bank} holds {rollouts} rollouts a problem, the plan wants {wanted.rollouts}. `s2l-lab bank` "
+            "with this plan fills it up."
+        )
+    return bank
+
+
+def fill_plan_bank(
+    plan: TrainingPlan, config: S2LPOConfig, root: Path, *, progress: Callable[[Progress], None] = lambda _: None
+) -> Path:
+    """Fill the plan's bank to its number of rollouts and note where it is. What is there is not sampled again."""
+    from s2l_lab.training.bank import fill_bank
+
+    record = root / _bank_record(plan, config)
+    wanted = plan.explorer
+    assert wanted is not None
+    assert wanted.rollouts is not None
+    benchmark = training_problems(plan)
+    policy = _open_member(plan, wanted)
+    try:
+        with VerifierPool() as pool:
+            bank = fill_bank(
+                root / BANKS,
+                policy,
+                benchmark.problems,
+                _bank_sampling(wanted, config),
+                wanted.rollouts,
+                verify=verify_with(pool),
+                verifier_version=verifier_version(benchmark.kind),
+                progress=progress,
+            )
+    finally:
+        policy.close()
+    known = json.loads(record.read_bytes())["rollouts"] if record.is_file() else 0
+    make_folder(record.parent)
+    with replacing(record) as stream:
+        stream.write(json.dumps({"bank": bank.name, "rollouts": max(wanted.rollouts, known)}).encode())
+    return bank
