@@ -25,8 +25,9 @@ from s2l_lab.policies import SamplingParams
 from s2l_lab.policies.device import device_name
 from s2l_lab.policies.packed_linear import pack_linears
 from s2l_lab.policies.transformers_engine import TransformersPolicy, weights_digest
-from s2l_lab.rollouts import Origin, RolloutStore, RunManifest, Verify, collect
+from s2l_lab.rollouts import Origin, RolloutCounts, RolloutStore, RunManifest, Verify, collect
 from s2l_lab.rollouts.durable import append_line, replacing
+from s2l_lab.rollouts.listing import is_run
 from s2l_lab.rollouts.lock import RunLockedError
 from s2l_lab.training.report import EvaluationReport
 from s2l_lab.verifiers import verifier_version
@@ -148,11 +149,15 @@ class Evaluator:
         manifest = RunManifest.of_this_process(
             config, device=device_name(), seeds={"run": e.sampling.seed}, verifier_version=version
         )
-        ids = [problem.id for problem in e.benchmark.problems]
-        identity = {"evaluation": 1, "data": e.benchmark.digest, "sampling": config["sampling"]}
-        with RolloutStore.open(path, manifest, identity) as store, torch.no_grad():
-            collect(store, policy, e.benchmark.problems, n, e.sampling, verify=self._verify, verifier_version=version)
-            counts = store.counts(Origin.of(policy, e.sampling), version, ids, n)
+        ids, origin = [problem.id for problem in e.benchmark.problems], Origin.of(policy, e.sampling)
+        counts = _stored(path, origin, version, ids, n)
+        if counts is None:
+            identity = {"evaluation": 1, "data": e.benchmark.digest, "sampling": config["sampling"]}
+            with RolloutStore.open(path, manifest, identity) as store, torch.no_grad():
+                collect(
+                    store, policy, e.benchmark.problems, n, e.sampling, verify=self._verify, verifier_version=version
+                )
+                counts = store.counts(origin, version, ids, n)
         ks = [k for k in sorted(set(e.plan.k)) if k <= n]
         curve = pass_at_k_curve(
             counts.correct_P,
@@ -175,3 +180,14 @@ class Evaluator:
             upper=tuple(map(float, curve.upper)),
             rollouts=os.path.relpath(path, self._run),
         )
+
+
+def _stored(path: Path, origin: Origin, version: str, ids: Sequence[str], n: int) -> RolloutCounts | None:
+    """What a store holds already, if that is everything."""
+    if not is_run(path):
+        return None
+    with RolloutStore(path) as store:
+        if origin not in store.origins():
+            return None
+        counts = store.counts(origin, version, ids, n)
+    return counts if (counts.total_P >= n).all() else None

@@ -210,10 +210,15 @@ class TrainingPlan(_Table):
         return content_digest(self.identity)
 
     def config(self, output_dir: str | Path) -> S2LPOConfig:
-        """The training options with all defaults. Raises UsageError for a misspelt or senseless one."""
+        """The training options with all defaults, what a machine without a GPU needs, and no tracker unless named.
+
+        Raises UsageError for a misspelt or senseless option.
+        """
+        from s2l_lab.policies.device import has_gpu
         from s2l_lab.training.config import S2LPOConfig
 
-        return S2LPOConfig.from_mapping({**self.training, "output_dir": str(output_dir)})
+        here = {"report_to": "none"} | ({} if has_gpu() else {"use_cpu": True, "bf16": False})
+        return S2LPOConfig.from_mapping({**here, **self.training, "output_dir": str(output_dir)})
 
 
 def read_plan(path: Path, changes: Sequence[str] = ()) -> TrainingPlan:

@@ -28,7 +28,7 @@ from transformers.utils import logging
 
 from s2l_lab.errors import UsageError
 from s2l_lab.policies import SamplingParams
-from s2l_lab.policies.device import device_name, has_gpu
+from s2l_lab.policies.device import device_name
 from s2l_lab.policies.stopping import eos_ids
 from s2l_lab.problems.benchmarks import load_benchmark
 from s2l_lab.rollouts import RolloutStore, RunManifest, verify_with
@@ -62,7 +62,7 @@ def train(
         report = read_report(out)
         _require_same(plan, report.plan, out)
         return report
-    config = _config(plan, out)
+    config = plan.config(out / "checkpoints")
     first = int(os.environ.get("RANK", "0")) == 0
     with ExitStack() as stack:
         if first:
@@ -94,7 +94,7 @@ def _train(
     stack.callback(reward.close)
     pool = stack.enter_context(VerifierPool())
     evaluator = Evaluator(
-        evaluations if first else (),
+        evaluations,
         files.tokenizer,
         files.template.render,
         files.template.digest,
@@ -183,17 +183,20 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
 
     def _evaluate(self, step: int, *, end: bool) -> None:
         trainer = self._trainer
-        found = self._evaluator.evaluate(trainer.accelerator.unwrap_model(trainer.model), step, end=end)
+        found: dict[str, float] = {}
+        if self._first:
+            found = self._evaluator.evaluate(trainer.accelerator.unwrap_model(trainer.model), step, end=end)
         trainer.accelerator.wait_for_everyone()
         if not found:
             return
         for report in self._evaluator.reports:
             if report.step == step:
                 self._announce(report.in_words())
-        training = trainer.model.training
-        trainer.model.eval()  # TRL's log would empty what training has gathered for its own next line
+        training, due = trainer.model.training, trainer.control.should_log
+        trainer.model.eval()  # else TRL's log would take what training has gathered for the step's own line
         trainer.log(dict(found))
         trainer.model.train(training)
+        trainer.control.should_log = due  # a line was written, but not the step's
 
 
 def _round_in_words(step: int, steps: int, logs: Mapping[str, Any]) -> str:
@@ -217,12 +220,6 @@ def _evaluations(plan: TrainingPlan, config: S2LPOConfig) -> list[Evaluation]:
         )
         for wanted in plan.evaluation
     ]
-
-
-def _config(plan: TrainingPlan, out: Path) -> S2LPOConfig:
-    """The options, with what a machine without a GPU needs and no tracker that nobody named."""
-    here = {"report_to": "none"} | ({} if has_gpu() else {"use_cpu": True, "bf16": False})
-    return plan.model_copy(update={"training": {**here, **plan.training}}).config(out / "checkpoints")
 
 
 def _lora(plan: TrainingPlan) -> Any:

@@ -1,0 +1,111 @@
+"""A training plan: what it refuses, how changes are read, and when two plans are one run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s2l_lab.errors import DataError, UsageError
+from s2l_lab.training.plan import TrainingPlan, apply_change, plan_of, read_plan
+
+S2L: dict[str, Any] = {"explorer": {"member": "tiny-60k"}, "training": {"max_steps": 4}}
+
+
+def changed(*changes: str, **values: Any) -> TrainingPlan:
+    given = {**{k: dict(v) for k, v in S2L.items()}, **values}
+    for change in changes:
+        apply_change(given, change)
+    return plan_of(given, "given")
+
+
+def test_changes_reach_every_table_and_a_bare_key_is_a_training_option(tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(
+        '[explorer]\nmember = "tiny-60k"\n[[evaluation]]\nbenchmark = "countdown"\n[training]\nmax_steps = 4\n'
+    )
+    plan = read_plan(
+        path,
+        [
+            "seed=3",
+            "training.beta=0.5",
+            "explorer.member=tiny-360k",
+            "evaluation.0.rollouts=16",
+            "learner.lora.r=4",
+            'explorer.kind="member"',
+            "budget.flops=1e9",
+        ],
+    )
+    assert plan.training == {"max_steps": 4, "seed": 3, "beta": 0.5}
+    assert plan.explorer is not None
+    assert plan.explorer.member == "tiny-360k"
+    assert plan.evaluation[0].rollouts == 16
+    assert plan.learner.lora is not None
+    assert plan.learner.lora.r == 4
+    assert plan.budget is not None
+    assert plan.budget.flops == 1e9
+    assert plan.seed == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"learner": {"membr": "x"}}, "unknown key 'membr'. Did you mean member?"),
+        ({"lerner": {}}, "unknown key 'lerner'. Did you mean learner"),
+        ({"explorer": {"kind": "bank", "member": "tiny-60k"}}, "needs rollouts"),
+        ({"explorer": {"kind": "noise"}}, "needs scale"),
+        ({"explorer": {"kind": "pruned"}}, "needs layers"),
+        ({"explorer": {"kind": "rounded", "bits": 4, "member": "tiny-60k"}}, "has no member"),
+        ({"explorer": {"kind": "member", "member": "tiny-60k", "select": "placebo"}}, "has no select"),
+        ({"explorer": None}, "there is no [explorer]"),
+        ({"evaluation": [{"benchmark": "countdown-train"}]}, "trained on and evaluated on"),
+        ({"evaluation": [{"benchmark": "countdown"}, {"benchmark": "countdown"}]}, "each benchmark once"),
+        ({"runner": "alternate", "budget": {"flops": 1.0}}, "no budget"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_its_reason(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        changed(**values)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("seed", "write key=value"),
+        ("evaluation.3.rollouts=1", "numbered from 0; 3 is none"),
+        ("training.seed.deep=1", "inside a single value"),
+    ],
+)
+def test_a_change_that_is_none_is_refused(change: str, said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        changed(change, evaluation=[], training={"seed": 1})
+    assert said in str(refused.value)
+
+
+def test_a_misspelt_training_option_gets_its_nearest_name(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="num_generations"):
+        changed("num_generation=4").config(tmp_path)
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text("[learner")
+    with pytest.raises(DataError, match=r"plan\.toml cannot be read as TOML"):
+        read_plan(tmp_path / "plan.toml")
+
+
+def test_at_fraction_0_nothing_about_explorers_makes_another_run() -> None:
+    grpo = changed("explorer_fraction=0")
+    same = changed("explorer_fraction=0", "explorer.member=tiny-360k", "schedule=cosine", "correction=truncated")
+    assert grpo.digest == same.digest
+    assert not grpo.explores
+    assert changed("explorer_fraction=0", "beta=0.1").digest != grpo.digest
+
+
+def test_at_a_fraction_above_0_everything_that_can_matter_does() -> None:
+    plain = changed()
+    for change in ("explorer.member=tiny-360k", "schedule=cosine", "seed=1", "learner.member=tiny-360k"):
+        assert changed(change).digest != plain.digest, change
+    for change in ("report_to=trackio", "run_name=here", "model_root=somewhere"):
+        assert changed(change).digest == plain.digest, change

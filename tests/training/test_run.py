@@ -1,0 +1,224 @@
+"""One training run from plan to report: what it writes, that looking changes nothing, and that a kill loses nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from s2l_lab.errors import UsageError
+from s2l_lab.estimators import pass_at_k
+from s2l_lab.rollouts import RolloutStore
+from s2l_lab.training import S2LPOTrainer
+from s2l_lab.training.opened import fill_plan_bank
+from s2l_lab.training.plan import TrainingPlan, apply_change, plan_of
+from s2l_lab.training.recording import round_of
+from s2l_lab.training.report import TrainingReport, read_report
+from s2l_lab.training.run import METRICS, train
+
+G, GROUPS, STEPS = 4, 2, 4
+VALUES: dict[str, Any] = {
+    "learner": {"member": "tiny-60k"},
+    "explorer": {"member": "tiny-60k"},
+    "problems": {"count": 12},
+    "evaluation": [{"benchmark": "countdown", "problems": 4, "rollouts": 4, "every": 2, "between": 2, "k": [1, 2, 4]}],
+    "training": {
+        "max_steps": STEPS,
+        "num_generations": G,
+        "per_device_train_batch_size": G * GROUPS,
+        "mix_steps": 3,
+        "learning_rate": 1e-3,
+        "max_completion_length": 16,
+        "gradient_checkpointing": False,
+        "save_strategy": "steps",
+        "save_steps": 2,
+        "logging_steps": 1,
+        "seed": 3,
+    },
+}
+
+
+def plan(*changes: str) -> TrainingPlan:
+    values = json.loads(json.dumps(VALUES))
+    for change in changes:
+        apply_change(values, change)
+    return plan_of(values, "given")
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / METRICS).read_text().splitlines()]
+
+
+def weights(run: Path) -> dict[str, Any]:
+    found: dict[str, Any] = load_file(run / "model" / "model.safetensors")
+    return found
+
+
+def trained_on(run: Path) -> list[dict[str, Any]]:
+    columns = ("policy", "problem_id", "sample_index", "text")
+    with RolloutStore(run / "rollouts") as store:
+        table = store.read(columns).sort_by([("sample_index", "ascending")])
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainingReport]:
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    return run, train(plan(), run, command="s2l-lab train")
+
+
+def test_the_report_says_what_the_stores_hold(whole: tuple[Path, TrainingReport]) -> None:
+    run, report = whole
+    assert [e.step for e in report.evaluations] == [0, 2, STEPS]
+    assert [min(e.total) for e in report.evaluations] == [4, 2, 4]
+    for found in report.evaluations:
+        with RolloutStore(run / found.rollouts) as store:
+            (origin,) = [o for o in store.origins() if o.policy == f"step-{found.step}"]
+            counts = store.counts(origin, "countdown-1", found.problem_ids, min(found.total))
+        assert tuple(counts.correct_P) == found.correct
+        expected = pass_at_k(np.array(found.correct), np.array(found.total), list(found.k))
+        assert found.value == pytest.approx(expected)
+        assert all(low <= value <= high for low, value, high in zip(found.lower, found.value, found.upper, strict=True))
+    assert report.steps == report.rounds == STEPS
+    assert report.relative_rollout_compute == pytest.approx(1)  # an explorer of the learner's own size
+    assert read_report(run) == report
+    assert plan_of(report.plan, "report").digest == report.digest == plan().digest
+
+
+def test_a_finished_run_is_read_and_not_trained_again(whole: tuple[Path, TrainingReport]) -> None:
+    run, report = whole
+    before = (run / METRICS).read_bytes()
+    assert train(plan(), run) == report
+    assert (run / METRICS).read_bytes() == before
+
+
+def test_another_plan_in_the_directory_is_refused_and_the_difference_named(whole: tuple[Path, TrainingReport]) -> None:
+    with pytest.raises(UsageError, match=r"training\.beta: None there, 0\.5 asked"):
+        train(plan("beta=0.5"), whole[0])
+
+
+def test_every_rollout_that_was_trained_on_is_kept_once_with_its_source(whole: tuple[Path, TrainingReport]) -> None:
+    run, _ = whole
+    rows = trained_on(run)
+    assert [row["sample_index"] for row in rows] == list(range(G * GROUPS * STEPS))
+    by_round: dict[int, list[str]] = {}
+    for row in rows:
+        by_round.setdefault(round_of(row["sample_index"], G, GROUPS), []).append(row["policy"])
+    slots = {index: sources.count("explorer") // GROUPS for index, sources in by_round.items()}
+    assert slots == {1: 4, 2: 2, 3: 0, 4: 0}
+    logged = [line for line in metrics(run) if "explorer/slots" in line and "loss" in line]
+    assert [line["explorer/slots"] for line in logged] == [4, 2, 0, 0]
+    with RolloutStore(run / "rollouts") as store:
+        correct = sum(
+            int(store.counts(origin, "countdown-1", [row["problem_id"]]).correct_P.sum())
+            for origin in store.origins()
+            for row in {r["problem_id"]: r for r in rows if r["policy"] == origin.policy}.values()
+        )
+    assert correct == pytest.approx(sum(line["reward"] for line in logged) * G * GROUPS)
+
+
+def test_the_learner_before_training_is_sampled_once_for_all_runs(whole: tuple[Path, TrainingReport]) -> None:
+    run, report = whole
+    first = report.evaluations[0]
+    assert first.rollouts.startswith("../before-training/")
+    with RolloutStore(run / first.rollouts) as store:
+        sessions = len(store.sessions)
+    other = train(plan("seed=4", "max_steps=1"), run.parent / "other")
+    assert other.evaluations[0] == first
+    with RolloutStore(run / first.rollouts) as store:
+        assert len(store.sessions) == sessions
+
+
+def test_a_run_that_is_evaluated_and_recorded_trains_as_one_that_is_not(whole: tuple[Path, TrainingReport]) -> None:
+    run, _ = whole
+    unwatched = plan_of({**json.loads(json.dumps(VALUES)), "evaluation": []}, "given")
+    train(unwatched, run.parent / "unwatched")
+    mine, theirs = weights(run), weights(run.parent / "unwatched")
+    assert all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+
+def test_a_killed_run_that_is_resumed_equals_an_uninterrupted_one(
+    whole: tuple[Path, TrainingReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, report = whole
+    killed = run.parent / "killed"
+
+    def dies(self: Any, *arguments: Any, **named: Any) -> Any:
+        if self._round is not None and self._round.index == 4:
+            raise KeyboardInterrupt
+        return whole_rewards(self, *arguments, **named)
+
+    whole_rewards = S2LPOTrainer._calculate_rewards
+    with monkeypatch.context() as fault:
+        fault.setattr(S2LPOTrainer, "_calculate_rewards", dies)
+        with pytest.raises(KeyboardInterrupt):
+            train(plan(), killed)
+    assert not (killed / "report.json").exists()
+    assert [line["step"] for line in metrics(killed) if "loss" in line] == [1, 2, 3]
+    resumed = train(plan(), killed)
+    assert resumed.evaluations == report.evaluations
+    assert trained_on(killed) == trained_on(run)
+    mine, theirs = weights(killed), weights(run)
+    assert all(np.array_equal(mine[name], theirs[name]) for name in mine)
+    timeless = [
+        {k: v for k, v in line.items() if not any(t in k for t in ("seconds", "time", "runtime", "per_second"))}
+        for line in metrics(killed)
+        if "loss" in line
+    ]
+    assert [line["step"] for line in timeless] == [1, 2, 3, 4]
+    for mine_line, its in zip(timeless, [line for line in metrics(run) if "loss" in line], strict=True):
+        assert mine_line == {k: its[k] for k in mine_line}
+    assert resumed.cost.explorer.tokens == report.cost.explorer.tokens
+
+
+def test_a_bank_is_asked_for_filled_and_found(tmp_path: Path) -> None:
+    banked = plan("explorer.kind=bank", "explorer.rollouts=6", "max_steps=2", "mix_steps=2", "evaluation=[]")
+    config = banked.config(tmp_path / "unused")
+    with pytest.raises(UsageError, match="s2l-lab bank"):
+        train(banked, tmp_path / "run")
+    bank = fill_plan_bank(banked, config, tmp_path)
+    assert fill_plan_bank(banked, config, tmp_path) == bank
+    train(banked, tmp_path / "run")
+    with RolloutStore(bank) as store:
+        held = set(store.read(("text",))["text"].to_pylist())
+    drawn = {row["text"] for row in trained_on(tmp_path / "run") if row["policy"] == "explorer"}
+    assert drawn
+    assert drawn <= held
+    greedier = plan("explorer.kind=bank", "explorer.rollouts=7", "max_steps=2", "mix_steps=2", "evaluation=[]")
+    with pytest.raises(UsageError, match="holds 6 rollouts a problem, the plan wants 7"):
+        train(greedier, tmp_path / "greedier")
+
+
+def test_two_processes_write_one_run(tmp_path: Path) -> None:
+    """As `accelerate launch` starts them, over gloo."""
+    (tmp_path / "plan.json").write_text(plan("max_steps=2", "evaluation.0.every=1").model_dump_json())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "WORLD_SIZE": "2"}
+    common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-m", "s2l_lab", "train", str(tmp_path / "plan.json"), "--out", str(tmp_path / "run")],
+            env=common | {"RANK": rank, "LOCAL_RANK": rank},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for rank in "01"
+    ]
+    for process in running:
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output.decode()[-3000:]
+    report = read_report(tmp_path / "run")
+    assert [e.step for e in report.evaluations] == [0, 1, 2]
+    rows = trained_on(tmp_path / "run")
+    assert [row["sample_index"] for row in rows] == list(range(2 * G * GROUPS * 2))
