@@ -244,9 +244,7 @@ def train(
     plan: Annotated[Path, typer.Argument(help="TOML file of a training plan, or a run's plan.json.")],
     changes: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="KEY=VALUE", help="Changes: seed=3, explorer.member=tiny-60k, evaluation.0.every=5."
-        ),
+        typer.Argument(metavar="KEY=VALUE", help="Changes: seed=3, explorer.member=tiny-60k, evaluation.0.every=5."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run directory. [default: runs/training/DIGEST]")] = None,
     dry_run: Annotated[bool, typer.Option(help="Print the resolved plan and stop.")] = False,
@@ -269,6 +267,25 @@ def bank(
     from s2l_lab.cli import train as command
 
     command.bank(plan, changes or [], root=root)
+
+
+@app.command()
+def sweep(
+    plan: Annotated[Path, typer.Argument(metavar="SWEEP.toml", help="Base plan, factors, further arms and seeds.")],
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Runs at once, each on a GPU or cores of its own. [default: GPUs, else cores]"),
+    ] = None,
+    root: Annotated[Path, typer.Option(help="Where the run directories are; sweeps that share runs share it.")] = Path(
+        "runs/training"
+    ),
+    dry_run: Annotated[bool, typer.Option(help="Print arms, runs and banks, and stop.")] = False,
+    status: Annotated[bool, typer.Option(help="Print what is done, running, failed and owed, and stop.")] = False,
+) -> None:
+    """Train every arm of a sweep with every seed, each distinct run once; the same command resumes it."""
+    from s2l_lab.cli import sweep as command
+
+    command.run(plan, root=root, workers=workers, dry_run=dry_run, status=status)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Sweeps: many training runs as one plan, each distinct run made once, in local processes. Nothing heavy is imported."""
+"""Sweeps: many training runs as one plan, each distinct run made once, in local processes."""
 
 from s2l_lab.sweeps.launch import SweepOutcome, run_sweep
 from s2l_lab.sweeps.plan import Arm, SweepPlan, read_sweep

@@ -1,7 +1,7 @@
 """Which rollout banks the runs of a sweep draw from, so that each is filled once, before they start.
 
-`s2l-lab bank` finds a bank by what its rollouts are, which takes the opened policy to know. Here a key of the plan's own
-values stands for it. Keys may tell apart what is one bank (the second filling then finds it full), never the reverse.
+`s2l-lab bank` finds a bank by what its rollouts are, which takes the opened policy to know. Here a key of the plan's
+own values stands for it. Keys may tell apart what is one bank (its second filling finds it full), never the reverse.
 """
 
 from __future__ import annotations

@@ -56,11 +56,8 @@ def gpus() -> list[str]:
 
 
 def physical_cores() -> list[frozenset[int]]:
-    """Logical processors of each physical core that this process may use. Where the system does not say, each is one."""
-    if hasattr(os, "sched_getaffinity"):
-        usable = os.sched_getaffinity(0)
-    else:
-        usable = set(range(os.cpu_count() or 1))
+    """Logical processors of each physical core that this process may use; each is one where the system does not say."""
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
     cores: dict[str, set[int]] = {}
     for processor in sorted(usable):
         cores.setdefault(_core(processor), set()).add(processor)
@@ -79,4 +76,6 @@ def _on_cores(cores: list[frozenset[int]]) -> Place:
     processors = frozenset[int]().union(*cores)
     names = ", ".join(map(str, sorted(processors)))
     threads = str(len(cores))
-    return Place(f"core {names}" if len(processors) == 1 else f"cores {names}", {"OMP_NUM_THREADS": threads}, processors)
+    return Place(
+        f"core {names}" if len(processors) == 1 else f"cores {names}", {"OMP_NUM_THREADS": threads}, processors
+    )

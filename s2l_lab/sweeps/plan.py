@@ -143,13 +143,16 @@ def _arm(base: Mapping[str, Any], change: Change, seed: int, path: Path) -> Arm:
 
 
 def _check_configs(arms: Iterable[Arm], path: Path) -> None:
-    """Build every arm's S2LPOConfig once. transformers writes into the environment on the way, which children must not
-    inherit from each other's arms: it is put back."""
+    """Build every arm's S2LPOConfig once, as for a machine without a GPU: a plan for another machine can be read here.
+
+    transformers writes into the environment on the way, which no run may inherit from another: it is put back.
+    """
     environment = dict(os.environ)
     try:
         for arm in {arm.name: arm for arm in arms}.values():
+            here = {**arm.plan.training, "use_cpu": True, "bf16": False, "fp16": False, "report_to": "none"}
             try:
-                arm.plan.config(path.parent / "unused")
+                arm.plan.model_copy(update={"training": here}).config(path.parent / "unused")
             except (S2LError, ValueError, ImportError) as error:
                 raise UsageError(f"{path}, arm {arm.name!r}: {error}") from error
     finally:

@@ -58,8 +58,8 @@ def _combine(levels: dict[str, str], factors: Mapping[str, Mapping[str, Any]], w
             other, other_value = set_by.setdefault(path, (f"{factor}.{level}", value))
             if other_value != value:
                 raise UsageError(
-                    f"{where}: [factors.{other}] sets {'.'.join(path)} to {other_value!r} and [factors.{factor}.{level}] "
-                    f"to {value!r}. Let one factor set it, or write these arms as [[arm]]."
+                    f"{where}: [factors.{other}] sets {'.'.join(path)} to {other_value!r} and "
+                    f"[factors.{factor}.{level}] to {value!r}. Let one factor set it, or write these arms as [[arm]]."
                 )
         values = merged(values, factors[factor][level])
     return Change(JOINT.join(levels.values()), levels, values)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from s2l_lab.rollouts.lock import holder
 from s2l_lab.training.report import REPORT, TrainingReport, read_report
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from s2l_lab.sweeps.plan import SweepPlan
 
 LOCK = "sweep.lock"
+TRAINING_LOCK = "training.lock"
+"""Of `s2l-lab train` itself, which somebody may have started by hand."""
 LOG = "log.txt"
 FAILED = "failed.json"
 METRICS = "metrics.jsonl"
@@ -26,6 +28,7 @@ TAIL_BYTES = 65536
 
 Condition = Literal["done", "running", "failed", "interrupted", "owed"]
 """Finished; being trained by some process now; ended otherwise than by an interrupt; begun; not begun."""
+CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,8 @@ def state_of(directory: Path) -> RunState:
     """The state of a run directory, which need not exist."""
     if (directory / REPORT).exists():
         return RunState("done")
-    last = last_metrics(directory / METRICS)
-    step, reward = last.get("step"), last.get("reward")
-    who = holder(directory / LOCK)
+    step, reward = last_metrics(directory / METRICS)
+    who = holder(directory / LOCK) or holder(directory / TRAINING_LOCK)
     if who is not None:
         return RunState("running", step, reward, who)
     failure = _json(directory / FAILED)
@@ -68,16 +70,18 @@ def reports(sweep: SweepPlan, root: Path) -> dict[str, dict[int, TrainingReport]
     return {name: dict(sorted(by_seed.items())) for name, by_seed in found.items()}
 
 
-def last_metrics(path: Path) -> dict[str, Any]:
-    """The last whole line of a metrics.jsonl; empty where there is none."""
+def last_metrics(path: Path) -> tuple[int | None, float | None]:
+    """The last step of a metrics.jsonl and the last reward (lines of evaluations have none), or None."""
+    step: int | None = None
     for line in reversed(tail(path)):
         try:
             values = json.loads(line)
         except ValueError:
             continue  # torn: it is being written, or a kill cut it
-        if isinstance(values, dict):
-            return values
-    return {}
+        step = values["step"] if step is None else step
+        if values.get("reward") is not None:
+            return step, values["reward"]
+    return step, None
 
 
 def tail(path: Path, lines: int | None = None) -> list[str]:
