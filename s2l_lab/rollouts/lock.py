@@ -58,6 +58,12 @@ class WriterLock:
             os.pwrite(self._descriptor, json.dumps(me).encode(), 0)
         _held.add(self)
 
+    def fileno(self) -> int:
+        """The open file. A program that is started with it (`pass_fds`) shares the lock, which lasts until both end."""
+        if self._descriptor is None:
+            raise ValueError("the lock was released")
+        return self._descriptor
+
     def release(self) -> None:
         """Give the lock back. Safe to call twice."""
         if self._descriptor is not None:
