@@ -29,9 +29,11 @@ from readme_studies import (
     table3,
 )
 
+from s2l_lab.training.metric_names import EVALUATION, EXPLAINED
+
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ("fig2", "table3", "policy-share", "persistence", "metric-validity")
-TEXTS = (ROOT / "README.md", *(ROOT / "experiments" / figure / "README.md" for figure in FIGURES))
+TEXTS = (ROOT / "README.md", ROOT / "docs" / "training.md", *(ROOT / "experiments" / figure / "README.md" for figure in FIGURES))
 BLOCK = re.compile(r"(<!-- numbers: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -250,6 +252,12 @@ def fig2() -> str:
     return about + "\n\n" + table(["panel", "paper", "ours", "at k = 1", "at k = N", "verdict by the band"], rows)
 
 
+def training_metrics() -> str:
+    """What a training run logs."""
+    rows = [f"| `{name}` | {text} |" for name, text in [*EXPLAINED.items(), ("eval/BENCHMARK/pass@K", EVALUATION)]]
+    return "\n".join(["| name | what it is |", "| --- | --- |", *rows])
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "main-job": main_job,
     "regime": regime,
@@ -262,6 +270,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "policy-share": policy_share,
     "persistence": persistence,
     "metric-validity": metric_validity,
+    "training-metrics": training_metrics,
 }
 
 

@@ -1,26 +1,4 @@
-"""What is logged of a round, source by source. Every name is explained here, once.
-
-Of a whole round (all processes):
-
-round, explorer/slots              number of the round, from 1; slots of the explorer in every group
-<source>/reward                    mean of the scored rewards
-<source>/reward_std                mean over groups of the rewards' deviation within group and source
-<source>/length                    mean completion length in tokens
-<source>/advantage                 mean advantage: in mixed groups, how far this source stands under the other
-<source>/token_share               share of the completion tokens: a token-mean loss weighs by it
-zero_variance_groups               share of groups whose scored rewards are all equal
-<source>/zero_variance_groups      the same within the source (groups where it has two rollouts or more)
-unscored                           share of rollouts without a reward
-
-Of an update (first pass over a round and later ones), over explorer tokens:
-
-explorer/learner_logprob           mean log-probability, in nats, under the learner now
-explorer/ratio                     mean of the ratio that the loss uses
-explorer/clip_positive, _negative  share of tokens without gradient among those with advantage above, below 0
-explorer/gradient_positive, _negative   the complement: share with a gradient that is not zero
-explorer/weight                    mean factor before A grad log pi: correction weight x ratio, 0 where clipped
-explorer/ess                       effective sample size of these factors, as a share of the tokens
-"""
+"""What is logged of a round, source by source (metric_names.py explains every name), and of its explorer tokens."""
 
 from __future__ import annotations
 

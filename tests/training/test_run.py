@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -18,17 +19,18 @@ from s2l_lab.errors import UsageError
 from s2l_lab.estimators import pass_at_k
 from s2l_lab.rollouts import RolloutStore
 from s2l_lab.training import S2LPOTrainer
+from s2l_lab.training.metric_names import EXPLAINED, explanation
 from s2l_lab.training.opened import fill_plan_bank
 from s2l_lab.training.plan import TrainingPlan, apply_change, plan_of
 from s2l_lab.training.recording import round_of
 from s2l_lab.training.report import TrainingReport, read_report
 from s2l_lab.training.run import METRICS, train
 
-G, GROUPS, STEPS = 4, 2, 4
+G, GROUPS, STEPS = 8, 4, 4
 VALUES: dict[str, Any] = {
-    "learner": {"member": "tiny-60k"},
-    "explorer": {"member": "tiny-60k"},
-    "problems": {"count": 12},
+    "learner": {"member": "tiny-360k"},
+    "explorer": {"member": "tiny-360k"},
+    "problems": {"count": 24},
     "evaluation": [{"benchmark": "countdown", "problems": 4, "rollouts": 4, "every": 2, "between": 2, "k": [1, 2, 4]}],
     "training": {
         "max_steps": STEPS,
@@ -36,7 +38,7 @@ VALUES: dict[str, Any] = {
         "per_device_train_batch_size": G * GROUPS,
         "mix_steps": 3,
         "learning_rate": 1e-3,
-        "max_completion_length": 16,
+        "max_completion_length": 60,
         "gradient_checkpointing": False,
         "save_strategy": "steps",
         "save_steps": 2,
@@ -73,7 +75,9 @@ def trained_on(run: Path) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainingReport]:
     run = tmp_path_factory.mktemp("runs") / "whole"
-    return run, train(plan(), run, command="s2l-lab train")
+    report = train(plan(), run, command="s2l-lab train")
+    assert any(line["reward"] > 0 for line in metrics(run) if "loss" in line), "nothing to learn from: no law is tested"
+    return run, report
 
 
 def test_the_report_says_what_the_stores_hold(whole: tuple[Path, TrainingReport]) -> None:
@@ -114,9 +118,9 @@ def test_every_rollout_that_was_trained_on_is_kept_once_with_its_source(whole: t
     for row in rows:
         by_round.setdefault(round_of(row["sample_index"], G, GROUPS), []).append(row["policy"])
     slots = {index: sources.count("explorer") // GROUPS for index, sources in by_round.items()}
-    assert slots == {1: 4, 2: 2, 3: 0, 4: 0}
+    assert slots == {1: 8, 2: 4, 3: 0, 4: 0}
     logged = [line for line in metrics(run) if "explorer/slots" in line and "loss" in line]
-    assert [line["explorer/slots"] for line in logged] == [4, 2, 0, 0]
+    assert [line["explorer/slots"] for line in logged] == [8, 4, 0, 0]
     with RolloutStore(run / "rollouts") as store:
         correct = sum(
             int(store.counts(origin, "countdown-1", [row["problem_id"]]).correct_P.sum())
@@ -124,6 +128,15 @@ def test_every_rollout_that_was_trained_on_is_kept_once_with_its_source(whole: t
             for row in {r["problem_id"]: r for r in rows if r["policy"] == origin.policy}.values()
         )
     assert correct == pytest.approx(sum(line["reward"] for line in logged) * G * GROUPS)
+
+
+def test_every_name_of_ours_that_is_logged_is_explained(whole: tuple[Path, TrainingReport]) -> None:
+    ours = re.compile(r"(explorer|learner|cost|eval)/|round$|zero_variance|unscored")
+    logged = {name for line in metrics(whole[0]) for name in line if ours.match(name)}
+    assert len(logged) > 30
+    assert not {name for name in logged if explanation(name) is None}
+    never = {name for name in EXPLAINED if ours.match(name)} - logged
+    assert not never, "explained, and never logged"
 
 
 def test_the_learner_before_training_is_sampled_once_for_all_runs(whole: tuple[Path, TrainingReport]) -> None:
@@ -181,7 +194,7 @@ def test_a_killed_run_that_is_resumed_equals_an_uninterrupted_one(
 
 
 def test_a_bank_is_asked_for_filled_and_found(tmp_path: Path) -> None:
-    banked = plan("explorer.kind=bank", "explorer.rollouts=6", "max_steps=2", "mix_steps=2", "evaluation=[]")
+    banked = plan("explorer.kind=bank", "explorer.rollouts=10", "max_steps=2", "mix_steps=2", "evaluation=[]")
     config = banked.config(tmp_path / "unused")
     with pytest.raises(UsageError, match="s2l-lab bank"):
         train(banked, tmp_path / "run")
@@ -193,8 +206,8 @@ def test_a_bank_is_asked_for_filled_and_found(tmp_path: Path) -> None:
     drawn = {row["text"] for row in trained_on(tmp_path / "run") if row["policy"] == "explorer"}
     assert drawn
     assert drawn <= held
-    greedier = plan("explorer.kind=bank", "explorer.rollouts=7", "max_steps=2", "mix_steps=2", "evaluation=[]")
-    with pytest.raises(UsageError, match="holds 6 rollouts a problem, the plan wants 7"):
+    greedier = plan("explorer.kind=bank", "explorer.rollouts=11", "max_steps=2", "mix_steps=2", "evaluation=[]")
+    with pytest.raises(UsageError, match="holds 10 rollouts a problem, the plan wants 11"):
         train(greedier, tmp_path / "greedier")
 
 
