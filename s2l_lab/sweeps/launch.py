@@ -168,11 +168,12 @@ class _Launcher:
 
     def stop(self) -> None:
         """Interrupt all processes and wait for them. A second interrupt kills them."""
-        for process in self._running.values():
-            process.interrupt()
-        if self._running:
-            self._announce(f"interrupted; waiting for {len(self._running)} processes to end. Again: stop them at once")
         try:
+            for process in self._running.values():
+                process.interrupt()
+            if self._running:
+                count = len(self._running)
+                self._announce(f"interrupted; waiting for {count} processes to end. Again: stop them at once")
             for process in self._running.values():
                 process.close(failed=False)
         except KeyboardInterrupt:

@@ -80,7 +80,7 @@ class Process:
 
     def kill(self) -> None:
         """Stop it at once, with what it has started."""
-        with contextlib.suppress(ProcessLookupError):
+        if self._child.poll() is None:  # not waited for, so the number is still its own
             os.killpg(self._child.pid, signal.SIGKILL)
 
     def close(self, *, failed: bool) -> None:
