@@ -1,4 +1,4 @@
-"""What a training run logs, every name explained once: metrics.jsonl, trackers, docs/training.md and the app show these.
+"""What a training run logs, every name explained once: for metrics.jsonl, trackers, docs/training.md and the app.
 
 Names that TRL logs itself (loss, kl, entropy, completions/..., clip_ratio/...) are explained in its documentation; of
 those only the ones that the lab's own pages show are listed.
@@ -16,8 +16,8 @@ EXPLAINED: dict[str, str] = {
     "learner/reward_std": "Deviation of learner rewards within a group, mean over groups.",
     "explorer/length": "Mean completion length of explorer rollouts, in tokens.",
     "learner/length": "Mean completion length of learner rollouts, in tokens.",
-    "explorer/advantage": "Mean advantage of explorer rollouts: in mixed groups, how far they stand above the learner's.",
-    "learner/advantage": "Mean advantage of learner rollouts: in mixed groups, how far they stand above the explorer's.",
+    "explorer/advantage": "Mean advantage of explorer rollouts: in mixed groups, how far they stand above the others.",
+    "learner/advantage": "Mean advantage of learner rollouts: in mixed groups, how far they stand above the others.",
     "explorer/token_share": "Explorer's share of the completion tokens; a token-mean loss weighs by it.",
     "learner/token_share": "Learner's share of the completion tokens; a token-mean loss weighs by it.",
     "zero_variance_groups": "Share of groups whose scored rewards are all equal: they teach nothing.",
@@ -31,8 +31,8 @@ EXPLAINED: dict[str, str] = {
     "explorer/clip_negative": "Share of explorer tokens with advantage below 0 that the clip leaves without gradient.",
     "explorer/gradient_positive": "Share of explorer tokens with advantage above 0 that have a gradient.",
     "explorer/gradient_negative": "Share of explorer tokens with advantage below 0 that have a gradient.",
-    "explorer/weight": "Effective explorer weight: mean factor before A grad log pi (correction weight x ratio, 0 where "
-    "clipped); under explorer_weight_floor the run stops.",
+    "explorer/weight": "Effective explorer weight: mean factor before A grad log pi (correction weight x ratio, 0 "
+    "where clipped); under explorer_weight_floor the run stops.",
     "explorer/ess": "Effective sample size of these factors, as a share of the explorer's tokens.",
     # Running totals.
     "cost/explorer/tokens": "Completion tokens that the explorer sampled, or that were drawn from its bank.",

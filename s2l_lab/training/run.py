@@ -46,8 +46,10 @@ from s2l_lab.verifiers import VerifierPool, verifier_version
 
 if TYPE_CHECKING:
     from s2l_lab.training.config import S2LPOConfig
+    from s2l_lab.training.cost import Cost
 
 PLAN, METRICS, LOCK = "plan.json", "metrics.jsonl", "training.lock"
+CHECKPOINTS, MODEL = "checkpoints", "model"
 
 
 def train(
@@ -62,7 +64,7 @@ def train(
         report = read_report(out)
         _require_same(plan, report.plan, out)
         return report
-    config = plan.config(out / "checkpoints")
+    config = plan.config(out / CHECKPOINTS)
     first = int(os.environ.get("RANK", "0")) == 0
     with ExitStack() as stack:
         if first:
@@ -101,15 +103,6 @@ def _train(
         run=out,
         verify=verify_with(pool),
     )
-    trainer = S2LPOTrainer(
-        model,
-        reward,
-        config,
-        Dataset.from_dict(problem_rows(problems.problems, files.template.render)),
-        processing_class=files.tokenizer,
-        explorer=explorer,
-        peft_config=_lora(plan),
-    )
     version = verifier_version(problems.kind)
     sampling = {"temperature": config.temperature, "top_p": config.top_p, "seed": config.seed}
     store = None
@@ -131,35 +124,95 @@ def _train(
         sampling=sampling,
         verifier_version=version,
     )
-    for printer in (PrinterCallback, ProgressCallback):
-        trainer.remove_callback(printer)  # `announce` says what there is to say
-    trainer.on_round = recorder
-    trainer.add_callback(recorder)
-    if plan.budget is not None:
-        from s2l_lab.training.budget import FlopsBudget
-
-        trainer.add_callback(FlopsBudget(trainer, plan.budget.flops))
-    trainer.add_callback(_Watch(trainer, evaluator, out, first=first, announce=announce))
-    checkpoint = last_whole_checkpoint(out / "checkpoints")
-    if checkpoint is not None:
-        announce(f"going on from {checkpoint}")
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    trainer.save_model(str(out / "model"))
-    report = _report(plan, trainer, evaluator, command, time.monotonic() - started)
+    watch = _Watch(evaluator, out, first=first, budgeted=plan.budget is not None, announce=announce)
+    dataset = Dataset.from_dict(problem_rows(problems.problems, files.template.render))
+    run = _alternate if plan.runner == "alternate" else _one_trainer
+    steps, rounds, cost = run(plan, config, (model, files.tokenizer, reward, dataset, explorer), recorder, watch)
+    report = TrainingReport(
+        digest=plan.digest,
+        plan=plan.model_dump(mode="json"),
+        command=command,
+        steps=steps,
+        rounds=rounds,
+        evaluations=evaluator.reports,
+        cost=CostReport.model_validate(cost.to_dict()),
+        relative_rollout_compute=_number(cost.relative_rollout_compute),
+        explorer_share=_number(cost.explorer_share),
+        seconds=time.monotonic() - started,
+    )
     if first:
         with replacing(out / REPORT) as stream:
             stream.write(report.model_dump_json(indent=1).encode())
     return report
 
 
+def _one_trainer(
+    plan: TrainingPlan, config: S2LPOConfig, given: tuple[Any, ...], recorder: RolloutRecorder, watch: _Watch
+) -> tuple[int, int, Cost]:
+    """Train and save; optimiser steps, rounds and cost."""
+    model, tokenizer, reward, dataset, explorer = given
+    trainer = S2LPOTrainer(
+        model, reward, config, dataset, processing_class=tokenizer, explorer=explorer, peft_config=_lora(plan)
+    )
+    trainer.on_round = recorder
+    trainer.add_callback(recorder)
+    if plan.budget is not None:
+        from s2l_lab.training.budget import FlopsBudget
+
+        trainer.add_callback(FlopsBudget(trainer, plan.budget.flops))
+    watch.follow(trainer)
+    trainer.add_callback(watch)
+    checkpoint = last_whole_checkpoint(watch.run / CHECKPOINTS)
+    if checkpoint is not None:
+        watch.announce(f"going on from {checkpoint}")
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    trainer.save_model(str(watch.run / MODEL))
+    steps = int(trainer.state.global_step)
+    return steps, config.rounds(steps), trainer.cost
+
+
+def _alternate(
+    plan: TrainingPlan, config: S2LPOConfig, given: tuple[Any, ...], recorder: RolloutRecorder, watch: _Watch
+) -> tuple[int, int, Cost]:
+    """As `_one_trainer`, by the phases of the released script. An interrupted run begins anew."""
+    from s2l_lab.training.alternate import train_alternate
+
+    model, tokenizer, reward, dataset, explorer = given
+    if (lora := _lora(plan)) is not None:
+        from peft import get_peft_model
+
+        model = get_peft_model(model, lora)
+    result = train_alternate(
+        config,
+        model,
+        tokenizer,
+        reward,
+        dataset,
+        explorer,
+        callbacks=(recorder, watch),
+        on_phase=lambda trainer, _: watch.follow(trainer),
+        on_round=recorder,
+    )
+    result.model.save_pretrained(str(watch.run / MODEL))
+    tokenizer.save_pretrained(str(watch.run / MODEL))
+    return result.updates, config.rounds(config.max_steps), result.cost
+
+
 class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
     """Evaluates when it is due and keeps metrics.jsonl. The model's mode and every generator are left as they were."""
 
     def __init__(
-        self, trainer: S2LPOTrainer, evaluator: Evaluator, out: Path, *, first: bool, announce: Callable[[str], None]
+        self, evaluator: Evaluator, run: Path, *, first: bool, budgeted: bool, announce: Callable[[str], None]
     ) -> None:
-        self._trainer, self._evaluator, self._metrics = trainer, evaluator, out / METRICS
-        self._first, self._announce = first, announce
+        """`budgeted`: the run can end before max_steps. (A phase's end is not the run's.)"""
+        self.run, self.announce, self._budgeted = run, announce, budgeted
+        self._evaluator, self._metrics, self._first = evaluator, run / METRICS, first
+
+    def follow(self, trainer: S2LPOTrainer) -> None:
+        """This is the trainer now. What it would print, `announce` says."""
+        self._trainer = trainer
+        for printer in (PrinterCallback, ProgressCallback):
+            trainer.remove_callback(printer)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self._first:
@@ -170,7 +223,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         # The end is seen here: at on_train_end, trackers that were added first have closed their runs.
-        end = state.global_step >= state.max_steps or control.should_training_stop
+        end = state.global_step >= state.max_steps or (self._budgeted and control.should_training_stop)
         if end or self._evaluator.due(state.global_step):
             self._evaluate(state.global_step, end=end)
 
@@ -179,7 +232,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
             return
         append_line(self._metrics, json.dumps({"step": state.global_step, **_finite(logs)}))
         if "loss" in logs:
-            self._announce(_round_in_words(state.global_step, state.max_steps, logs))
+            self.announce(_round_in_words(state.global_step, state.max_steps, logs))
 
     def _evaluate(self, step: int, *, end: bool) -> None:
         trainer = self._trainer
@@ -191,7 +244,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
             return
         for report in self._evaluator.reports:
             if report.step == step:
-                self._announce(report.in_words())
+                self.announce(report.in_words())
         training, due = trainer.model.training, trainer.control.should_log
         trainer.model.eval()  # else TRL's log would take what training has gathered for the step's own line
         trainer.log(dict(found))
@@ -284,24 +337,6 @@ def _forget_after(metrics: Path, step: int) -> None:
 
 def _finite(logs: Mapping[str, Any]) -> dict[str, Any]:
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in logs.items()}
-
-
-def _report(
-    plan: TrainingPlan, trainer: S2LPOTrainer, evaluator: Evaluator, command: str, seconds: float
-) -> TrainingReport:
-    cost = trainer.cost
-    return TrainingReport(
-        digest=plan.digest,
-        plan=plan.model_dump(mode="json"),
-        command=command,
-        steps=trainer.state.global_step,
-        rounds=trainer.args.rounds(trainer.state.global_step),
-        evaluations=evaluator.reports,
-        cost=CostReport.model_validate(cost.to_dict()),
-        relative_rollout_compute=_number(cost.relative_rollout_compute),
-        explorer_share=_number(cost.explorer_share),
-        seconds=seconds,
-    )
 
 
 def _number(value: float) -> float | None:

@@ -211,6 +211,27 @@ def test_a_bank_is_asked_for_filled_and_found(tmp_path: Path) -> None:
         train(greedier, tmp_path / "greedier")
 
 
+def test_the_released_scripts_half_steps_are_one_run(tmp_path: Path) -> None:
+    changes = ("runner=alternate", "save_strategy=no", "max_steps=3", "mix_steps=3", "slot_rounding=released")
+    report = train(plan(*changes), tmp_path / "run")
+    # rounds of explorer 8, learner 0; explorer 4, learner 4; learner 8. An explorer half makes as many updates as it
+    # has rollouts of a prompt: 8 + (4 + 1) + 1.
+    assert (report.steps, report.rounds) == (14, 3)
+    assert [e.step for e in report.evaluations] == [0, 2, 4, 6, 8, 10, 12, 14]
+    sources = [row["policy"] for row in trained_on(tmp_path / "run")]
+    assert (sources.count("explorer"), sources.count("learner")) == (12 * GROUPS, 12 * GROUPS)
+    assert [line["step"] for line in metrics(tmp_path / "run") if "loss" in line] == list(range(1, 15))
+
+
+def test_a_budget_of_flops_ends_a_run(whole: tuple[Path, TrainingReport]) -> None:
+    run, report = whole
+    half = sum(part.flops for part in (report.cost.explorer, report.cost.learner, report.cost.updates)) / 2
+    short = train(plan(f"budget.flops={half}"), run.parent / "budget")
+    assert short.steps == 2
+    assert [e.step for e in short.evaluations] == [0, 2]
+    assert min(short.evaluations[-1].total) == 4
+
+
 def test_two_processes_write_one_run(tmp_path: Path) -> None:
     """As `accelerate launch` starts them, over gloo."""
     (tmp_path / "plan.json").write_text(plan("max_steps=2", "evaluation.0.every=1").model_dump_json())
