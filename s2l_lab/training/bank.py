@@ -7,7 +7,8 @@ sampling and its seed. So the same bank is found again, and filling it further c
 Draws are without replacement and a function of (training seed, round, problem) alone: each problem has its own
 permutation of its N rollouts, keyed by the seed, and an epoch goes on where the earlier ones can have ended at most. So
 a resumed run equals an uninterrupted one, and two processes draw what one would. When the permutation is at its end,
-that is an error with the number that is needed; or, by choice, another permutation begins.
+that is an error with the number that is needed; or, by choice, another permutation begins. A control may keep half of
+each problem's rollouts (selection.py); the permutation is then one of the kept ones.
 
 A bank shared by all seeds of a comparison makes its intervals conditional on this bank (STATISTICS: three banks, or say
 so). The released code re-draws subsets from one pool in every step, and duplicates rollouts where there are too few.
@@ -29,14 +30,13 @@ from s2l_lab.policies import ModelShape, SamplingParams
 from s2l_lab.policies.tokenizers import tokenizer_digest
 from s2l_lab.rollouts import Progress, RolloutStore, RunManifest, Verify, collect
 from s2l_lab.training.explorer import ExplorerRollout, Learner, PromptPolicy, Request, prompt_id
+from s2l_lab.training.selection import COLUMNS, Select, bank_key, check_select, keep, verdict_version
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from s2l_lab.policies import Policy
     from s2l_lab.problems import Problem
-
-_COLUMNS = ("problem_id", "sample_index", "token_ids", "logprobs")
 
 
 def bank_path(root: Path, policy: Policy, problems: Sequence[Problem], sampling: SamplingParams) -> Path:
@@ -93,18 +93,25 @@ def fill_bank(
 class RolloutBank:
     """An explorer that draws from a bank. Reads what a round needs, when it needs it; holds no lock."""
 
-    def __init__(self, path: str | Path, render: Callable[[Problem], str], *, resample: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, render: Callable[[Problem], str], *, resample: bool = False, select: Select = "all"
+    ) -> None:
         """`render` makes a problem's prompt as the training dataset does. Raises DataError for a path without a bank.
 
-        `resample` begins a problem's rollouts anew when they are used up, instead of an error.
+        `resample` begins a problem's rollouts anew when they are used up, instead of an error. `select` keeps those
+        that may be drawn; other than `all` it needs verdicts (DataError). UsageError for an unknown one.
         """
+        check_select(select)
         self._store = RolloutStore(path)
         config = self._store.config
         if "bank" not in config:
             raise DataError(f"{path} holds rollouts, but is no rollout bank. Make one with fill_bank.")
         self.name = f"bank of {config['bank']}"
         self.shape = ModelShape(**config["shape"])
-        self._config, self._render, self._resample = config, render, resample
+        self._config, self._render, self._resample, self._select = config, render, resample, select
+        self._version = None if select == "all" else verdict_version(self._store)
+        self._key = "" if select == "all" else bank_key(self._store)
+        self._kept: dict[str, tuple[int, ...]] = {}
 
     def bind(self, learner: Learner, sampling: SamplingParams) -> None:
         """Refuse a bank of another tokenizer (PolicyError) or of another sampling than the config's (UsageError)."""
@@ -154,9 +161,12 @@ class RolloutBank:
             raise UsageError("a bank needs a dataset with a length, to know which rollouts earlier epochs have drawn.")
         end = request.drawn + request.count
         if end > len(held) and (not self._resample or request.count > len(held)):
+            half = self._select != "all"
             raise UsageError(
-                f"the {self.name} holds {len(held)} rollouts of problem {problem_id}, and round {request.round} needs "
-                f"number {request.drawn + 1} to {end}. Fill it to n={end} or more, or open it with resample=True"
+                f"the {self.name} holds {len(held)} rollouts of problem {problem_id}"
+                + (f" that {self._select!r} keeps, which is half of them" if half else "")
+                + f", and round {request.round} needs number {request.drawn + 1} to {end}. Fill it to "
+                f"n={2 * end if half else end} or more, or open it with resample=True"
                 + (" (which needs one round's worth at least)." if request.count > len(held) else ".")
             )
         order = np.concatenate(
@@ -169,12 +179,21 @@ class RolloutBank:
         return np.random.default_rng(int.from_bytes(key.digest(), "little")).permutation(n)
 
     def _read(self, problem_ids: Sequence[str]) -> dict[str, list[ExplorerRollout]]:
-        """Every rollout of these problems, in order of sample index."""
-        table: Any = self._store.read(_COLUMNS, {"problem_id": problem_ids}).sort_by("sample_index")
-        held: dict[str, list[ExplorerRollout]] = {id: [] for id in problem_ids}
-        for row in table.to_pylist():
-            held[row["problem_id"]].append(ExplorerRollout(tuple(row["token_ids"]), tuple(row["logprobs"])))
-        return held
+        """The rollouts of these problems that may be drawn, in order of sample index."""
+        names = [*COLUMNS, "logprobs", *(["outcome"] if self._version else [])]
+        table: Any = self._store.read(names, {"problem_id": problem_ids}, version=self._version)
+        rows: dict[str, list[dict[str, Any]]] = {id: [] for id in problem_ids}
+        for row in table.sort_by("sample_index").to_pylist():
+            rows[row["problem_id"]].append(row)
+        for id in problem_ids:
+            if id not in self._kept:
+                self._kept[id] = keep(self._select, rows[id], f"{self._key} {id}")
+        return {
+            id: [
+                ExplorerRollout(tuple(rows[id][i]["token_ids"]), tuple(rows[id][i]["logprobs"])) for i in self._kept[id]
+            ]
+            for id in problem_ids
+        }
 
 
 def _identity(policy: Policy, problems: Sequence[Problem], sampling: SamplingParams) -> dict[str, Any]:

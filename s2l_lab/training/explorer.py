@@ -24,6 +24,12 @@ from s2l_lab.policies.waves import Prompted
 
 if TYPE_CHECKING:
     from s2l_lab.policies import Completion, Draw, ModelShape, SamplingParams
+    from s2l_lab.training.correction import Correction
+
+RETOKENISE = (
+    "Or let the learner's tokenizer spell its text, which leaves no log-probabilities: RetokenisedExplorer(policy), "
+    "with correction='none' (in a plan: retokenise = true)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,8 @@ class Learner:
     """Rows of the embedding: ids are below it."""
     sharded: bool = False
     """True where no process holds the whole weights (FSDP, DeepSpeed)."""
+    correction: Correction | None = None
+    """What the config makes of the explorer's tokens; None where nobody said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,8 @@ class ExplorerRollout:
     """(T,) with the EOS that ended it, if one did."""
     logprobs: tuple[float, ...]
     """(T,) nats, under the distribution that sampled it."""
+    logprobs_known: bool = True
+    """False where the text was tokenised anew: all are NaN then, so that whatever would use them shows it."""
 
 
 class Explorer(Protocol):
@@ -111,7 +121,7 @@ class PolicyExplorer:
             raise PolicyError(
                 f"{getattr(policy, 'name', policy)!r} gives text without token ids and log-probabilities, which "
                 "training needs. Explorers are members run by the transformers or the vllm engine, a rollout bank, or "
-                "a copy of the learner."
+                f"a copy of the learner. {RETOKENISE}"
             )
         self.name, self.shape = policy.name, policy.shape
         self._policy: PromptPolicy = policy
@@ -124,7 +134,7 @@ class PolicyExplorer:
     def explore(self, requests: Sequence[Request], group_size: int) -> list[list[ExplorerRollout]]:
         """Sampled now; a draw's index is its group's number times G plus its place."""
         prompts = [
-            Prompted(prompt_id(request.prompt_ids), request.prompt_ids, _indices(request, group_size))
+            Prompted(prompt_id(request.prompt_ids), request.prompt_ids, slot_indices(request, group_size))
             for request in requests
         ]
         draws = {
@@ -151,7 +161,7 @@ def require_same_tokens(name: str, tokenizer: Any, eos_ids: frozenset[int], lear
     if difference := tokenizer_difference(learner.tokenizer, tokenizer):
         raise PolicyError(
             f"explorer {name} has another tokenizer than the learner: {difference}. Its token ids would be other text "
-            "to the learner. Take an explorer of the learner's own family."
+            f"to the learner. Take an explorer of the learner's own family. {RETOKENISE}"
         )
     if eos_ids != learner.eos_ids:
         raise PolicyError(
@@ -182,9 +192,12 @@ def check_rollouts(
             raise PolicyError(
                 f"explorer {name} gave token id {ids.max()}; the learner has embeddings for ids below {vocabulary}."
             )
-        if len(ids) != len(logprobs) or not np.isfinite(logprobs).all():
-            raise PolicyError(f"explorer {name} gave log-probabilities that are not one finite number for each token.")
+        fine = np.isfinite(logprobs) if rollout.logprobs_known else np.isnan(logprobs)
+        if len(ids) != len(logprobs) or not fine.all():
+            wanted = "one finite number for each token" if rollout.logprobs_known else "NaN throughout, as told"
+            raise PolicyError(f"explorer {name} gave log-probabilities that are not {wanted}.")
 
 
-def _indices(request: Request, group_size: int) -> tuple[int, ...]:
+def slot_indices(request: Request, group_size: int) -> tuple[int, ...]:
+    """Indices of the draws of a request: number of the group in the run times G plus the place."""
     return tuple(request.group * group_size + j for j in range(request.count))

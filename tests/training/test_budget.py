@@ -94,7 +94,7 @@ def test_a_resumed_run_stops_where_the_uninterrupted_one_did(whole: Any, tmp_pat
     assert spent == after[3:4], "with what was spent before the checkpoint"
     assert losses(resumed) == losses(trainer)[:4]
     assert torch.equal(found.parameters[-1], recorder.parameters[3])
-    with pytest.raises(UsageError, match="has spent .* already, the budget is"):
+    with pytest.raises(UsageError, match=r"has spent .* already, the budget is"):
         run(tmp_path, after[1], checkpoint, **settings)
 
 
