@@ -8,20 +8,30 @@ from typing import TYPE_CHECKING, Any
 from s2l_lab.training.schedule import AnnealingSchedule, explorer_slots
 
 if TYPE_CHECKING:
+    from s2l_lab.training.alternate import train_alternate
     from s2l_lab.training.bank import RolloutBank, bank_path, fill_bank
+    from s2l_lab.training.budget import FlopsBudget
     from s2l_lab.training.config import S2LPOConfig
     from s2l_lab.training.perturbed import LearnerCopy, PrunedLayers, RoundedWeights, WeightNoise
+    from s2l_lab.training.plan import TrainingPlan, read_plan
+    from s2l_lab.training.report import TrainingReport, read_report
+    from s2l_lab.training.retokenised import RetokenisedExplorer
     from s2l_lab.training.rewards import VerifiedReward, problem_rows
+    from s2l_lab.training.run import train
     from s2l_lab.training.stops import TrainingStoppedError, last_whole_checkpoint
     from s2l_lab.training.trainer import S2LPOTrainer
 
 _LAZY = {
+    "FlopsBudget": "budget",
     "LearnerCopy": "perturbed",
     "PrunedLayers": "perturbed",
+    "RetokenisedExplorer": "retokenised",
     "RolloutBank": "bank",
     "RoundedWeights": "perturbed",
     "S2LPOConfig": "config",
     "S2LPOTrainer": "trainer",
+    "TrainingPlan": "plan",
+    "TrainingReport": "report",
     "TrainingStoppedError": "stops",
     "VerifiedReward": "rewards",
     "WeightNoise": "perturbed",
@@ -29,16 +39,24 @@ _LAZY = {
     "fill_bank": "bank",
     "last_whole_checkpoint": "stops",
     "problem_rows": "rewards",
+    "read_plan": "plan",
+    "read_report": "report",
+    "train": "run",
+    "train_alternate": "alternate",
 }
 
 __all__ = [
     "AnnealingSchedule",
+    "FlopsBudget",
     "LearnerCopy",
     "PrunedLayers",
+    "RetokenisedExplorer",
     "RolloutBank",
     "RoundedWeights",
     "S2LPOConfig",
     "S2LPOTrainer",
+    "TrainingPlan",
+    "TrainingReport",
     "TrainingStoppedError",
     "VerifiedReward",
     "WeightNoise",
@@ -47,6 +65,10 @@ __all__ = [
     "fill_bank",
     "last_whole_checkpoint",
     "problem_rows",
+    "read_plan",
+    "read_report",
+    "train",
+    "train_alternate",
 ]
 
 

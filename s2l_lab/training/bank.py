@@ -94,12 +94,20 @@ class RolloutBank:
     """An explorer that draws from a bank. Reads what a round needs, when it needs it; holds no lock."""
 
     def __init__(
-        self, path: str | Path, render: Callable[[Problem], str], *, resample: bool = False, select: Select = "all"
+        self,
+        path: str | Path,
+        render: Callable[[Problem], str],
+        *,
+        first: int | None = None,
+        resample: bool = False,
+        select: Select = "all",
     ) -> None:
         """`render` makes a problem's prompt as the training dataset does. Raises DataError for a path without a bank.
 
-        `resample` begins a problem's rollouts anew when they are used up, instead of an error. `select` keeps those
-        that may be drawn; other than `all` it needs verdicts (DataError). UsageError for an unknown one.
+        `first` draws from that many rollouts of a problem, so that a bank that was filled further is still the same
+        explorer; None from all. `resample` begins a problem's rollouts anew when they are used up, instead of an
+        error. `select` keeps those that may be drawn; other than `all` it needs verdicts (DataError). UsageError for
+        an unknown one.
         """
         check_select(select)
         self._store = RolloutStore(path)
@@ -109,6 +117,7 @@ class RolloutBank:
         self.name = f"bank of {config['bank']}"
         self.shape = ModelShape(**config["shape"])
         self._config, self._render, self._resample, self._select = config, render, resample, select
+        self._first = first
         self._version = None if select == "all" else verdict_version(self._store)
         self._key = "" if select == "all" else bank_key(self._store)
         self._kept: dict[str, tuple[int, ...]] = {}
@@ -184,7 +193,8 @@ class RolloutBank:
         table: Any = self._store.read(names, {"problem_id": problem_ids}, version=self._version)
         rows: dict[str, list[dict[str, Any]]] = {id: [] for id in problem_ids}
         for row in table.sort_by("sample_index").to_pylist():
-            rows[row["problem_id"]].append(row)
+            if self._first is None or row["sample_index"] < self._first:
+                rows[row["problem_id"]].append(row)
         for id in problem_ids:
             if id not in self._kept:
                 self._kept[id] = keep(self._select, rows[id], f"{self._key} {id}")

@@ -82,7 +82,11 @@ def open_explorer(plan: TrainingPlan, config: S2LPOConfig, learner: LearnerFiles
         from s2l_lab.training.bank import RolloutBank
 
         return RolloutBank(
-            find_bank(plan, config, root), learner.template.render, resample=wanted.resample, select=wanted.select
+            find_bank(plan, config, root),
+            learner.template.render,
+            first=wanted.rollouts,
+            resample=wanted.resample,
+            select=wanted.select,
         )
     if wanted.kind == "member":
         policy = _open_member(plan, wanted)
@@ -97,9 +101,9 @@ def open_explorer(plan: TrainingPlan, config: S2LPOConfig, learner: LearnerFiles
 def _open_member(plan: TrainingPlan, wanted: ExplorerPlan) -> Any:
     assert wanted.member is not None
     member = named_member(wanted.member)
-    return open_policy(
-        member, engine=wanted.engine, model_root=plan.model_root, template=plan.learner.template or member.template
-    )
+    # A retokenised explorer is given whole prompts, in the learner's template, as text.
+    template = "raw" if wanted.retokenise else plan.learner.template or member.template
+    return open_policy(member, engine=wanted.engine, model_root=plan.model_root, template=template)
 
 
 def _copy_of_learner(wanted: ExplorerPlan) -> Any:
@@ -151,7 +155,8 @@ def find_bank(plan: TrainingPlan, config: S2LPOConfig, root: Path) -> Path:
         )
     try:
         record = json.loads(path.read_bytes())
-        bank, rollouts = root / BANKS / record["bank"], int(record["rollouts"])
+        bank: Path = root / BANKS / str(record["bank"])
+        rollouts = int(record["rollouts"])
     except (OSError, ValueError, KeyError, TypeError) as cause:
         raise DataError(f"{path} is no record of a bank: {cause}. Remove it and give `s2l-lab bank` again.") from cause
     if rollouts < (wanted.rollouts or 0):

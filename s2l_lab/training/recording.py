@@ -39,7 +39,7 @@ class RecordedRollout:
     source: str
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
-    """Of the explorer; empty for the learner."""
+    """Of the explorer, NaN where it has none (re-tokenised); empty for the learner."""
     prompt_tokens: int
 
 
@@ -95,11 +95,12 @@ class RolloutRecorder(TrainerCallback):  # type: ignore[misc]  # transformers ha
             self._store.append_verdicts(self._version, rollouts, [verdict for _, verdict in mine])
 
     def _completion(self, row: RecordedRollout) -> Completion:
+        logprobs = np.asarray(row.logprobs, np.float32)
         ended = row.token_ids[-1] in self._reward.eos_ids
         return Completion(
             text=self._tokenizer.decode(row.token_ids, skip_special_tokens=True),
             token_ids=np.asarray(row.token_ids, np.int32),
-            logprobs=np.asarray(row.logprobs, np.float32) if row.logprobs else None,
+            logprobs=logprobs if len(logprobs) and not np.isnan(logprobs).all() else None,
             logprobs_t1=None,
             entropies=None,
             stop_reason=StopReason.EOS if ended else StopReason.LENGTH,

@@ -180,7 +180,9 @@ def _alternate(
     model, tokenizer, reward, dataset, explorer = given
     if (lora := _lora(plan)) is not None:
         from peft import get_peft_model
+        from transformers import set_seed
 
+        set_seed(config.seed)  # as TRL does before it makes adapters
         model = get_peft_model(model, lora)
     result = train_alternate(
         config,

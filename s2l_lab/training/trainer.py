@@ -87,6 +87,7 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
             tokenizer=self._tokenizer,
             eos_ids=frozenset(self.eos_token_ids),
             vocabulary=self._vocabulary,
+            correction=self.args.correction,
             sharded=bool(self.is_deepspeed_enabled or self.is_fsdp_enabled),
         )
         explorer.bind(learner, self.args.explorer_sampling)
