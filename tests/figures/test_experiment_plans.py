@@ -6,11 +6,15 @@ import pytest
 from pydantic import ValidationError
 
 from s2l_lab.cli.figures import FIGURES
+from s2l_lab.cli.training_figures import NAMES
 from s2l_lab.errors import DataError, UsageError
 from s2l_lab.figures.experiment import Experiment, load_plan, read_plan
 from s2l_lab.figures.paper import fig2_panels
-from s2l_lab.policies.families import load_family
+from s2l_lab.figures.training_plan import figure_plan
+from s2l_lab.policies.families import find_member, load_family
 from s2l_lab.studies.plan import ContrastPlan, TablePlan, ValidityPlan
+from s2l_lab.sweeps import SweepPlan, read_sweep
+from s2l_lab.training.plan import read_plan as read_training_plan
 
 PLAN_OF = {
     "fig2": Experiment,
@@ -20,7 +24,62 @@ PLAN_OF = {
     "metric-validity": ValidityPlan,
 }
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-PLANS = sorted(EXPERIMENTS.glob("*/*.toml"))
+EVERY = sorted(EXPERIMENTS.glob("*/*.toml"))
+PLANS = [path for path in EVERY if path.parent.name in PLAN_OF]
+SWEEPS = [path for path in EVERY if path.parent.name in NAMES]
+RECIPES = [path for path in EVERY if path.parent.name == "training"]
+
+
+@pytest.fixture(scope="module")
+def sweeps() -> dict[tuple[str, str], SweepPlan]:
+    return {(path.parent.name, path.stem): read_sweep(path) for path in SWEEPS}
+
+
+def test_every_file_of_a_plan_is_known() -> None:
+    assert set(EVERY) == {*PLANS, *SWEEPS, *RECIPES}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_the_recipes_are_training_plans(path: Path) -> None:
+    plan = read_training_plan(path)
+    assert plan.explorer is not None
+    assert plan.explorer.member is not None
+    find_member(plan.learner.member)
+    find_member(plan.explorer.member)
+
+
+def test_sweeps_say_how_they_are_drawn(sweeps: dict[tuple[str, str], SweepPlan]) -> None:
+    for (figure, scale), sweep in sweeps.items():
+        plan = figure_plan(sweep.figure, (arm.name for arm in sweep.arms()), figure)
+        evaluations = {e.benchmark: e for arm in sweep.arms() for e in arm.plan.evaluation}
+        assert plan.kind == ("table" if figure.startswith("table") else "curves")
+        assert set(plan.benchmarks) <= set(evaluations)
+        for benchmark in plan.benchmarks:
+            wanted = evaluations[benchmark]
+            assert set(plan.end_k) <= set(wanted.k)
+            assert set(plan.curve_k) <= {k for k in wanted.k if k <= (wanted.between or wanted.rollouts)}
+        assert plan.margin == (0.004 if scale == "mini" else 0.02)
+        assert set(plan.arms) == {arm.name for arm in sweep.arms()}, "an arm is trained and not shown"
+
+
+def test_figures_share_their_arms(sweeps: dict[tuple[str, str], SweepPlan]) -> None:
+    """Equal names are equal runs, whichever figure asks; unequal names are not."""
+    for scale in ("mini", "paper"):
+        arms = [arm for (_, s), sweep in sweeps.items() if s == scale for arm in sweep.arms()]
+        runs = {(arm.name, arm.seed, arm.plan.digest) for arm in arms}
+        assert len(runs) == len({(name, seed) for name, seed, _ in runs}) == len({digest for *_, digest in runs})
+
+
+def test_the_main_comparison_has_ten_seeds_and_small_only_is_small_only(
+    sweeps: dict[tuple[str, str], SweepPlan],
+) -> None:
+    for (_, scale), sweep in sweeps.items():
+        if scale == "mini":
+            for name in ("GRPO", "S2L-PO 360k"):
+                assert [arm.seed for arm in sweep.arms() if arm.name == name] == list(range(10))
+    small = next(arm.plan for arm in sweeps["fig5", "mini"].arms() if arm.name == "small only")
+    schedule = small.config("unused").annealing(rounds=40)
+    assert [schedule.slots(16, i) for i in range(1, 41)] == [16] * 40
 
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: f"{path.parent.name}-{path.stem}")
@@ -41,9 +100,9 @@ def test_every_shipped_plan_parses_and_names_known_members(path: Path) -> None:
 
 
 def test_every_figure_has_both_scales_and_a_readme_that_predicts_first() -> None:
-    assert set(PLAN_OF) == set(FIGURES)
-    for figure in PLAN_OF:
-        assert {path.stem for path in PLANS if path.parent.name == figure} == {"mini", "paper"}
+    assert {*PLAN_OF, *NAMES} == set(FIGURES)
+    for figure in FIGURES:
+        assert {path.stem for path in EVERY if path.parent.name == figure} == {"mini", "paper"}
         readme = (EXPERIMENTS / figure / "README.md").read_text(encoding="utf-8")
         headings = [line for line in readme.splitlines() if line.startswith("## ")]
         assert headings[0] == "## Prediction"
