@@ -1,7 +1,8 @@
 """`s2l-lab figures NAME`: plan, run what is missing, draw ours beside the paper's, say where it is.
 
 A figure is a function in FIGURES. Its runs are ordinary pass@k runs: what `s2l-lab passk` stored counts, and a second
-call draws at once. Figures that are studies of their own (`studies`) are run and written by `study_figures`.
+call draws at once. Figures that are studies of their own (`studies`) are run and written by `study_figures`, those of
+training by `training_figures`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from rich.text import Text
 
 from s2l_lab.cli.study_figures import STUDIES
 from s2l_lab.cli.tables import amount
+from s2l_lab.cli.training_figures import NAMES, training
 from s2l_lab.errors import unknown_name
 from s2l_lab.figures.caption import crossing_words
 from s2l_lab.figures.experiment import Experiment, load_plan
@@ -132,5 +134,6 @@ def _study(name: str) -> Callable[[Scale, bool, Console, dict[str, Path | None]]
 FIGURES: dict[str, Callable[[Scale, bool, Console, dict[str, Path | None]], None]] = {
     "fig2": fig2,
     **{name: _study(name) for name in STUDIES},
+    **{name: training(name, FOLDER) for name in NAMES},
 }
 """What can be re-made, by name."""

@@ -88,10 +88,15 @@ Plan = TypeVar("Plan", bound=BaseModel)
 
 def load_plan(figure: str, scale: Scale, kind: type[Plan]) -> Plan:
     """The shipped plan of a figure. Raises UsageError where it cannot be found, DataError for a file that is none."""
+    return read_plan(plan_path(figure, scale), kind)
+
+
+def plan_path(figure: str, scale: Scale) -> Path:
+    """The file of a figure's shipped plan. Raises UsageError where it cannot be found."""
     path = _folder(figure) / f"{scale}.toml"
     if not path.is_file():
         raise UsageError(f"{figure} has no plan at scale {scale!r}: {path} does not exist.")
-    return read_plan(path, kind)
+    return path
 
 
 def read_plan(path: Path, kind: type[Plan]) -> Plan:

@@ -53,16 +53,16 @@ def table3() -> tuple[PaperDiversity, ...]:
     """The rows of Table 3, small to large."""
     return tuple(
         PaperDiversity(row["model"], *(float(row[name]) for name in ("self_bleu", "edit_diversity", "unique_answers")))
-        for row in _rows("table3.csv")
+        for row in reference_rows("table3.csv")
     )
 
 
 def fig2_panels() -> dict[str, PaperPanel]:
     """The six panels by name."""
     points: dict[str, list[dict[str, str]]] = {}
-    for row in _rows("fig2_passk.csv"):
+    for row in reference_rows("fig2_passk.csv"):
         points.setdefault(row["panel"], []).append(row)
-    return {row["panel"]: _panel(row, points[row["panel"]]) for row in _rows("fig2_crossings.csv")}
+    return {row["panel"]: _panel(row, points[row["panel"]]) for row in reference_rows("fig2_crossings.csv")}
 
 
 def _panel(facts: dict[str, str], points: list[dict[str, str]]) -> PaperPanel:
@@ -82,7 +82,7 @@ def _panel(facts: dict[str, str], points: list[dict[str, str]]) -> PaperPanel:
     )
 
 
-def _rows(name: str) -> list[dict[str, str]]:
+def reference_rows(name: str) -> list[dict[str, str]]:
     """A shipped CSV without its comment lines."""
     lines = (files(__package__) / "reference" / name).read_text(encoding="utf-8").splitlines()
     return list(csv.DictReader(line for line in lines if not line.startswith("#")))

@@ -178,6 +178,9 @@ class Evaluator:
             value=tuple(map(float, curve.value)),
             lower=tuple(map(float, curve.lower)),
             upper=tuple(map(float, curve.upper)),
+            data=e.benchmark.digest,
+            sampling=e.sampling.digest,
+            verifier_version=version,
             rollouts=os.path.relpath(path, self._run),
         )
 

@@ -35,6 +35,11 @@ class EvaluationReport(_Record):
     lower: tuple[float, ...]
     upper: tuple[float, ...]
     """(K,) 95 % intervals about other problems of this kind. Not about other training seeds."""
+    data: str
+    """Digest of the problems."""
+    sampling: str
+    """Digest of the sampling parameters."""
+    verifier_version: str
     rollouts: str
     """The store that holds them, from the run directory; before training it is one that all runs of a learner share."""
 

@@ -1,0 +1,181 @@
+"""The lower part of every training figure: what each arm ends with, what it costs, and the verdict on every claim.
+
+Tables are these blocks alone, the paper's numbers above ours; figures of curves have their curves above them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM
+from s2l_lab.figures.axes import fine_axis
+from s2l_lab.figures.dots import Dot, Row, draw_dots, height_of
+from s2l_lab.figures.markup import markup
+from s2l_lab.figures.palette import FAINT
+from s2l_lab.figures.training_looks import (
+    absent_dot,
+    arm_looks,
+    cost_dot,
+    difference_words,
+    estimate_dot,
+    level_words,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from s2l_lab.estimators import Estimate
+    from s2l_lab.figures.canvas import Canvas
+    from s2l_lab.figures.training_looks import Look
+    from s2l_lab.figures.training_paper import PaperCell
+    from s2l_lab.figures.training_plan import TrainingFigure
+    from s2l_lab.figures.training_results import ArmResult, ClaimResult, Level, TrainingResults
+
+LEFT = 214.0
+PITCH = 284.0
+PLOT = 116.0
+ACROSS = 4
+"""Columns beside each other."""
+LABEL_CHARACTERS = 30
+HEAD = 74.0
+"""Pixels from a block's title to its panels."""
+CLAIM = 22.0
+COLUMNS = (24.0, 640.0, 920.0)
+"""Where a claim, its difference and its verdict begin."""
+
+Column = tuple[tuple[str, str], list[Row], float | None]
+"""Heads (markup), rows, reference value."""
+
+
+def draw_ends(canvas: Canvas, plan: TrainingFigure, results: TrainingResults, top: float) -> float:
+    """Levels (tables), differences to the baseline and cost; returns the next free pixel."""
+    looks = arm_looks([arm.name for arm in results.arms])
+    if plan.kind == "table":
+        levels = [_levels(results, looks, group, k) for group in plan.groups for k in plan.end_k]
+        top = draw_block(canvas, "Ours, after training", levels, top)
+    differences = [_differences(plan, results, looks, group, k) for group in plan.groups for k in plan.end_k]
+    names = " or ".join(dict.fromkeys(arm.baseline for arm in results.arms))
+    title = f"After training, against {names}, paired by seed; and what rollouts cost"
+    return draw_block(canvas, title, [*differences, _costs(results, looks)], top)
+
+
+def draw_paper_table(canvas: Canvas, title: str, cells: Sequence[PaperCell], top: float) -> float:
+    """A learner's rows of the paper's table; returns the next free pixel."""
+    names = list(dict.fromkeys(cell.row for cell in cells))
+    looks = arm_looks(["GRPO", *(name for name in names if name != "GRPO")])
+    columns: list[Column] = []
+    for benchmark in dict.fromkeys(cell.benchmark for cell in cells):
+        found = {cell.row: cell for cell in cells if cell.benchmark == benchmark}
+        rows = [_paper_row(name, found.get(name), looks[name]) for name in names]
+        columns.append(((f"{markup(benchmark)} \u00b7 pass@1", "as printed: one run, no interval"), rows, None))
+    return draw_block(canvas, title, columns, top)
+
+
+def draw_claims(canvas: Canvas, plan: TrainingFigure, claims: Sequence[ClaimResult], top: float) -> float:
+    """A line for each claim: what is said, what was found, the verdict."""
+    if not claims:
+        return top
+    title = f"Claims, decided by these intervals (Holm over the page; a difference within {plan.margin:g} is none)"
+    canvas.text(24, top, f"<b>{markup(title)}</b>", size=14)
+    for i, claim in enumerate(claims):
+        at = top + 30 + CLAIM * i
+        found = difference_words(claim.difference) if claim.difference else "\u2013"
+        verdict = claim.verdict
+        why = f' <span style="color:{FAINT}">({markup(verdict.why)})</span>' if verdict.why else ""
+        texts = (markup(claim_words(claim)), markup(found), f"<b>{verdict.decision}</b>{why}")
+        for left, text in zip(COLUMNS, texts, strict=True):
+            canvas.text(left, at, text, size=13)
+    return top + 30 + CLAIM * len(claims) + 20
+
+
+def claim_words(claim: ClaimResult) -> str:
+    """The claim with k and benchmark where they are not plain from its text."""
+    plan = claim.plan
+    at = [f"pass@{plan.k}"] if f"pass@{plan.k}" not in plan.text else []
+    at += [f"step {plan.step}"] if plan.step is not None else []
+    at += [plan.benchmark] if plan.benchmark is not None and plan.benchmark not in plan.text else []
+    return f"{plan.text} ({', '.join(at)})" if at else plan.text
+
+
+def draw_block(canvas: Canvas, title: str, columns: Sequence[Column], top: float) -> float:
+    """Columns of dots with their labels at the left, ACROSS beside each other; returns the next free pixel."""
+    canvas.text(24, top, f"<b>{markup(title)}</b>", size=14)
+    for first in range(0, len(columns), ACROSS):
+        beside = columns[first : first + ACROSS]
+        for i, (heads, rows, rule) in enumerate(beside):
+            values = [v for row in rows for dot in row.dots for v in (dot.value, dot.lower, dot.upper)]
+            axis = fine_axis(values, hold=[] if rule is None else [rule], most=3)
+            characters = 0 if i else LABEL_CHARACTERS
+            corner = LEFT + PITCH * i, top + HEAD
+            draw_dots(canvas, corner, PLOT, heads, rows, axis, label_characters=characters, rule=rule)
+        top += HEAD + max(height_of(rows) for _, rows, _ in beside) + 32
+    return top + 24
+
+
+def _levels(results: TrainingResults, looks: dict[str, Look], group: tuple[str, ...], k: int) -> Column:
+    rows = []
+    for baseline, arms in groupby(_together(results.arms), key=lambda arm: arm.baseline):
+        before = _at(results.before[baseline, group], k)
+        if before is not None:
+            words = level_words(before)
+            dot = replace(estimate_dot("before training", before, words, looks[baseline]), hollow=True)
+            rows.append(Row("before training", (dot,), words, baseline))
+        for arm in arms:
+            found = _at(arm.ends[group], k)
+            rows.append(_row(arm, found, level_words(found) if found else "", looks[arm.name]))
+    return (f"{markup(' + '.join(group))} \u00b7 pass@{k}", "higher is better"), rows, None
+
+
+def _differences(
+    plan: TrainingFigure, results: TrainingResults, looks: dict[str, Look], group: tuple[str, ...], k: int
+) -> Column:
+    rows = []
+    for arm in _together(results.arms):
+        found = arm.differences.get((group, k))
+        rows.append(_row(arm, found, _difference_text(found), looks[arm.name], is_baseline=arm.name == arm.baseline))
+    where = "" if plan.kind == "curves" else f"{markup(' + '.join(group))} \u00b7 "
+    return (f"{where}pass@{k}, difference", "above 0: better than the baseline"), rows, 0.0
+
+
+def _together(arms: Sequence[ArmResult]) -> list[ArmResult]:
+    """Arms with those of one baseline together, the baseline first."""
+    order = list(dict.fromkeys(arm.baseline for arm in arms))
+    return sorted(arms, key=lambda arm: (order.index(arm.baseline), arm.name != arm.baseline))
+
+
+def _costs(results: TrainingResults, looks: dict[str, Look]) -> Column:
+    rows = []
+    for arm in _together(results.arms):
+        share = f"{arm.cost.relative:.2f}, explorer {arm.cost.explorer_share:.0%} of it" if arm.cost else ""
+        rows.append(Row(arm.name, (cost_dot(arm.name, arm.cost, looks[arm.name]),), share, arm.baseline))
+    return ("rollout compute", "counted FLOPs, 1 = GRPO; range of seeds"), rows, None
+
+
+def _row(arm: ArmResult, found: Estimate | None, text: str, look: Look, *, is_baseline: bool = False) -> Row:
+    if found is not None:
+        return Row(arm.name, (estimate_dot(arm.name, found, text, look),), text, arm.baseline)
+    why = "baseline" if is_baseline else "not evaluated" if arm.finished else "owed"
+    return Row(arm.name, (absent_dot(arm.name, look, why),), "", arm.baseline)
+
+
+def _difference_text(found: Estimate | None) -> str:
+    """The interval in short; with too few seeds for a claim, that it cannot tell."""
+    if found is None:
+        return ""
+    words = difference_words(found).rpartition(", ")[0]
+    return words if found.n_seeds >= SEEDS_FOR_A_CLAIM else f"{words} *"
+
+
+def _at(levels: Sequence[Level], k: int) -> Estimate | None:
+    return next((level.estimate for level in levels if level.k == k), None)
+
+
+def _paper_row(name: str, cell: PaperCell | None, look: Look) -> Row:
+    if cell is None:
+        return Row(name, (absent_dot(name, look, "not given"),))
+    nan = math.nan
+    told = f"<b>{markup(name)}</b><br>{cell.value:.1%}, as printed"
+    return Row(name, (Dot(markup(name), cell.value, nan, nan, look.colour, told, look.symbol),), f"{cell.value:.1%}")

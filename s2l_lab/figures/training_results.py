@@ -1,0 +1,256 @@
+"""Reports of a sweep's runs to the numbers of its figure: levels over steps, differences, verdicts, cost.
+
+Levels carry the crossed interval over seeds and problems, differences the paired one over seeds for these problems
+(estimators.seeds); both are made there and only put together here. Pairs are by seed: seed s of both arms has the same
+initial model and data order. Seeds that one arm lacks are left out of the pair, not of the level, and every number
+says how many it has. An arm without a finished run stays, with nothing but the seeds that it owes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from s2l_lab.errors import DataError
+from s2l_lab.estimators import Estimate, seed_difference, seeds_curve
+from s2l_lab.estimators.verdicts import Verdict, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from s2l_lab.estimators.estimate import Ints
+    from s2l_lab.figures.training_plan import ClaimPlan, TrainingFigure
+    from s2l_lab.training.report import EvaluationReport, TrainingReport
+
+Reports = dict[int, "TrainingReport"]
+"""Seed -> the report of its finished run."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeedCounts:
+    """Outcomes of an arm at one step on one set of problems. S seeds, P problems."""
+
+    seeds: tuple[int, ...]
+    problem_ids: tuple[str, ...]
+    correct_SP: Ints
+    total_SP: Ints
+
+    def of(self, seeds: Sequence[int]) -> tuple[Ints, Ints]:
+        """Correct and total of these seeds, in this order."""
+        rows = [self.seeds.index(seed) for seed in seeds]
+        return self.correct_SP[rows], self.total_SP[rows]
+
+    @property
+    def largest_k(self) -> int:
+        """The smallest N."""
+        return int(self.total_SP.min())
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """pass@k of an arm at a step."""
+
+    step: int
+    k: int
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Over the finished runs of an arm."""
+
+    relative: float
+    """Rollout FLOPs over GRPO's, the explorer's included; mean over seeds. NaN without rollouts."""
+    low: float
+    high: float
+    """Least and largest over seeds."""
+    explorer_share: float
+    """Of the rollout FLOPs; mean over seeds."""
+    n_seeds: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArmResult:
+    """One arm. Groups are benchmarks that are evaluated together."""
+
+    name: str
+    baseline: str
+    """The arm that it is compared with; its own name for a baseline."""
+    finished: tuple[int, ...]
+    owed: tuple[int, ...]
+    """Seeds."""
+    levels: Mapping[tuple[str, ...], tuple[Level, ...]]
+    """By group: every step that all finished runs were evaluated at, every k of the figure that N allows."""
+    ends: Mapping[tuple[str, ...], tuple[Level, ...]]
+    """After training."""
+    differences: Mapping[tuple[tuple[str, ...], int], Estimate]
+    """(group, k) -> this arm minus the baseline after training; empty for the baseline."""
+    cost: Cost | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimResult:
+    """A claim with what was found."""
+
+    plan: ClaimPlan
+    difference: Estimate | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResults:
+    """Everything that a figure shows of ours."""
+
+    arms: tuple[ArmResult, ...]
+    claims: tuple[ClaimResult, ...]
+    before: Mapping[tuple[str, tuple[str, ...]], tuple[Level, ...]]
+    """(baseline, group) -> the learner before training."""
+
+    def arm(self, name: str) -> ArmResult:
+        """By name."""
+        return next(arm for arm in self.arms if arm.name == name)
+
+
+def training_results(
+    plan: TrainingFigure, wanted: Mapping[str, Sequence[int]], reports: Mapping[str, Reports]
+) -> TrainingResults:
+    """`wanted` are the seeds of every arm of the sweep, `reports` those of finished runs.
+
+    Raises DataError where runs that are compared were evaluated on different problems or hold rollouts that nobody
+    could judge: unknown is not wrong.
+    """
+    arms = tuple(_arm(plan, name, wanted[name], reports) for name in plan.arms)
+    claims = _claims(plan, reports)
+    before = {
+        (baseline, group): _levels(counts_at(reports.get(baseline, {}), group, 0), 0, plan.end_k)
+        for baseline in dict.fromkeys(arm.baseline for arm in arms)
+        for group in plan.groups
+    }
+    return TrainingResults(arms, claims, before)
+
+
+def counts_at(reports: Reports, group: Sequence[str], step: int | None) -> SeedCounts | None:
+    """Counts of all runs at a step (None: after training), problems of the group's benchmarks one after the other.
+
+    None where there is no run, or one that was not evaluated at that step.
+    """
+    seeds = tuple(sorted(reports))
+    rows = [[_evaluation(reports[seed], name, step) for name in group] for seed in seeds]
+    if not rows or any(found is None for row in rows for found in row):
+        return None
+    evaluations = [[found for found in row if found is not None] for row in rows]
+    ids = [tuple(id for found in row for id in found.problem_ids) for row in evaluations]
+    if len(set(ids)) > 1:
+        raise DataError(
+            f"runs of one arm were evaluated on different problems of {', '.join(group)}; their seeds cannot be "
+            "crossed with problems. Give one sweep one evaluation."
+        )
+    for seed, row in zip(seeds, evaluations, strict=True):
+        if unknown := sum(sum(found.unknown) for found in row):
+            raise DataError(
+                f"run {reports[seed].digest} (seed {seed}) has {unknown} rollouts that no verifier could judge. Mend "
+                "the verifier and re-grade its evaluation (`s2l-lab verify`)."
+            )
+    return SeedCounts(
+        seeds,
+        ids[0],
+        np.array([[c for found in row for c in found.correct] for row in evaluations], dtype=np.int64),
+        np.array([[n for found in row for n in found.total] for row in evaluations], dtype=np.int64),
+    )
+
+
+def difference_at(
+    arm: Reports, against: Reports, group: Sequence[str], k: int, step: int | None = None
+) -> Estimate | None:
+    """pass@k of `arm` minus `against`, paired by the seeds that both have; None without such a pair, or at a k or step
+    that was not evaluated."""
+    seeds = sorted(set(arm) & set(against))
+    a, b = (counts_at({s: reports[s] for s in seeds}, group, step) for reports in (against, arm))
+    if a is None or b is None or k > min(a.largest_k, b.largest_k):
+        return None
+    if a.problem_ids != b.problem_ids:
+        raise DataError(f"two arms were evaluated on different problems of {', '.join(group)}; they cannot be paired.")
+    return seed_difference(a.of(seeds), b.of(seeds), k)
+
+
+def _arm(plan: TrainingFigure, name: str, wanted: Sequence[int], reports: Mapping[str, Reports]) -> ArmResult:
+    found = reports.get(name, {})
+    baseline = plan.baseline_of(name)
+    levels, ends, differences = {}, {}, {}
+    for group in plan.groups:
+        levels[group] = tuple(
+            level
+            for step in _steps(found, group)
+            for level in _levels(counts_at(found, group, step), step, plan.curve_k)
+        )
+        last = max((report.last(group[0]).step for report in found.values()), default=0)
+        ends[group] = _levels(counts_at(found, group, None), last, plan.end_k)
+        for k in plan.end_k if name != baseline else ():
+            difference = difference_at(found, reports.get(baseline, {}), group, k)
+            if difference is not None:
+                differences[group, k] = difference
+    owed = tuple(seed for seed in wanted if seed not in found)
+    return ArmResult(name, baseline, tuple(sorted(found)), owed, levels, ends, differences, _cost(found))
+
+
+def _steps(reports: Reports, group: Sequence[str]) -> list[int]:
+    """Steps that every run was evaluated at on every benchmark of the group."""
+    sets = [{found.step for found in report.evaluations_of(name)} for report in reports.values() for name in group]
+    return sorted(set.intersection(*sets)) if sets else []
+
+
+def _levels(counts: SeedCounts | None, step: int, ks: Sequence[int]) -> tuple[Level, ...]:
+    ks = [k for k in sorted(set(ks)) if counts is not None and k <= counts.largest_k]
+    if counts is None or not ks:
+        return ()
+    curve = seeds_curve(counts.correct_SP, counts.total_SP, ks, rng=np.random.default_rng(0))
+    return tuple(
+        Level(
+            step,
+            k,
+            Estimate(
+                value=float(curve.value[i]),
+                lower=float(curve.lower[i]),
+                upper=float(curve.upper[i]),
+                level=curve.level,
+                method=curve.method[i],
+                interval="seeds",
+                n_problems=curve.n_problems,
+                n_rollouts=int(counts.total_SP.sum()),
+                n_seeds=curve.n_seeds,
+            ),
+        )
+        for i, k in enumerate(ks)
+    )
+
+
+def _claims(plan: TrainingFigure, reports: Mapping[str, Reports]) -> tuple[ClaimResult, ...]:
+    differences = [
+        difference_at(
+            reports.get(claim.arm, {}),
+            reports.get(claim.against, {}),
+            (claim.benchmark,) if claim.benchmark else plan.benchmarks,
+            claim.k,
+            claim.step,
+        )
+        for claim in plan.claim
+    ]
+    verdicts = judge(differences, [claim.expects for claim in plan.claim], plan.margin)
+    return tuple(map(ClaimResult, plan.claim, differences, verdicts))
+
+
+def _cost(reports: Reports) -> Cost | None:
+    relative = [r.relative_rollout_compute for r in reports.values() if r.relative_rollout_compute is not None]
+    shares = [r.explorer_share for r in reports.values() if r.explorer_share is not None]
+    if not relative:
+        return None
+    share = float(np.mean(shares)) if shares else 0.0
+    return Cost(float(np.mean(relative)), min(relative), max(relative), share, len(relative))
+
+
+def _evaluation(report: TrainingReport, benchmark: str, step: int | None) -> EvaluationReport | None:
+    if step is None:
+        return report.last(benchmark)
+    return next((found for found in report.evaluations_of(benchmark) if found.step == step), None)
