@@ -28,12 +28,18 @@ from readme_studies import (
     table,
     table3,
 )
+from readme_training import BLOCKS as TRAINING
+from readme_training import NAMES as TRAINING_FIGURES
 
 from s2l_lab.training.metric_names import EVALUATION, EXPLAINED
 
 ROOT = Path(__file__).resolve().parent.parent
-FIGURES = ("fig2", "table3", "policy-share", "persistence", "metric-validity")
-TEXTS = (ROOT / "README.md", ROOT / "docs" / "training.md", *(ROOT / "experiments" / figure / "README.md" for figure in FIGURES))
+FIGURES = ("fig2", "table3", "policy-share", "persistence", "metric-validity", *TRAINING_FIGURES)
+TEXTS = (
+    ROOT / "README.md",
+    ROOT / "docs" / "training.md",
+    *(ROOT / "experiments" / figure / "README.md" for figure in FIGURES),
+)
 BLOCK = re.compile(r"(<!-- numbers: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -271,6 +277,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "persistence": persistence,
     "metric-validity": metric_validity,
     "training-metrics": training_metrics,
+    **TRAINING,
 }
 
 

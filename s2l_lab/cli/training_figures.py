@@ -112,7 +112,7 @@ def _about(first: Arm, found: Mapping[str, Reports], plan: TrainingFigure) -> li
         lines.append(
             f"{wanted.benchmark}: n = {len(evaluation.problem_ids)} problems, N = {min(evaluation.total)} rollouts per "
             f"problem before and after training{between}; T {wanted.temperature:g}, top-p {wanted.top_p:g}, seed "
-            f"{wanted.seed}."
+            f"{wanted.seed}; verifier {evaluation.verifier_version}, data {evaluation.data}."
         )
     options = first.plan.training
     lines.append(

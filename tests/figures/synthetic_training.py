@@ -38,6 +38,9 @@ def evaluation(benchmark: str, step: int, correct: Sequence[int], n: int, *, unk
         value=(0.0,),
         lower=(0.0,),
         upper=(0.0,),
+        data="0123456789abcdef",
+        sampling="fedcba9876543210",
+        verifier_version="countdown-1",
         rollouts="evaluation",
     )
 

@@ -1,0 +1,72 @@
+"""The README blocks of training, from the committed results of the figures and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from readme_studies import estimate, experiment, table
+
+NAMES = ("fig3c", "fig4", "fig5", "fig6", "fig7", "table1", "table2", "table4")
+
+
+def main_comparison() -> str:
+    """GRPO and S2L-PO alone, of Figure 4."""
+    return result("fig4", ("GRPO", "S2L-PO 360k"))
+
+
+def result(name: str, arms: tuple[str, ...] = ()) -> str:
+    """Every arm (or these) at the end of training, its paired differences to the baseline, its compute; then the
+    verdicts about them."""
+    found = experiment(name)
+    ks = found["plan"]["end_k"]
+    baseline = found["plan"]["baseline"]
+    head = ["arm", "seeds", *(f"pass@{k}" for k in ks), *(f"pass@{k} less {baseline}'s" for k in ks), "rollout compute"]
+    rows = [
+        ["*before training*", "", *(_at(found["before"], k) for k in ks), *("" for _ in ks), ""],
+        *(_row(arm, ks, baseline) for arm in found["arms"] if not arms or arm["arm"] in arms),
+    ]
+    asked = {claim["text"]: {claim["arm"], claim["against"]} for claim in found["plan"]["claim"]}
+    verdicts = "\n".join(
+        f"- {claim['claim']}: {_verdict(claim)}"
+        for claim, names in zip(found["claims"], asked.values(), strict=True)
+        if not arms or names <= set(arms)
+    )
+    about = (
+        f"`{found['command']}`. {' '.join(found['about'])} Intervals are 95 %: of levels about other training seeds and "
+        "other problems (crossed), of differences about other training seeds (paired). Rollout compute: counted FLOPs "
+        "over GRPO's on the same rollouts, and the explorer's share of it."
+    )
+    return "\n\n".join([table(head, rows), about, verdicts])
+
+
+def _row(arm: dict[str, Any], ks: list[int], baseline: str) -> list[str]:
+    seeds = len(arm["finished_seeds"])
+    owed = f" of {seeds + len(arm['owed_seeds'])}" if arm["owed_seeds"] else ""
+    differences = [_at(arm["difference_to_baseline"], k, "+") for k in ks]
+    cost = arm["cost"]
+    compute = "–" if cost is None else f"{cost['relative']:.2f}, {cost['explorer_share']:.0%}"
+    own = arm["arm"] == baseline
+    return [
+        arm["arm"],
+        f"{seeds}{owed}",
+        *(_at(arm["end"], k) for k in ks),
+        *("" if own else d for d in differences),
+        compute,
+    ]
+
+
+def _at(listed: list[dict[str, Any]], k: int, sign: str = "") -> str:
+    return next((estimate(entry["estimate"], sign=sign) for entry in listed if entry["k"] == k), "–")
+
+
+def _verdict(claim: dict[str, Any]) -> str:
+    verdict = claim["verdict"]
+    return f"**{verdict['decision']}**" + (f" ({verdict['why']})" if verdict["why"] else "")
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "training": main_comparison,
+    **{name: partial(result, name) for name in NAMES},
+}
