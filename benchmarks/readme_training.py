@@ -34,9 +34,9 @@ def result(name: str, arms: tuple[str, ...] = ()) -> str:
         if not arms or names <= set(arms)
     )
     about = (
-        f"`{found['command']}`. {' '.join(found['about'])} Intervals are 95 %: of levels about other training seeds and "
-        "other problems (crossed), of differences about other training seeds (paired). Rollout compute: counted FLOPs "
-        "over GRPO's on the same rollouts, and the explorer's share of it."
+        f"`{found['command']}`. {' '.join(found['about'])} Intervals are 95 %: of levels about other training seeds "
+        "and other problems (crossed), of differences about other training seeds (paired). Rollout compute: counted "
+        "FLOPs over GRPO's on the same rollouts, and the explorer's share of it."
     )
     return "\n\n".join([table(head, rows), about, verdicts])
 
@@ -47,14 +47,8 @@ def _row(arm: dict[str, Any], ks: list[int], baseline: str) -> list[str]:
     differences = [_at(arm["difference_to_baseline"], k, "+") for k in ks]
     cost = arm["cost"]
     compute = "–" if cost is None else f"{cost['relative']:.2f}, {cost['explorer_share']:.0%}"
-    own = arm["arm"] == baseline
-    return [
-        arm["arm"],
-        f"{seeds}{owed}",
-        *(_at(arm["end"], k) for k in ks),
-        *("" if own else d for d in differences),
-        compute,
-    ]
+    ends = [_at(arm["end"], k) for k in ks]
+    return [arm["arm"], f"{seeds}{owed}", *ends, *([""] * len(ks) if arm["arm"] == baseline else differences), compute]
 
 
 def _at(listed: list[dict[str, Any]], k: int, sign: str = "") -> str:
