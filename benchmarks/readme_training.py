@@ -8,7 +8,8 @@ from typing import Any
 
 from readme_studies import estimate, experiment, table
 
-NAMES = ("fig3c", "fig4", "fig5", "fig6", "fig7", "table1", "table2", "table4")
+NAMES = ("fig4", "table1")
+"""Figures that have results."""
 
 
 def main_comparison() -> str:
@@ -34,7 +35,7 @@ def result(name: str, arms: tuple[str, ...] = ()) -> str:
         if not arms or names <= set(arms)
     )
     about = (
-        f"`{found['command']}`. {' '.join(found['about'])} Intervals are 95 %: of levels about other training seeds "
+        f"`{found['command']}`. {' '.join(line for line in found['about'] if not line.startswith('Made by'))} Intervals are 95 %: of levels about other training seeds "
         "and other problems (crossed), of differences about other training seeds (paired). Rollout compute: counted "
         "FLOPs over GRPO's on the same rollouts, and the explorer's share of it."
     )
