@@ -34,10 +34,11 @@ def result(name: str, arms: tuple[str, ...] = ()) -> str:
         for claim, names in zip(found["claims"], asked.values(), strict=True)
         if not arms or names <= set(arms)
     )
+    facts = " ".join(line for line in found["about"] if not line.startswith("Made by"))
     about = (
-        f"`{found['command']}`. {' '.join(line for line in found['about'] if not line.startswith('Made by'))} Intervals are 95 %: of levels about other training seeds "
-        "and other problems (crossed), of differences about other training seeds (paired). Rollout compute: counted "
-        "FLOPs over GRPO's on the same rollouts, and the explorer's share of it."
+        f"`{found['command']}`. {facts} Intervals are 95 %: of levels about other training seeds and other problems "
+        "(crossed), of differences about other training seeds (paired). Rollout compute: counted FLOPs over GRPO's on "
+        "the same rollouts, and the explorer's share of it."
     )
     return "\n\n".join([table(head, rows), about, verdicts])
 
