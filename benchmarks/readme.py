@@ -30,6 +30,7 @@ from readme_studies import (
 )
 from readme_training import BLOCKS as TRAINING
 from readme_training import NAMES as TRAINING_FIGURES
+from readme_training import training_rows
 
 from s2l_lab.training.metric_names import EVALUATION, EXPLAINED
 
@@ -154,7 +155,14 @@ def _differences(comparison: Any) -> list[str]:
 
 def speed() -> str:
     """Measured ratios beside their aims: what, measured, aim, script."""
-    rows = [*_main_job_rows(), *_estimator_rows(), *_sampler_rows(), *_store_rows(), *_diversity_rows()]
+    rows = [
+        *_main_job_rows(),
+        *_estimator_rows(),
+        *_sampler_rows(),
+        *_store_rows(),
+        *_diversity_rows(),
+        *training_rows(load("training")),
+    ]
     return table(["what", "measured", "aim", "benchmarks/"], rows)
 
 

@@ -66,3 +66,26 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "training": main_comparison,
     **{name: partial(result, name) for name in NAMES},
 }
+
+
+def training_rows(found: dict[str, Any]) -> list[list[str]]:
+    """The trainer's part of the table of speed."""
+    step, memory = found["step_at_fraction_0"]["ratio"], found["peak_memory"]["ratio"]
+    generation = ", ".join(
+        f"{one['problems'] * found['group']} rollouts {_ends(one['measured_over_predicted'])}"
+        for one in found["generation_at_fraction_half"]
+    )
+    return [
+        [f"a step at explorer fraction 0 over TRL's own, {step['n']} pairs", _ends(step), "1.03x", "training.py"],
+        ["generation at fraction .5 over what FLOPs predict, a round of", generation, "0.85x to 1.15x", "training.py"],
+        [
+            "peak memory with an explorer over TRL's, its weights apart",
+            f"{memory['value']:.2f}x ({memory['least']:.2f} to {memory['greatest']:.2f})",
+            "1.05x",
+            "training.py",
+        ],
+    ]
+
+
+def _ends(found: dict[str, Any]) -> str:
+    return f"{found['value']:.2f}x [{found['lower']:.2f}, {found['upper']:.2f}]"

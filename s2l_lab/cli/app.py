@@ -307,6 +307,18 @@ def figures(
     command.run(name, scale=scale.value, dry_run=dry_run, model_root=model_root, data_root=data_root)
 
 
+@app.command()
+def dashboard(
+    runs: Annotated[Path | None, typer.Option(help="Runs directory; else S2L_LAB_RUNS, else ./runs.")] = None,
+    port: Annotated[int, typer.Option(help="Port.")] = 8501,
+    address: Annotated[str, typer.Option(help="Who may connect: localhost alone, unless told.")] = "localhost",
+) -> None:
+    """The explorer app: read rollouts, compare policies and runs, export; offline, in a browser."""
+    from s2l_lab.cli import dashboard as command
+
+    command.run(runs, port, address)
+
+
 @families_app.command("list")
 def families_list() -> None:
     """Every family with its members."""

@@ -60,6 +60,7 @@ class Canvas:
         self.text(24, top, "<br>".join(caption), size=12, color=FAINT)
         height = math.ceil(top + len(caption) * CAPTION_LINE + 14)
         for panel in self._panels:
+            panel.hold()
             panel.place(self.width, height)
         for left, from_top, style in self._texts:
             x, y = left / self.width, 1 - from_top / height

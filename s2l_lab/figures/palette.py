@@ -27,6 +27,8 @@ FAINT = "#6b7280"
 """Captions, axis titles, references."""
 GRID = "#e5e7eb"
 """Grid lines and rules."""
+SOURCE_COLOURS = {"explorer": RAMP[0], "learner": RAMP[-1]}
+"""One scale for the sources of training rollouts: an explorer is small, a learner large."""
 FACTORS = {"strategies": RAMP[-1], "phrasing": RAMP[0], "order": RAMP[3], "rest": "#9ca3af"}
 """What a metric may follow; `rest` is noise and interaction."""
 ROLE_SYMBOLS: Mapping[Role, str] = {

@@ -93,6 +93,14 @@ class Panel:
         }
         self._figure.update_layout(axes)
 
+    def hold(self) -> None:
+        """Keep the axes of a panel in which nothing is drawn: plotly.js drops those that no trace is on, and would
+        write the panel's notes into the first one."""
+        mine = f"x{self._suffix}"
+        if all((trace.xaxis or "x") != mine for trace in self._figure.data):
+            axes = {"xaxis": mine, "yaxis": f"y{self._suffix}"}
+            self._figure.add_scatter(x=[None], y=[None], hoverinfo="skip", showlegend=False, name="", **axes)
+
     def line(
         self, x: NDArray[Any], y: NDArray[Any], colour: str, hover: Sequence[str] | None = None, **look: Any
     ) -> None:

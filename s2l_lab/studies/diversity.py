@@ -20,8 +20,8 @@ from s2l_lab.rollouts import Origin, RolloutStore
 from s2l_lab.studies.arms import read_sets
 from s2l_lab.studies.between import Feature, contrasts, null_shares
 from s2l_lab.studies.step_coherence import StepCoherence, step_coherence, steps_to_embed
-from s2l_lab.studies.vectors import EmbeddingFacts, embed_texts
-from s2l_lab.studies.within import Within, texts_to_embed, within
+from s2l_lab.studies.vectors import FOLDER, EmbeddingFacts, embed_texts
+from s2l_lab.studies.within import M_CORRECT, Within, texts_to_embed, within
 from s2l_lab.verifiers import verifier_version
 
 if TYPE_CHECKING:
@@ -81,23 +81,31 @@ def diversity_of_run(
     policies: Sequence[str] | None = None,
     problems: int | None = None,
     n: int | None = None,
+    m_all: int | None = None,
+    m_correct: int = M_CORRECT,
     embedder: str = "minilm",
+    embeddings: Path = FOLDER,
     command: str = "",
     announce: Callable[[str], None] = lambda _: None,
 ) -> DiversityReport:
     """Measure a run's policies (None: all that it holds), small to large as the run lists them.
 
     `problems` and `n` take the first problems and the rollouts with sample index below n; None takes all that every
-    policy has. Raises DataError for a folder without a run, UsageError for an unknown policy and for a run with fewer
-    than two rollouts per problem, naming what is missing.
+    policy has. `m_all` and `m_correct` are what the table is rarefied to, as in `within`; `embeddings` is the folder of
+    the cache. Raises DataError for a folder without a run, UsageError for an unknown policy, for an m that the rollouts
+    do not allow and for a run with fewer than two rollouts per problem, naming what is missing.
     """
     start = time.monotonic()
     run = _read(path, policies, problems, n)
     announce(f"embedding the rollouts with {embedder}")
     every = [s for one in run.sets.values() for s in one]
-    vectors, facts = embed_texts(chain(texts_to_embed(every), steps_to_embed(every)), embedder)
+    vectors, facts = embed_texts(chain(texts_to_embed(every), steps_to_embed(every)), embedder, embeddings)
     announce("measuring every policy")
-    table = within(run.sets, vectors, done=lambda name: announce(f"{name}: within done"))
+
+    def done(name: str) -> None:
+        announce(f"{name}: within done")
+
+    table = within(run.sets, vectors, m_all=m_all, m_correct=m_correct, done=done)
     *others, reference = run.sets
     between = tuple(
         Between(name, contrasts(run.sets[name], run.sets[reference], vectors, seed)) for seed, name in enumerate(others)
@@ -128,7 +136,7 @@ def _read(path: Path, policies: Sequence[str] | None, problems: int | None, n: i
         sampling = SamplingParams.model_validate(store.config["sampling"])
         current = verifier_version(chosen[0].kind)
         version = current if current in store.verifier_versions else (store.verifier_versions or [current])[-1]
-        origins = _origins(store, policies, sampling)
+        origins = origins_in_order(store, policies, sampling)
         ids = [problem.id for problem in chosen]
         have = {o.policy: int(store.counts(o, version, ids, n).total_P.min()) for o in origins}
         few = {name: count for name, count in have.items() if count < 2 or (n is not None and count < n)}
@@ -144,14 +152,15 @@ def _read(path: Path, policies: Sequence[str] | None, problems: int | None, n: i
         return _Run(chosen, sets, version, sampling, str(store.config["benchmark"]), common)
 
 
-def _origins(store: RolloutStore, policies: Sequence[str] | None, sampling: SamplingParams) -> list[Origin]:
-    """One origin per policy, in the order in which the run lists its policies."""
+def origins_in_order(store: RolloutStore, policies: Sequence[str] | None, sampling: SamplingParams) -> list[Origin]:
+    """One origin per policy, in the order in which the run lists its policies; those that it does not list come last,
+    in the order of `policies` where that is given. Raises UsageError for an unknown policy."""
     found = {o.policy: o for o in store.origins() if o.sampling_digest == sampling.digest}
     order = [name for name in store.config.get("policies", {}) if name in found]
-    order += [name for name in found if name not in order]
     for name in policies or ():
         if name not in found:
             raise unknown_name(f"policy of {store.path}", name, found)
+    order += [name for name in dict.fromkeys(policies or found) if name not in order]
     wanted = [name for name in order if policies is None or name in policies]
     if not wanted:
         raise UsageError(f"{store.path} holds no rollouts yet; run `s2l-lab passk` first.")

@@ -1,9 +1,10 @@
 """Within: how varied are one policy's rollouts? Every metric, per problem, then over problems with intervals.
 
-Two conditions stand side by side. *All* rollouts are rarefied to m = the smallest N of the policies. *Correct* rollouts
-alone are rarefied to two, on the problems where every policy has two correct ones: the same problems for all, with
-their count. Two is what most problems have to offer, and what pairwise metrics need. Metrics rise when accuracy falls,
-so only the second condition can speak of strategies. Length stands beside both.
+Two conditions stand side by side. *All* rollouts are rarefied to m, by default the smallest N of the policies.
+*Correct* rollouts alone are rarefied to two unless told otherwise, on the problems where every policy has so many
+correct ones: the same problems for all, with their count. Two is what most problems have to offer, and what pairwise
+metrics need. Metrics rise when accuracy falls, so only the second condition can speak of strategies. Length stands
+beside both.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.diversity.over_problems import mean_over_problems
 from s2l_lab.diversity.profile import profile
-from s2l_lab.errors import DataError
+from s2l_lab.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 Condition = Literal["all", "correct"]
 CONDITIONS: tuple[Condition, ...] = ("all", "correct")
 M_CORRECT = 2
-"""Correct rollouts that every metric of the second condition is rarefied to."""
+"""Correct rollouts that every metric of the second condition is rarefied to, unless told otherwise."""
 EMBEDDED = 16
 """Rollouts per problem that are embedded, the first ones, beside all correct ones: on a CPU an embedding costs more
 than all other metrics of a rollout together. Embedding metrics over all rollouts are rarefied to these."""
@@ -86,27 +87,32 @@ def within(
     sets: Mapping[str, Sequence[RolloutSet]],
     vectors: Vectors | None,
     *,
+    m_all: int | None = None,
+    m_correct: int = M_CORRECT,
     done: Callable[[str], None] = lambda _: None,
 ) -> Within:
     """All metrics of all policies. `sets` runs from small to large; the last policy is the reference.
 
     Every policy has its sets for the same problems in the same order. `vectors` None leaves embedding metrics
-    undefined. `done` is called with a policy's name when its metrics are there. Raises DataError for fewer than two
-    rollouts and for policies on different problems.
+    undefined. `m_all` (None: the smallest N) and `m_correct` are what the two conditions are rarefied to. `done` is
+    called with a policy's name when its metrics are there. Raises DataError for fewer than two rollouts and for
+    policies on different problems, UsageError for an m that the rollouts do not allow.
     """
     names = list(sets)
     _check(sets)
-    m: dict[Condition, int] = {"all": min(len(s) for one in sets.values() for s in one), "correct": M_CORRECT}
+    least = min(len(s) for one in sets.values() for s in one)
+    _check_m(m_all, m_correct, least)
+    m: dict[Condition, int] = {"all": least if m_all is None else m_all, "correct": m_correct}
     m_embedding: dict[Condition, int] = {c: min(m[c], EMBEDDED) for c in CONDITIONS}
-    enough = _enough_correct(sets)
+    enough = _enough_correct(sets, m_correct)
     chosen: dict[str, dict[Condition, Sequence[RolloutSet]]] = {}
     values: dict[str, dict[Condition, dict[str, NDArray[np.float64]]]] = {}
     for name in names:
         correct = [s.take(np.flatnonzero(s.correct_N & good)) for s, good in zip(sets[name], enough, strict=True)]
         chosen[name] = {"all": sets[name], "correct": correct}
         values[name] = {
-            "all": _profiles(sets[name], m["all"], vectors, EMBEDDED),
-            "correct": _profiles(correct, M_CORRECT, vectors, None),
+            "all": _profiles(sets[name], m["all"], vectors, EMBEDDED, m_embedding["all"]),
+            "correct": _profiles(correct, m_correct, vectors, None, m_embedding["correct"]),
         }
         done(name)
     last = names[-1]
@@ -138,23 +144,35 @@ def _check(sets: Mapping[str, Sequence[RolloutSet]]) -> None:
             )
 
 
-def _enough_correct(sets: Mapping[str, Sequence[RolloutSet]]) -> NDArray[np.bool_]:
-    """(P,) True where every policy has M_CORRECT correct rollouts."""
+def _check_m(m_all: int | None, m_correct: int, least: int) -> None:
+    if m_all is not None and not 2 <= m_all <= least:
+        raise UsageError(
+            f"rarefaction to m = {m_all} was asked; m lies between 2 and the smallest N, which is {least}."
+        )
+    if m_correct < 2:
+        raise UsageError(f"rarefaction to {m_correct} correct rollouts was asked; pairwise metrics need 2.")
+
+
+def _enough_correct(sets: Mapping[str, Sequence[RolloutSet]], m: int) -> NDArray[np.bool_]:
+    """(P,) True where every policy has m correct rollouts."""
     correct_MP = np.array([[s.correct_N.sum() for s in one] for one in sets.values()])
-    enough: NDArray[np.bool_] = np.all(correct_MP >= M_CORRECT, axis=0)
+    enough: NDArray[np.bool_] = np.all(correct_MP >= m, axis=0)
     return enough
 
 
 def _profiles(
-    sets: Sequence[RolloutSet], m: int, vectors: Vectors | None, embedded: int | None
+    sets: Sequence[RolloutSet],
+    m: int,
+    vectors: Vectors | None,
+    embedded: int | None,
+    m_embedding: int,
 ) -> dict[str, NDArray[np.float64]]:
-    """Metric values (P,) by name; embeddings of the first `embedded` rollouts (None: all). Subsets are drawn by problem
-    alone, so policies see the same ones."""
+    """Metric values (P,) by name; embeddings of the first `embedded` rollouts (None: all), rarefied to `m_embedding`.
+    Subsets are drawn by problem alone, so policies see the same ones."""
     rows = []
     for s in sets:
         rng = np.random.default_rng(zlib.crc32(s.problem_id.encode()))
         known = None if vectors is None or not len(s) else np.stack([vectors[text] for text in s.text_N[:embedded]])
-        m_embedding = m if embedded is None else min(m, embedded)
         rows.append(profile(s, m, rng=rng, embedding_ND=known, m_embedding=m_embedding))
     return {name: np.array([row[name] for row in rows]) for name in METRICS}
 

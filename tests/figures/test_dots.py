@@ -168,3 +168,17 @@ def test_a_decade_axis_holds_probabilities_down_to_its_floor() -> None:
     assert axis.layout()["ticktext"] == ["0.01", "0.1", "1"]
     assert decade_axis([1e-30], "S").low == 1e-6
     assert decade_axis([], "S").low == 0.1
+
+
+def test_a_panel_in_which_nothing_is_defined_keeps_its_axes() -> None:
+    """plotly.js drops axes without a trace: "no embeddings were made" then stood over the first panel's dots."""
+    canvas = Canvas(600, "t")
+    there, absent = (
+        estimate_dot("a", estimate(0.3, 0.1, 0.6), "#111111"),
+        estimate_dot("a", estimate(NAN, NAN, NAN), "#111111"),
+    )
+    for left, dot in ((100.0, there), (300.0, absent)):
+        draw_dots(canvas, (left, 100.0), 100.0, ("head", "about"), [Row("a", (dot,))], fine_axis([dot.value]))
+    figure = canvas.finish([])
+    assert {trace.xaxis or "x" for trace in figure.data} == {"x", "x2"}
+    assert any("x2" in note.xref for note in notes(figure))

@@ -9,7 +9,7 @@ import pytest
 from rollout_sets import drawn_sets, rollout_set
 
 from s2l_lab.diversity.metrics import METRICS
-from s2l_lab.errors import DataError
+from s2l_lab.errors import DataError, UsageError
 from s2l_lab.studies.within import within
 
 EMBEDDING = {name for name, metric in METRICS.items() if metric.level == "embedding"}
@@ -110,3 +110,21 @@ def test_different_problems_and_too_few_rollouts_are_refused() -> None:
         within({"a": sets, "b": sets[::-1]}, None)
     with pytest.raises(DataError, match=r"b has fewer than two rollouts of 1 problems.*p2"):
         within({"a": sets, "b": [*sets[:2], sets[2].take(np.array([0]))]}, None)
+
+
+def test_rarefaction_is_to_the_m_that_is_asked() -> None:
+    """Four rollouts with answers x, y, x, none: any two of them differ in 5 of 6 pairs, so 11/6 of 2 are distinct."""
+    sets = {"one": [rollout_set(["a", "b", "c", "d"], ["x", "y", "x", None], [True, True, True, False])] * 2}
+    table = within(sets, None, m_all=2, m_correct=3)
+    assert table.m == {"all": 2, "correct": 3}
+    (policy,) = table.policies
+    assert policy.cells["all"]["unique_answers"].value.value == pytest.approx(11 / 12)
+    assert policy.cells["correct"]["unique_answers"].value.value == pytest.approx(2 / 3)  # x, y, x: all three are taken
+    assert within(sets, None, m_correct=4).n_problems["correct"] == 0  # nobody has four correct ones
+
+
+@pytest.mark.parametrize(("m_all", "m_correct"), [(1, 2), (5, 2), (None, 1)])
+def test_an_m_that_the_rollouts_do_not_allow_is_refused(m_all: int | None, m_correct: int) -> None:
+    sets = {"one": [rollout_set(["a", "b", "c", "d"], list("xyxz"), [True] * 4)]}
+    with pytest.raises(UsageError, match="rarefaction to"):
+        within(sets, None, m_all=m_all, m_correct=m_correct)

@@ -1,0 +1,116 @@
+"""Persistence: variance ratio, autocorrelation and prefix survival of a run's policies, scored under one of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from parts.diversity_measure import steps_to
+from parts.export_row import chart, export_figure, export_report
+from parts.measured import on_demand
+from parts.runs import provenance_of
+from parts.safe import plain
+from parts.states import empty
+from s2l_lab.browse.decoding import decoder_of
+from s2l_lab.browse.provenance import caption
+from s2l_lab.browse.report_page import FigureItem, Section
+from s2l_lab.figures.persistence import persistence_figure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parts.address import Address
+    from parts.runs import Opened
+    from s2l_lab.studies.run_persistence import RunPersistence
+
+PROBLEMS = ("4", "10", "20", "50", "100")
+ROLLOUTS = ("4", "8", "16", "32", "64")
+NO_CONTROL = (
+    "No matched temperature is in this run: temperature persists too, so a line above 1 is no sign of size. "
+    "analyses/temporal_correlation.py has the controls."
+)
+
+
+def show_persistence(here: Opened, address: Address, policies: tuple[str, ...]) -> None:
+    """Switches, figure."""
+    local = tuple(name for name in policies if decoder_of(here.store, name) is not None)
+    if len(local) < 2:
+        empty(
+            "Scoring needs the weights of two policies or more on this machine, and this run names "
+            f"{len(local)} of those that are chosen. Pass@k runs name them; evaluations of a trained learner do not."
+        )
+        return
+    problems_options = steps_to(PROBLEMS, len(here.store.problems()))
+    columns = st.columns(3)
+    learner = columns[0].selectbox(
+        "Scored under",
+        local,
+        key=address.option("learner", local, default=local[-1]),
+        help="The learner: deviations are from it, and its own rollouts are the null.",
+    )
+    few = [o for o in problems_options if int(o) <= 20][-1] if int(problems_options[0]) <= 20 else problems_options[0]
+    problems = int(
+        columns[1].selectbox("Problems", problems_options, key=address.option("score-problems", problems_options, few))
+    )
+    rollouts = int(
+        columns[2].selectbox("Rollouts of each", ROLLOUTS, key=address.option("score-rollouts", ROLLOUTS, "16"))
+    )
+
+    def make(announce: Callable[[str], None]) -> RunPersistence:
+        from s2l_lab.studies.run_persistence import persistence_of_run
+
+        path = here.store.path
+        return persistence_of_run(
+            path, learner=learner, policies=local, problems=problems, n=rollouts, announce=announce
+        )
+
+    content = ("persistence", str(here.store.path), here.store.fingerprint(), local, learner, problems, rollouts)
+    about = (
+        f"Loads {len(local)} policies and scores {len(local) * problems * rollouts:,} stored rollouts token by token: "
+        "a minute for a family of a few million parameters on a CPU, long for billions."
+    )
+    found = on_demand("diversity.score", "Score", about, content, make)
+    if found is not None:
+        _show(here, found)
+
+
+def _show(here: Opened, found: RunPersistence) -> None:
+    lines = caption(
+        provenance_of(here.store),
+        interval="95 %, about other problems of this kind (clustered by problem)",
+        more=[
+            f"Scored: the first {found.n_problems} problems, up to {found.n_rollouts} rollouts of each by each policy.",
+            NO_CONTROL,
+        ],
+    )
+    st.caption(plain(NO_CONTROL))
+    figure = persistence_figure(found.result, lines)
+    chart(figure, "diversity.persistence.figure", width="content")
+    title = f"Do deviations from {found.result.learner} last?"
+    export_figure("diversity.persistence", figure, title, lines, lambda: lag_rows(found), ready=True)
+    export_report("diversity.persistence", title, lambda: [_section(figure)], lines)
+
+
+def lag_rows(found: RunPersistence) -> list[dict[str, Any]]:
+    """Every statistic by lag, horizon or token, long form."""
+    rows = []
+    for row in found.result.rows:
+        curves = {
+            "variance ratio of e": row.variance_ratio,
+            "variance ratio of m": row.variance_ratio_m,
+            "autocorrelation of e": row.autocorrelation,
+            "autocovariance of d": row.autocovariance_d,
+            **{f"prefix survival along {s.trace}'s greedy trace": s.curve for s in row.survival},
+        }
+        for statistic, curve in curves.items():
+            columns = (curve.at, curve.value, curve.lower, curve.upper, curve.n)
+            for at, value, lower, upper, n in zip(*(column.tolist() for column in columns), strict=True):
+                about = {"policy": row.name, "role": row.role, "statistic": statistic, "at": at}
+                rows.append(about | {"value": value, "lower": lower, "upper": upper, "n": n})
+    return rows
+
+
+def _section(figure: Any) -> Section:
+    words = "Variance ratio, autocovariance, prefix survival and covariance of scores, a line per policy"
+    return Section("Persistence", (FigureItem(figure, words, NO_CONTROL),))

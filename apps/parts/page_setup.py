@@ -1,0 +1,36 @@
+"""What every page needs before it draws: the wide layout, and a few rules of style that no setting gives."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+ICON = (
+    '<svg viewBox="0 0 32 32"><g fill="none" stroke="#3756d6" stroke-width="3"><circle cx="22" cy="12" r="7"/></g>'
+    '<circle cx="9" cy="23" r="5" fill="#e96f0a"/></svg>'
+)
+"""Small beside large. Drawn here: Streamlit would load one of its own icons from a server."""
+STYLE = """<style>
+.block-container{padding:3.4rem 2.4rem 3rem;max-width:1560px}
+h1{font-size:1.7rem!important;padding:0 0 .1rem!important}
+h2{font-size:1.25rem!important}
+h3{font-size:1.05rem!important}
+[data-testid="stSidebarContent"] [data-testid="stCaptionContainer"]{overflow-wrap:anywhere}
+[data-testid="stCode"] pre{font-size:.84rem;line-height:1.45}
+[data-testid="stMetricValue"]{font-size:1.35rem}
+.tokens{font:13.5px/1.75 ui-monospace,"SF Mono",Menlo,Consolas,"Liberation Mono",monospace;white-space:pre-wrap;
+overflow-wrap:anywhere;max-height:70vh;overflow-y:auto;border:1px solid rgba(128,128,128,.28);border-radius:8px;
+padding:10px 12px;unicode-bidi:isolate}
+.tokens span{border-radius:2px;padding:1px 0}
+.tokens .f{box-shadow:inset 0 -2px 0 currentColor}
+.tokens .a{background:rgba(233,111,10,.34)}
+.tokens .b{background:rgba(55,86,214,.36)}
+.tokens .u{opacity:.75}
+.scale{display:inline-block;width:130px;height:10px;border-radius:3px;vertical-align:middle;margin:0 6px}
+.legend{font-size:.82rem;opacity:.85;margin:2px 0 6px}
+</style>"""
+
+
+def page_setup() -> None:
+    """Call first in `dashboard.py`; a view calls nothing of the kind."""
+    st.set_page_config(page_title="s2l-lab", page_icon=ICON, layout="wide")
+    st.html(STYLE)

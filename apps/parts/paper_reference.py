@@ -1,0 +1,48 @@
+"""The paper's own numbers as tables, with how they were had; and what `s2l-lab figures` has made of an item."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from parts.export_row import export_table
+from parts.runs import Opened
+from parts.safe import plain
+from parts.states import empty, notes
+from s2l_lab.browse.made_figures import made_figures
+from s2l_lab.browse.paper_items import PaperItem, reference_columns, references
+
+
+def show_reference(item: PaperItem) -> None:
+    """A table for each reference file that ships."""
+    st.subheader("The paper's numbers")
+    if not item.files:
+        empty("No number of this item could be had from any source.")
+    for found in references(item):
+        if not found.shipped:
+            empty(f"{found.file} does not ship with this release, so the paper's numbers are not shown here.")
+            continue
+        rows = reference_columns(found.rows)
+        st.dataframe(rows, hide_index=True, width="stretch", height=min(420, 36 * (len(rows) + 1) + 3))
+        export_table(f"paper.{item.name}.{found.file.removesuffix('.csv')}", rows, found.notes)
+
+
+def show_made(here: Opened, item: PaperItem) -> None:
+    """Verdicts and picture of what the command has made."""
+    found = made_figures(here.directory, item.name)
+    if item.ours == "none":
+        return
+    st.subheader("Made by the command, with verdicts")
+    if not found:
+        empty("The whole comparison, with a verdict on every claim, is made by:", f"s2l-lab figures {item.name}")
+        return
+    for made in found:
+        st.markdown(plain(f"Scale {made.scale}: {made.command}"))
+        if made.trouble:
+            notes([made.trouble])
+            continue
+        if made.verdicts:
+            rows = list(made.verdicts)
+            st.dataframe(rows, hide_index=True, width="stretch", height="content")
+            export_table(f"paper.{item.name}.{made.scale}", rows, [f"Made by: {made.command}", f"From: {made.folder}"])
+        if made.image is not None:
+            st.image(str(made.image))

@@ -1,0 +1,87 @@
+"""The problems that only one of two policies solves, under a rule that the reader chooses and the page states."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import streamlit as st
+
+from parts.address import Address
+from parts.export_row import export_table, show_caption
+from parts.runs import Opened, provenance_of
+from parts.safe import plain, visible
+from s2l_lab.browse.provenance import caption
+from s2l_lab.browse.solve_rates import SolveRates
+from s2l_lab.browse.who_solves import OnlySolved, SolvedCell, SolveRule, only_solved
+
+
+def who_solves(url: Address, here: Opened, rates: SolveRates, chosen: list[str], rules: tuple[str, str]) -> OnlySolved:
+    """Draw the rule and the two lists; a click opens a problem. The URL's switches are `rule` (one of `rules`: at least
+    one correct, a rate of at least tau) and `tau-percent`."""
+    st.subheader("Only one solves", help="Problems that exactly one of two policies solves, under the rule you choose.")
+    a, b = chosen[0], chosen[-1]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        if len(chosen) > 2:
+            a = st.selectbox("A", chosen, key=url.option("a", chosen, chosen[0]), width=180)
+            others = [name for name in chosen if name != a]
+            b = st.selectbox("B", others, key=url.option("b", others, others[-1]), width=180)
+        rule = st.segmented_control("Solves means", rules, key=url.key("rule"), required=True)
+        tau = None
+        if rule == rules[1]:
+            tau = st.slider("tau, per cent", 1, 100, key=url.key("tau-percent"), width=260) / 100
+    solved = only_solved(rates, a, b, SolveRule(tau))
+    st.caption(plain(solved.statement))
+    lists = ((a, solved.a_only), (b, solved.b_only))
+    for (name, cells), column in zip(lists, st.columns(2, gap="medium"), strict=True):
+        with column:
+            st.markdown(f"**Only {plain(name)}**: {len(cells)} problems")
+            _solved_list(url, here, cells, (a, b), name)
+    st.caption(f"Both: {len(solved.both)}. Neither: {len(solved.neither)}.")
+    export_table("compare.solves", lambda: solved_table(solved, a, b), caption(provenance_of(here.store)))
+    return solved
+
+
+def _solved_list(url: Address, here: Opened, cells: tuple[SolvedCell, ...], pair: tuple[str, str], name: str) -> None:
+    if not cells:
+        show_caption(["None."])
+        return
+    known = here.store.problems()
+    table = [
+        {
+            "problem": visible(known[cell.problem_id].prompt)[:90].replace("\n", " ")
+            if cell.problem_id in known
+            else cell.problem_id,
+            pair[0]: f"{cell.correct_a} of {cell.total_a}",
+            pair[1]: f"{cell.correct_b} of {cell.total_b}",
+        }
+        for cell in cells
+    ]
+    key = f"compare.only.{name}"
+    ids = [cell.problem_id for cell in cells]
+
+    def open_problem() -> None:
+        rows = st.session_state[key]["selection"]["rows"]
+        if rows:
+            url.set("problem", ids[rows[0]])
+
+    st.dataframe(
+        table, hide_index=True, key=key, on_select=open_problem, selection_mode="single-row",
+        column_config={"problem": st.column_config.TextColumn(width=230)}, height=min(38 + 35 * len(table), 320),
+    )  # fmt: skip
+
+
+def solved_table(solved: OnlySolved, a: str, b: str) -> pa.Table:
+    """Every paired problem with its list and its counts."""
+    lists = (
+        (f"only {a}", solved.a_only),
+        (f"only {b}", solved.b_only),
+        ("both", solved.both),
+        ("neither", solved.neither),
+    )
+    return pa.Table.from_pylist(
+        [
+            {"list": name, "problem_id": cell.problem_id, "a": a, "correct_a": cell.correct_a, "total_a": cell.total_a,
+             "b": b, "correct_b": cell.correct_b, "total_b": cell.total_b}
+            for name, cells in lists
+            for cell in cells
+        ]
+    )  # fmt: skip

@@ -1,0 +1,64 @@
+"""What every run spent: FLOPs by part, tokens, seconds, and rollout compute over GRPO's with the explorer's in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from parts.address import Address
+from parts.export_row import chart, export_figure, export_report, export_table
+from parts.training_caption import arms_caption
+from parts.training_data import metrics_of
+from s2l_lab.browse.report_page import FigureItem, Section, TableItem
+from s2l_lab.browse.training_cost import PARTS, CostRow, cost_row
+from s2l_lab.browse.training_runs import Arm
+from s2l_lab.figures.training_cost import cost_figure
+
+TITLE = "FLOPs of rollouts and updates"
+ABOUT = (
+    "FLOPs are counted from tokens and model shapes, not timed. Relative rollout compute is all rollouts, the "
+    "explorer's included, over what GRPO would have spent on rollouts of the same lengths by the learner alone. Counts "
+    "have no interval; seeds stand one by one."
+)
+
+
+def show_cost(address: Address, arms: Sequence[Arm]) -> None:
+    """Figure and table."""
+    st.caption(ABOUT)
+    rows = [(arm, cost_row(run, metrics_of(run))) for arm in arms for run in arm.runs]
+    figure = cost_figure([row for _, row in rows])
+    chart(figure, "training.cost.figure")
+    lines = arms_caption(arms, "none: counts of these very runs")
+    export_figure("training.cost.bars", figure, TITLE, lines, lambda: cost_rows(rows))
+    st.dataframe(
+        cost_rows(rows),
+        hide_index=True,
+        width="stretch",
+        height="content",
+        column_config={
+            "relative rollout compute": st.column_config.NumberColumn(format="%.3f", help="1 = GRPO's rollouts."),
+            "explorer's share": st.column_config.NumberColumn(format="percent", help="Of the rollout FLOPs."),
+            **{f"{part} FLOPs": st.column_config.NumberColumn(format="scientific") for part in PARTS},
+        },
+    )
+    export_table("training.cost", lambda: cost_rows(rows))
+    export_report("training.cost", TITLE, lambda: [_section(figure, rows)], lines)
+
+
+def cost_rows(rows: Sequence[tuple[Arm, CostRow]]) -> list[dict[str, Any]]:
+    """A row per run."""
+    shown = []
+    for arm, row in rows:
+        about: dict[str, Any] = {"arm": arm.name, "run": row.label, "seed": row.seed, "finished": row.finished}
+        about |= {"steps": row.last_step, "relative rollout compute": row.relative}
+        about |= {"explorer's share": row.explorer_share}
+        for unit, values in (("FLOPs", row.flops), ("tokens", row.tokens), ("seconds", row.seconds)):
+            about |= {f"{part} {unit}": values[part] for part in PARTS}
+        shown.append(about)
+    return shown
+
+
+def _section(figure: Any, rows: Sequence[tuple[Arm, CostRow]]) -> Section:
+    return Section("Cost", (FigureItem(figure, TITLE, ABOUT),), (TableItem(cost_rows(rows), "A row per run."),))

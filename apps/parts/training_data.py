@@ -1,0 +1,90 @@
+"""Training runs as the views of training and of the paper see them: read once, kept until their files change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import streamlit as st
+
+from s2l_lab.browse.catalog import Catalog, RunEntry
+from s2l_lab.browse.training_metrics import EvaluationBand, Metrics, evaluation_band, metrics
+from s2l_lab.browse.training_runs import Arm, TrainingRun, evaluations, group_arms, read_run
+from s2l_lab.errors import S2LError
+
+_FILES = ("plan.json", "report.json", "metrics.jsonl", "evaluations.jsonl")
+
+
+def stamp(path: Path) -> str:
+    """Changes whenever the run's own files do."""
+    parts = []
+    for name in _FILES:
+        try:
+            status = (path / name).stat()
+        except OSError:
+            parts.append("none")
+        else:
+            parts.append(f"{status.st_mtime_ns:x}.{status.st_size:x}")
+    return "-".join(parts)
+
+
+def training_entries(found: Catalog) -> dict[str, RunEntry]:
+    """The training runs of a directory that can be read, by name."""
+    return {entry.name: entry for entry in found.entries if entry.kind == "training" and entry.readable}
+
+
+def runs_of(entries: Sequence[RunEntry]) -> tuple[list[TrainingRun], list[str]]:
+    """The runs, and a sentence for each that cannot be read; one bad run hides no other."""
+    runs, trouble = [], []
+    for entry in entries:
+        try:
+            runs.append(_run(str(entry.path), stamp(entry.path)))
+        except S2LError as error:
+            trouble.append(str(error))
+    return runs, trouble
+
+
+def arms_of(runs: Sequence[TrainingRun]) -> tuple[Arm, ...]:
+    """The runs by arm. One arm alone differs from no other, so it is named after what it is."""
+    arms = group_arms(runs)
+    if len(arms) != 1:
+        return arms
+    name, _, _ = arms[0].runs[0].label.rpartition(", seed ")
+    return (replace(arms[0], name=name),)
+
+
+def metrics_of(run: TrainingRun) -> Metrics:
+    """What the run has logged."""
+    return _metrics(str(run.path), stamp(run.path))
+
+
+def band_of(arm: Arm, benchmark: str, k: int) -> EvaluationBand:
+    """pass@k of an arm over steps."""
+    paths = tuple((str(run.path), stamp(run.path)) for run in arm.runs)
+    return _band(paths, arm.name, arm.key, benchmark, k)
+
+
+def evaluated(runs: Sequence[TrainingRun]) -> dict[str, tuple[int, ...]]:
+    """k that were evaluated, by benchmark."""
+    found: dict[str, set[int]] = {}
+    for run in runs:
+        for one in evaluations(run):
+            found.setdefault(one.benchmark, set()).update(one.k)
+    return {name: tuple(sorted(ks)) for name, ks in sorted(found.items())}
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _run(path: str, changed: str) -> TrainingRun:
+    return read_run(Path(path))
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _metrics(path: str, changed: str) -> Metrics:
+    return metrics(Path(path))
+
+
+@st.cache_resource(max_entries=512, show_spinner="Estimating pass@k over seeds")
+def _band(paths: tuple[tuple[str, str], ...], name: str, key: str, benchmark: str, k: int) -> EvaluationBand:
+    runs = [_run(path, changed) for path, changed in paths]
+    return evaluation_band(Arm(name, key, tuple(runs)), benchmark, k)

@@ -1,0 +1,238 @@
+"""Compare: two to four policies side by side on one problem, what each finds, and the problems that only one solves.
+
+"Solves" is a rule that the reader chooses and the page states. Lists of who solves what are not tests: every entry has
+its counts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from parts.address import Address, shared
+from parts.export_row import export_report, export_table
+from parts.header import header
+from parts.look import outcome_label
+from parts.reader import answers as show_answers
+from parts.reader import facts
+from parts.runs import Opened, provenance_of, rates_of
+from parts.safe import SHOWN, model_text, plain, visible
+from parts.solved_lists import solved_table, who_solves
+from parts.states import empty, notes, stop_empty
+from parts.tokens import diff_strips
+from s2l_lab.browse.decoding import decoder_of
+from s2l_lab.browse.diff import diff, words
+from s2l_lab.browse.filters import RolloutFilter
+from s2l_lab.browse.provenance import caption
+from s2l_lab.browse.report_page import Section, TableItem
+from s2l_lab.browse.rollout_pages import FullRollout, Row, answers, page, read_rollout
+from s2l_lab.browse.solve_rates import SolveRates
+from s2l_lab.browse.store import BrowsedStore
+from s2l_lab.browse.who_solves import OnlySolved
+
+MOST = 4
+RULES = ("at least one", "rate of at least tau")
+# Rollouts of a policy on the problem that are offered for choice.
+OFFERED = 100
+LISTED = 2_000
+
+
+def show() -> None:
+    """Draw the view."""
+    here = header(
+        "Compare", "Policies on the same problem, side by side; and the problems that only one of two solves."
+    )
+    store, url = here.store, Address("compare")
+    rates = rates_of(store)
+    if len(rates.policies) < 2:
+        stop_empty("This run holds one policy; two are needed.", "s2l-lab passk --family tiny")
+    chosen, problem = _choose(url, store, rates)
+    if len(chosen) < 2:
+        url.publish()
+        stop_empty("Choose at least two policies.")
+    ones = _side_by_side(url, here, rates, chosen, problem)
+    _difference(url, store, ones)
+    _found(store, rates, chosen, problem)
+    solved = who_solves(url, here, rates, chosen, RULES)
+    lines = caption(provenance_of(store))
+    export_report("compare", "Compare", lambda: _sections(store, ones, problem, solved), lines)
+    url.publish()
+
+
+def _choose(url: Address, store: BrowsedStore, rates: SolveRates) -> tuple[list[str], str]:
+    """Policies and problem."""
+    default = (rates.policies[0], rates.policies[-1])
+    url.several("policy", rates.policies, default)
+    url.text("problem")
+    for place in range(MOST):
+        url.text(f"rollout-{place + 1}")
+    for name in ("left", "right", "a", "b"):
+        url.text(name)
+    url.option("rule", RULES)
+    url.number("tau-percent", 1, 100, 50)
+    url.report()
+    known = store.problems()
+    ordered = rates.take(rates.order("spread")).problem_ids
+    if url.value("problem") not in ordered:
+        if url.value("problem"):
+            notes([f"This run has no problem {url.value('problem')!r}; the one with the largest gap is shown."])
+        url.set("problem", ordered[0])
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        names = st.multiselect("Policies", rates.policies, key=url.key("policy"), max_selections=MOST, width=360)
+        if len(ordered) <= LISTED:
+            st.selectbox(
+                "Problem, largest gap between policies first", ordered, key=url.key("problem"), width=520,
+                format_func=lambda id: visible(known[id].prompt)[:120].replace("\n", " ") if id in known else id,
+            )  # fmt: skip
+        else:
+            st.text_input("Problem (its id)", key=url.key("problem"), width=360)
+        at = ordered.index(url.value("problem"))
+        for label, step in (("Previous", -1), ("Next", 1)):
+            st.button(
+                label, key=f"compare.{label}", disabled=not 0 <= at + step < len(ordered),
+                on_click=url.set, args=("problem", ordered[min(max(at + step, 0), len(ordered) - 1)]),
+            )  # fmt: skip
+    return [name for name in rates.policies if name in names], url.value("problem")
+
+
+def _side_by_side(
+    url: Address, here: Opened, rates: SolveRates, chosen: list[str], problem: str
+) -> list[FullRollout | None]:
+    """A column for each policy with one of its rollouts; None where it has none."""
+    store = here.store
+    item = store.problems().get(problem)
+    with st.expander(f"Problem {plain(problem)}", expanded=True):
+        model_text(item.prompt if item else "The store does not have this problem's text.", "compare.prompt")
+        st.caption("Gold answer")
+        st.text(visible(item.answer)[:1000] if item else "not known")
+    shown: list[FullRollout | None] = []
+    for place, (policy, column) in enumerate(zip(chosen, st.columns(len(chosen), gap="medium"), strict=True)):
+        with column:
+            st.markdown(f"**{plain(policy)}**")
+            st.caption(_rate_words(rates, policy, problem))
+            row = _pick(url, store, policy, problem, place)
+            if row is None:
+                empty("No rollout of this policy on this problem.")
+                shown.append(None)
+                continue
+            one = read_rollout(store, row.address, rounds=here.rounds)
+            shown.append(one)
+            facts(one, problem=False)
+            show_answers(one)
+            model_text(one.text, f"compare.text.{place}")
+            st.page_link(
+                "views/rollouts.py", label="All its rollouts here", icon=":material/article:",
+                query_params=shared() | {"problem": problem, "policy": policy},
+            )  # fmt: skip
+    return shown
+
+
+def _rate_words(rates: SolveRates, policy: str, problem: str) -> str:
+    p, m = rates.problem_ids.index(problem), rates.column(policy)
+    if not rates.total_PM[p, m]:
+        return "no verified rollouts"
+    ends = f"{rates.lower_PM[p, m]:.0%} to {rates.upper_PM[p, m]:.0%}"
+    return plain(f"{rates.correct_PM[p, m]} of {rates.total_PM[p, m]} correct: {rates.rate_PM[p, m]:.0%} ({ends})")
+
+
+def _pick(url: Address, store: BrowsedStore, policy: str, problem: str, place: int) -> Row | None:
+    """Choose among the policy's rollouts; a correct one stands first until the reader chooses."""
+    found = page(store, RolloutFilter(policies=(policy,), problem=problem, page_size=OFFERED))
+    if not found.rows:
+        return None
+    rows = {row.address: row for row in found.rows}
+    name = f"rollout-{place + 1}"
+    if url.value(name) not in rows:
+        first = next((row for row in found.rows if row.outcome == "correct"), found.rows[0])
+        url.set(name, first.address)
+    left_out = f" (the first {OFFERED} of {found.total})" if found.total > OFFERED else ""
+    address = st.selectbox(
+        f"Rollout{left_out}", list(rows), key=url.key(name),
+        format_func=lambda address: _option(rows[address]),
+    )  # fmt: skip
+    return rows[address]
+
+
+def _option(row: Row) -> str:
+    answer = visible(row.answer or "")[:40]
+    return f"{row.sample_index}: {outcome_label(row.outcome)} {answer}".strip()
+
+
+def _difference(url: Address, store: BrowsedStore, ones: list[FullRollout | None]) -> None:
+    there = [one for one in ones if one is not None]
+    if len(there) < 2:
+        return
+    st.subheader("Difference", help="What only one of the two has is coloured in it; the rest is shared.")
+    a, b = there[0], there[-1]
+    if len(there) > 2:
+        by_policy = {one.row.policy: one for one in there}
+        names = list(by_policy)
+        left, right, _ = st.columns([1, 1, 2])
+        a = by_policy[left.selectbox("Left", names, key=url.option("left", names, names[0]))]
+        b = by_policy[right.selectbox("Right", names, key=url.option("right", names, names[1]))]
+    by_token = [_token_texts(store, one) for one in (a, b)]
+    both = all(texts is not None for texts in by_token)
+    sides = by_token if both else [words(one.text[:SHOWN]) for one in (a, b)]
+    found = diff(sides[0] or (), sides[1] or ())
+    cut = " Both are compared in their first part only." if found.cut else ""
+    st.caption(f"{'Token' if both else 'Word'} by {'token' if both else 'word'}: {found.similarity:.0%} shared.{cut}")
+    diff_strips(found, st.columns(2, gap="medium"))
+
+
+def _token_texts(store: BrowsedStore, one: FullRollout) -> tuple[str, ...] | None:
+    """The texts of the tokens; None where they are not known."""
+    decoder = decoder_of(store, one.row.policy) if one.token_ids is not None else None
+    return None if decoder is None or one.token_ids is None else decoder(one.token_ids.tolist())
+
+
+def _found(store: BrowsedStore, rates: SolveRates, chosen: list[str], problem: str) -> None:
+    st.subheader(
+        "Answers found by each",
+        help="Canonical answers with how often each policy gave them; for Countdown they are solution classes.",
+    )
+    table = _answers_table(store, chosen, problem)
+    if not table:
+        empty("No rollout on this problem has a verdict.")
+        return
+    st.dataframe(table, hide_index=True, key="compare.answers", height=min(38 + 35 * len(table), 390))
+    correct = {name: sum(bool(row["correct"] and row[name]) for row in table) for name in chosen}
+    st.caption(plain("Different correct answers: " + ", ".join(f"{name} {n}" for name, n in correct.items()) + "."))
+    export_table("compare.found", table)
+
+
+def _answers_table(store: BrowsedStore, chosen: list[str], problem: str) -> list[dict[str, Any]]:
+    """One row per canonical answer with a count for each policy, most frequent first."""
+    rows: dict[str | None, dict[str, Any]] = {}
+    for found in answers(store, problem):
+        if found.policy in chosen:
+            row = rows.setdefault(
+                found.canonical,
+                {"answer": "(none)" if found.canonical is None else visible(found.canonical), "correct": False}
+                | dict.fromkeys(chosen, 0),
+            )
+            row[found.policy] = found.count
+            row["correct"] = row["correct"] or found.correct > 0
+    return sorted(rows.values(), key=lambda row: (not row["correct"], -sum(row[name] for name in chosen)))
+
+
+def _sections(store: BrowsedStore, ones: list[FullRollout | None], problem: str, solved: OnlySolved) -> list[Section]:
+    there = [one for one in ones if one is not None]
+    item = store.problems().get(problem)
+    sections = [Section(f"Problem {problem}", quotes=(item.prompt,) if item else ())]
+    sections += [
+        Section(
+            f"{one.row.policy}, rollout {one.row.sample_index}: {outcome_label(one.row.outcome)}", quotes=(one.text,)
+        )
+        for one in there
+    ]
+    found = _answers_table(store, [one.row.policy for one in there], problem)
+    tables = [TableItem(found, "Answers")] if found else []
+    a, b = (there[0].row.policy, there[-1].row.policy) if there else ("a", "b")
+    table = solved_table(solved, a, b)
+    if table.num_rows:
+        tables.append(TableItem(table, solved.statement))
+    return [*sections, Section("Answers, and who solves what", tables=tuple(tables))]
+
+
+show()

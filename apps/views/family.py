@@ -1,0 +1,222 @@
+"""Family: does a smaller member overtake a larger one? pass@k with its intervals, who crosses whom, and which problems.
+
+Numbers come from `s2l_lab.browse`; what is slow (the crossings' bootstrap) stands below what is fast.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import streamlit as st
+
+from parts.address import Address, shared
+from parts.export_row import chart, export_figure, export_report, export_table
+from parts.family_figures import cover_figure, curves_figure, difference_figure, heat_figure
+from parts.header import header
+from parts.look import policy_colours
+from parts.pager import pager
+from parts.runs import Opened, comparisons_of, family_of, provenance_of, rates_of
+from parts.safe import plain
+from parts.states import empty, notes
+from s2l_lab.browse.family_curves import Family, crossings_table, differences_table, recorded
+from s2l_lab.browse.provenance import caption
+from s2l_lab.browse.report_page import FigureItem, Section, TableItem
+from s2l_lab.browse.solve_rates import SolveRates
+from s2l_lab.estimators import Comparison
+from s2l_lab.figures.caption import crossing_words
+
+INTERVALS = ("rollouts", "problems")
+AXES = ("k", "FLOPs")
+ORDERS = {
+    "hardest": "hardest first",
+    "easiest": "easiest first",
+    "arrival": "as in the benchmark",
+    "spread": "largest gap between policies first",
+    "difference": "largest lead of the last policy over the first",
+}
+# Problems of the heat map on the screen at once.
+STRETCH = 100
+_DIFFERENCE = "pass@k of the larger minus that of the smaller"
+BAND = "The band is simultaneous over all k and all pairs."
+CELL_INTERVAL = "Jeffreys 95 % in every cell, about these problems and other rollouts"
+
+
+def show() -> None:
+    """Draw the view."""
+    here = header(
+        "Family",
+        "How often any of k rollouts is correct, by policy; where curves cross; which problems make the difference.",
+    )
+    store, url = here.store, Address("family")
+    rates = rates_of(store)
+    if rates.version is None:
+        empty("No rollout of this run has a verdict yet, so nothing can be counted.", f"s2l-lab regrade {store.path}")
+        return
+    chosen, interval, axis = _switches(url, rates)
+    colours = policy_colours(rates.policies)
+    family = family_of(store, tuple(chosen), interval)
+    notes(family.notes)
+    about = provenance_of(store)
+    lines = caption(about, interval=interval)
+    if family.curves:
+        _curves(here, family, colours, axis, lines)
+        comparisons = _crossings(url, here, tuple(chosen))
+    else:
+        comparisons = ()
+    _heat_map(url, here, rates)
+    title = f"Family: {about.benchmark}"
+    export_report("family", title, lambda: _sections(family, comparisons, rates, axis, here), lines)
+    url.publish()
+
+
+def _switches(url: Address, rates: SolveRates) -> tuple[list[str], str, str]:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        chosen = st.multiselect(
+            "Policies", rates.policies, key=url.several("policy", rates.policies, rates.policies), width=420
+        )
+        interval = st.segmented_control(
+            "Interval about", INTERVALS, key=url.option("interval", INTERVALS), required=True,
+            help="rollouts: these problems, other draws. problems: other problems of this kind, which is wider.",
+        )  # fmt: skip
+        axis = st.segmented_control(
+            "Horizontal axis", AXES, key=url.option("x", AXES), required=True,
+            help="FLOPs puts policies at equal compute: k rollouts of a small member cost less.",
+        )  # fmt: skip
+    url.option("order", tuple(ORDERS))
+    url.number("stretch", 1, 10**6, 1)
+    url.text("pair")
+    url.report()
+    return [name for name in rates.policies if name in chosen], str(interval), str(axis)
+
+
+def _curves(here: Opened, family: Family, colours: dict[str, str], axis: str, lines: tuple[str, ...]) -> None:
+    known = recorded(here.store)
+    flops = axis == "FLOPs"
+    if flops and not all(name in known and known[name].flops_per_rollout > 0 for name in family.curves):
+        flops = False
+        notes(["FLOPs of these policies are not recorded (numbers.json of `s2l-lab passk` has them); k is shown."])
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        st.subheader(
+            "pass@k", help="Probability that at least one of k rollouts is correct; unbiased, mean over problems."
+        )
+        figure = curves_figure(family, colours, known, flops=flops, guesses=True)
+        chart(figure, "family.curve", alt="pass@k of each policy over k")
+        more = ("Ribbons: 95 % intervals. Dotted: what guessers reach, where the run has recorded it.",)
+        title = f"pass@k, n = {family.n_problems} problems, N = {family.n_rollouts}"
+        export_figure("family.passk", figure, title, (*lines, *more), family.table)
+    with right:
+        st.subheader(
+            "Cover@tau", help="Share of problems that a policy solves at a rate of at least tau; tau near 0 is reach."
+        )
+        figure = cover_figure(family, colours)
+        chart(figure, "family.cover", alt="Cover@tau of each policy over tau")
+        more = ("Solid: smoothed, with 95 % intervals about other problems. Dotted: plug-in share, biased.",)
+        export_figure(
+            "family.covertau",
+            figure,
+            f"Cover@tau, n = {family.n_problems}",
+            (lines[0], *more, lines[-1]),
+            family.cover_table,
+        )
+
+
+def _crossings(url: Address, here: Opened, chosen: tuple[str, ...]) -> tuple[Comparison, ...]:
+    st.subheader(
+        "Crossings", help="Verdicts rest on a 95 % band over all k and all pairs at once, never on two ribbons."
+    )
+    if len(chosen) < 2:
+        empty("Choose two policies or more to compare them.")
+        return ()
+    comparisons = comparisons_of(here.store, chosen)
+    pairs = [f"{c.b} \u2212 {c.a}" for c in comparisons]
+    lines = caption(provenance_of(here.store), interval="problems", more=(BAND,))
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        table = crossings_table(comparisons)
+        _verdicts(table, int(comparisons[0].k[-1]))
+        export_table("family.verdicts", table)
+    with right:
+        pair = st.selectbox("Difference of", pairs, key=url.option("pair", pairs, pairs[-1]))
+        comparison = comparisons[pairs.index(pair)]
+        figure = difference_figure(comparison)
+        chart(figure, "family.difference", alt="Difference of pass@k over k")
+        st.caption(plain(crossing_words(comparison)))
+        title = f"Difference of pass@k: {pair}"
+        export_figure("family.differences", figure, title, lines, lambda: differences_table(comparisons))
+    return comparisons
+
+
+def _verdicts(table: pa.Table, last_k: int) -> None:
+    number = st.column_config.NumberColumn
+    columns = {
+        "smaller": st.column_config.TextColumn(width=80),
+        "larger": st.column_config.TextColumn(width=80),
+        "verdict": st.column_config.TextColumn(width=240),
+        "first_difference": number("at k = 1", format="%+.3f", help=_DIFFERENCE, width=68),
+        "last_difference": number(f"at k = {last_k}", format="%+.3f", help=_DIFFERENCE, width=76),
+        "last_band_lower": number("band from", format="%+.3f", help=f"Of the band at k = {last_k}.", width=76),
+        "last_band_upper": number("to", format="%+.3f", width=60),
+    }
+    st.dataframe(table.select(list(columns)), hide_index=True, key="family.crossings", column_config=columns)
+
+
+def _heat_map(url: Address, here: Opened, rates: SolveRates) -> None:
+    st.subheader("Solve rates", help="One square per problem and policy. Click one to read its rollouts.")
+    stretches = max(1, -(-len(rates.problem_ids) // STRETCH))
+    url.number("stretch", 1, stretches, 1)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        order = st.selectbox(
+            "Problems", list(ORDERS), key=url.key("order"), format_func=lambda name: ORDERS[name], width=340
+        )
+        stretch = url.value("stretch")
+        pager(stretches, stretch, "family.stretch", lambda chosen: url.set("stretch", chosen))
+    ends = (rates.policies[-1], rates.policies[0]) if order == "difference" else ()
+    places = rates.order(order, *ends)
+    start = (stretch - 1) * STRETCH
+    shown = rates.take(places[start : start + STRETCH])
+    event = chart(
+        heat_figure(shown, start), "family.heat", on_select="rerun", selection_mode="points",
+        alt="Solve rate of each policy on each problem",
+    )  # fmt: skip
+    lines = caption(provenance_of(here.store), interval=CELL_INTERVAL)
+    export_figure(
+        "family.solverates", heat_figure(shown, start), f"Solve rates, problems {ORDERS[order]}", lines, rates.cells
+    )
+    if event.selection.points:
+        problem, policy = event.selection.points[0]["customdata"]
+        st.switch_page("views/rollouts.py", query_params=shared() | {"problem": problem, "policy": policy})
+
+
+def _sections(
+    family: Family,
+    comparisons: tuple[Comparison, ...],
+    rates: SolveRates,
+    axis: str,
+    here: Opened,
+) -> list[Section]:
+    """What the view shows, for the static page."""
+    colours = policy_colours(rates.policies)
+    known = recorded(here.store)
+    flops = axis == "FLOPs" and all(name in known for name in family.curves)
+    figures = [
+        (curves_figure(family, colours, known, flops=flops, guesses=True), "pass@k"),
+        (cover_figure(family, colours), "Cover@tau"),
+    ]
+    sections = [
+        Section(
+            "pass@k and Cover@tau",
+            figures=tuple(FigureItem(figure, label, label) for figure, label in figures),
+            tables=(TableItem(family.table(), "pass@k"),),
+            texts=family.notes,
+        )
+    ]
+    if comparisons:
+        drawn = tuple(FigureItem(difference_figure(c), f"{c.b} - {c.a}", crossing_words(c)) for c in comparisons)
+        sections.append(Section("Crossings", drawn, (TableItem(crossings_table(comparisons), "Verdicts"),)))
+    hardest = rates.take(rates.order("hardest"))
+    first = hardest.take(rates.order("arrival")[:STRETCH])
+    item = FigureItem(heat_figure(first), "Solve rates", f"The {len(first.problem_ids)} hardest problems.")
+    return [*sections, Section("Solve rates", (item,), (TableItem(hardest.cells(), "Solve rates"),))]
+
+
+show()

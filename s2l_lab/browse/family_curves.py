@@ -1,0 +1,243 @@
+"""pass@k of a store's policies over k, their crossings and Cover@tau, from solve rates: what the Family view draws.
+
+A curve is over one problem set at one N. A run that is being written, or was broken off, has problems with fewer
+rollouts than others; N is then the number that at least half of the problems have of every policy, and the problems
+with fewer are left out and counted. All estimates are `s2l_lab.estimators`'; above MOST_KS rollouts k is thinned.
+The guessers, and the FLOPs of a rollout, need answers and model shapes; `s2l-lab passk` wrote both to `numbers.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from s2l_lab.browse.solve_rates import SolveRates
+from s2l_lab.browse.store import BrowsedStore
+from s2l_lab.digest import content_digest
+from s2l_lab.estimators import Comparison, Counts, CoverCurve, Curve, compare_all, cover_curve, pass_at_k_curve
+from s2l_lab.figures.caption import crossing_words
+
+MOST_KS = 64
+"""Values of k up to which every one is drawn."""
+NUMBERS = "numbers.json"
+Floats = NDArray[np.float64]
+Interval = Literal["rollouts", "problems"]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Curves of M policies over one problem set."""
+
+    curves: dict[str, Curve]
+    covers: dict[str, CoverCurve]
+    n_problems: int
+    n_rollouts: int
+    """N."""
+    notes: tuple[str, ...]
+    """What is left out, and why."""
+
+    def table(self) -> pa.Table:
+        """One row per policy and k: policy, k, value, lower, upper, interval, n_problems, n_rollouts."""
+        rows = [
+            {
+                "policy": name,
+                "k": int(curve.k[i]),
+                "value": _number(curve.value[i]),
+                "lower": _number(curve.lower[i]),
+                "upper": _number(curve.upper[i]),
+                "interval": curve.interval,
+                "level": curve.level,
+                "method": curve.method[i],
+                "n_problems": curve.n_problems,
+                "n_rollouts": curve.n_rollouts,
+            }
+            for name, curve in self.curves.items()
+            for i in range(len(curve.k))
+        ]
+        return pa.Table.from_pylist(rows)
+
+    def cover_table(self) -> pa.Table:
+        """One row per policy and tau: plug-in and smoothed Cover@tau with their ends."""
+        names = ("tau", "plug_in", "plug_in_lower", "plug_in_upper", "smoothed", "smoothed_lower", "smoothed_upper")
+        rows = [
+            {"policy": policy} | {name: _number(getattr(cover, name)[i]) for name in names}
+            for policy, cover in self.covers.items()
+            for i in range(len(cover.tau))
+        ]
+        return pa.Table.from_pylist(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What `numbers.json` says of a policy. Guesses are {k: pass@k}; empty where there is none."""
+
+    flops_per_rollout: float
+    """NaN where unknown."""
+    uniform: dict[int, float]
+    own_answers: dict[int, float]
+
+
+def family_curves(rates: SolveRates, policies: Sequence[str], interval: Interval = "rollouts") -> Family:
+    """The curves of these policies (in their order), with intervals about `interval`.
+
+    Without a problem that every one of them has verified rollouts of, everything is empty and a note says so. Raises
+    UsageError for a policy that is not there.
+    """
+    chosen = _chosen(rates, policies)
+    if chosen is None:
+        return Family({}, {}, 0, 0, ("No problem has verified rollouts of every policy that is chosen.",))
+    ks, n = thinned(chosen.n), chosen.n
+    curves, covers = {}, {}
+    for name, one in chosen.counts.items():
+        curves[name] = pass_at_k_curve(
+            one.correct_P,
+            one.total_P,
+            ks,
+            interval=interval,
+            unknown_P=one.unknown_P,
+            rng=None if interval == "rollouts" else chosen.rng("pass@k", name),
+        )
+        covers[name] = cover_curve(one.correct_P, one.total_P, ks / n, rng=chosen.rng("cover", name))
+    n_problems = len(next(iter(chosen.counts.values())).problem_ids)
+    return Family(curves, covers, n_problems, n, _notes(chosen, len(ks)))
+
+
+def family_comparisons(rates: SolveRates, policies: Sequence[str]) -> tuple[Comparison, ...]:
+    """Every pair of these policies on the problems of `family_curves`, the first of a pair as `a`; one band over all k
+    and all pairs. This is the slow part (a second for five policies on a thousand problems)."""
+    chosen = _chosen(rates, policies)
+    if chosen is None or len(chosen.counts) < 2:
+        return ()
+    return tuple(compare_all(chosen.counts, thinned(chosen.n), rng=chosen.rng("compare", *chosen.counts)))
+
+
+def crossings_table(comparisons: Sequence[Comparison]) -> pa.Table:
+    """One row per pair: the verdict in words, and the difference at the smallest and the largest k with its band."""
+    return pa.Table.from_pylist([_crossing(comparison) for comparison in comparisons])
+
+
+def differences_table(comparisons: Sequence[Comparison]) -> pa.Table:
+    """One row per pair and k: b's pass@k minus a's, its pointwise interval and the simultaneous band."""
+    names = ("value", "lower", "upper", "band_lower", "band_upper")
+    rows = [
+        {"a": c.a, "b": c.b, "k": int(k)} | {name: _number(getattr(c, name)[i]) for name in names}
+        for c in comparisons
+        for i, k in enumerate(c.k)
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The counts that a family's numbers are made of."""
+
+    counts: dict[str, Counts]
+    n: int
+    short: int
+    """Problems left out for having fewer rollouts than n."""
+    without: int
+    """Problems that some policy has none of."""
+
+    def rng(self, *about: str) -> np.random.Generator:
+        """Seeded by what is estimated, so that the same rollouts give the same band."""
+        ids = next(iter(self.counts.values())).problem_ids
+        return np.random.default_rng(int(content_digest([list(ids), self.n, *about]), 16))
+
+
+def _chosen(rates: SolveRates, policies: Sequence[str]) -> _Chosen | None:
+    """None where no problem has rollouts of all."""
+    columns = [rates.column(name) for name in policies]
+    least_P = rates.total_PM[:, columns].min(axis=1, initial=np.iinfo(np.int64).max)
+    started = np.sort(least_P[least_P > 0])[::-1]
+    if not columns or not started.size:
+        return None
+    n = int(started[(started.size - 1) // 2])
+    kept = np.flatnonzero(least_P >= n)
+    ids = tuple(rates.problem_ids[i] for i in kept)
+    counts = {
+        name: Counts(ids, rates.correct_PM[kept, c], rates.total_PM[kept, c], rates.unknown_PM[kept, c])
+        for name, c in zip(policies, columns, strict=True)
+    }
+    return _Chosen(counts, n, short=started.size - len(kept), without=int((least_P == 0).sum()))
+
+
+def thinned(n: int) -> NDArray[np.int64]:
+    """The values of k from 1 to `n`: all up to MOST_KS, else about that many, ever wider apart."""
+    if n <= MOST_KS:
+        return np.arange(1, n + 1)
+    return np.unique(np.rint(np.geomspace(1, n, MOST_KS)).astype(np.int64))
+
+
+def recorded(store: BrowsedStore) -> dict[str, Recorded]:
+    """By policy, from the run's `numbers.json`; empty where it is missing, damaged or of another release."""
+    try:
+        content = json.loads((store.path / NUMBERS).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    policies = content.get("policies") if isinstance(content, dict) else None
+    found = {}
+    for one in policies if isinstance(policies, list) else []:
+        if isinstance(one, dict) and isinstance(one.get("policy"), str):
+            guess, cost = _object(one.get("guess")), _object(one.get("cost"))
+            flops = cost.get("flops_per_rollout")
+            found[one["policy"]] = Recorded(
+                float(flops) if isinstance(flops, int | float) else math.nan,
+                _by_k(guess, "uniform"),
+                _by_k(guess, "own_answers"),
+            )
+    return found
+
+
+def _notes(chosen: _Chosen, n_ks: int) -> tuple[str, ...]:
+    notes, n = [], chosen.n
+    if chosen.short:
+        notes.append(f"{chosen.short} problems with fewer than {n} verified rollouts of some policy are left out.")
+    if chosen.without:
+        notes.append(f"{chosen.without} problems without any of some policy are left out.")
+    if n_ks < n:
+        notes.append(f"{n_ks} of the {n} values of k are drawn.")
+    unknown = sum(int(one.unknown_P.sum()) for one in chosen.counts.values())
+    if unknown:
+        notes.append(f"{unknown} rollouts have no verdict because the verifier failed; values are drawn as bounds.")
+    return tuple(notes)
+
+
+def _crossing(comparison: Comparison) -> dict[str, Any]:
+    c = comparison
+    row: dict[str, Any] = {"smaller": c.a, "larger": c.b, "verdict": crossing_words(c), "outcome": c.crossing.outcome}
+    low, high = c.crossing.k_set or (None, None)
+    row |= {"k": c.crossing.k, "k_low": low, "k_high": high}
+    for place, name in ((0, "first"), (-1, "last")):
+        row |= {
+            f"{name}_k": int(c.k[place]),
+            f"{name}_difference": _number(c.value[place]),
+            f"{name}_band_lower": _number(c.band_lower[place]),
+            f"{name}_band_upper": _number(c.band_upper[place]),
+        }
+    return row | {"n_problems": c.n_problems, "n_rollouts": c.n_rollouts}
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _by_k(guess: Mapping[str, Any], name: str) -> dict[int, float]:
+    ks, values = guess.get("k"), guess.get(name)
+    if not isinstance(ks, list) or not isinstance(values, list):
+        return {}
+    return {
+        int(k): float(value)
+        for k, value in zip(ks, values, strict=False)
+        if isinstance(k, int) and isinstance(value, int | float)
+    }

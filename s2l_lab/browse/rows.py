@@ -1,0 +1,113 @@
+"""Row and FullRollout: a rollout as a list shows it and as it is read, and the address by which a link finds it.
+
+An address names the problem and the rollout's 64-bit digest (of key and completion), so that a link shows the very
+completion it was made for, or says that it is gone.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2l_lab.browse.rounds import Rounds, evaluated_step, source_of
+from s2l_lab.errors import DataError
+
+PREVIEW = 300
+"""Characters of a completion that a row shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One rollout as a list shows it."""
+
+    address: str
+    """For `read_rollout`, and for URLs."""
+    policy: str
+    problem_id: str
+    sample_index: int
+    outcome: str
+    """One of OUTCOMES."""
+    answer: str | None
+    canonical: str | None
+    detail: str
+    stop_reason: str
+    tokens: int | None
+    source: str | None
+    """`explorer` or `learner`; None outside training."""
+    step: int | None
+    """Optimiser step that it was first trained on, or of the learner that was evaluated; None otherwise."""
+    preview: str
+    """The first PREVIEW characters of the completion."""
+    characters: int
+    """Of the whole completion."""
+    mean_surprisal: float
+    """Nats per token under the distribution that sampled them; NaN where unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class FullRollout:
+    """One rollout whole. Arrays have shape (T,), or are None where not stored."""
+
+    row: Row
+    text: str
+    token_ids: NDArray[np.int32] | None
+    logprobs: NDArray[np.float32] | None
+    """Nats, under the distribution that sampled."""
+    logprobs_t1: NDArray[np.float32] | None
+    """Nats at temperature 1, where stored apart: None also where the two are the same."""
+    entropies: NDArray[np.float32] | None
+    """Nats, before truncation."""
+    prompt: str
+    """The problem's text; empty where the store does not have the problem."""
+    gold: str
+
+
+def row_of(values: dict[str, Any], rounds: Rounds | None) -> Row:
+    """From columns of rollouts and verdicts, `preview`, `characters`, and `surprisal` or `logprobs`."""
+    surprisal = values["surprisal"] if "surprisal" in values else _mean(values["logprobs"])
+    return Row(
+        address=address_of(values["problem_id"], values["digest"]),
+        policy=values["policy"],
+        problem_id=values["problem_id"],
+        sample_index=values["sample_index"],
+        outcome=values["outcome"] or "unverified",
+        answer=values["answer"],
+        canonical=values["canonical"],
+        detail=values["detail"] or "",
+        stop_reason=values["stop_reason"],
+        tokens=values["completion_tokens"],
+        source=source_of(values["policy"]),
+        step=step_of(values["policy"], values["sample_index"], rounds),
+        preview=values["preview"],
+        characters=values["characters"],
+        mean_surprisal=math.nan if surprisal is None else surprisal,
+    )
+
+
+def step_of(policy: str, sample_index: int, rounds: Rounds | None) -> int | None:
+    """See `Row.step`."""
+    return rounds.step(sample_index) if rounds is not None else evaluated_step(policy)
+
+
+def _mean(logprobs: Sequence[float] | None) -> float | None:
+    return -float(np.mean(logprobs)) if logprobs else None
+
+
+def address_of(problem_id: str, digest: int) -> str:
+    """The address of a rollout."""
+    return f"{problem_id}.{digest & (2**64 - 1):016x}"
+
+
+def parsed(address: str) -> tuple[str, int]:
+    """(problem id, digest) of an address. Raises DataError for what is none."""
+    problem_id, _, digits = address.rpartition(".")
+    if not re.fullmatch("[0-9a-f]{16}", digits):
+        raise DataError(f"{address[:100]!r} is no address of a rollout; choose one in the list.")
+    value = int(digits, 16)
+    return problem_id, value - 2**64 if value >= 2**63 else value

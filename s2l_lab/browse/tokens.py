@@ -1,0 +1,156 @@
+"""A rollout token by token: text, surprisal, entropy, where it might have gone otherwise, and who finds it likelier.
+
+Surprisal is -log p of the drawn token in nats, under the distribution that was sampled (after temperature and
+truncation) and, where it was stored apart, under the plain model at temperature 1. Entropy is the plain model's, before
+truncation. A *forking* token is one of the FORKING_SHARE of a completion's tokens with the highest entropy (Wang et al.
+2025, arXiv 2506.01939, train on such tokens alone); the threshold is named in nats, and a completion that has no spread
+of entropies has none. What is not stored is NaN, and a note says why; nothing is estimated here.
+
+The log-ratio of two policies on the same tokens needs both their log-probabilities. Rollouts hold only those of the
+policy that drew them, so it exists where the other policy drew the very same tokens too; else words say so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2l_lab.browse.decoding import Decoder
+from s2l_lab.browse.rows import FullRollout
+from s2l_lab.browse.store import BrowsedStore
+from s2l_lab.errors import unknown_name
+from s2l_lab.policies import SamplingParams
+
+Floats = NDArray[np.float64]
+FORKING_SHARE = 0.2
+Measure = Literal["surprisal", "surprisal_t1", "entropy", "log_ratio"]
+MEASURES: dict[Measure, str] = {
+    "surprisal": "Nats, -log p of the drawn token under the distribution that sampled it: how unlikely the draw was.",
+    "surprisal_t1": "Nats, -log p of the drawn token under the plain model at temperature 1, nothing cut off.",
+    "entropy": "Nats, the plain model's uncertainty about this token before it was drawn.",
+    "log_ratio": "Nats, log p under this rollout's policy minus log p under the other; above 0: likelier here.",
+}
+SCALE_NATS: dict[Measure, float] = {"surprisal": 4.0, "surprisal_t1": 4.0, "entropy": 2.5, "log_ratio": 3.0}
+"""Where a colour scale ends; one scale for all completions, so that shades compare."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One token. NaN: not stored."""
+
+    text: str | None
+    """None where no tokenizer is at hand; empty where a later token completes the character."""
+    id: int | None
+    surprisal: float
+    surprisal_t1: float
+    entropy: float
+    forking: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """A completion's tokens in order."""
+
+    spans: tuple[Span, ...]
+    forking_threshold: float
+    """Nats: forking tokens have at least this entropy. NaN where there are none."""
+    notes: tuple[str, ...]
+    """What is missing and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRatio:
+    """Two policies on the same tokens."""
+
+    values_T: Floats | None
+    words: str
+    """What the numbers are, or why there are none."""
+
+
+def strip(rollout: FullRollout, decoder: Decoder | None, sampling: SamplingParams | None = None) -> Strip:
+    """The rollout's tokens; no spans where token ids are not stored.
+
+    `sampling` says how the store was sampled: plainly at temperature 1, both surprisals are one, stored once.
+    """
+    if rollout.token_ids is None:
+        return Strip((), math.nan, ("Its engine gave no token ids, so tokens cannot be told apart.",))
+    ids = rollout.token_ids.tolist()
+    notes = []
+    texts: Sequence[str | None] = [None] * len(ids)
+    if decoder is None:
+        notes.append("No tokenizer of this policy is on this machine, so token texts are not known.")
+    else:
+        texts = decoder(ids)
+        if not "".join(filter(None, texts)).startswith(rollout.text):
+            notes.append("The tokens do not spell the stored text; it was cleaned or cut when it was decoded.")
+    surprisal = _negative(rollout.logprobs, len(ids))
+    one = sampling is not None and sampling.full_support and (sampling.temperature, sampling.presence_penalty) == (1, 0)
+    surprisal_t1 = surprisal if one else _negative(rollout.logprobs_t1, len(ids))
+    if rollout.logprobs is None:
+        notes.append("Log-probabilities are not stored (training keeps the explorer's alone).")
+    elif rollout.logprobs_t1 is None and not one:
+        notes.append("Log-probabilities at temperature 1 are not stored.")
+    entropy = np.full(len(ids), np.nan) if rollout.entropies is None else rollout.entropies.astype(np.float64)
+    if rollout.entropies is None:
+        notes.append("Entropies are not stored, so forking tokens are not known.")
+    threshold = forking_threshold(entropy)
+    columns = zip(texts, ids, surprisal.tolist(), surprisal_t1.tolist(), entropy.tolist(), strict=True)
+    spans = tuple(Span(t, i, s, s1, e, forking=bool(e >= threshold)) for t, i, s, s1, e in columns)
+    return Strip(spans, threshold, tuple(notes))
+
+
+def forking_threshold(entropy_T: Floats) -> float:
+    """The entropy from which a token is among the top FORKING_SHARE; NaN (no token) where all are equal or unknown."""
+    known = np.sort(entropy_T[np.isfinite(entropy_T)])[::-1]
+    if not known.size or known[0] == known[-1]:
+        return math.nan
+    count = max(1, math.floor(FORKING_SHARE * known.size))
+    # Ties at the threshold would make more of them than the share: the threshold is then the next higher value.
+    threshold = known[count - 1]
+    if count < known.size and known[count] == threshold:
+        above = known[known > threshold]
+        threshold = above[-1] if above.size else threshold
+    return float(threshold)
+
+
+def colour_positions(values_T: Sequence[float] | Floats, measure: Measure) -> Floats:
+    """Places on the measure's colour scale: 0 to 1, for a log-ratio -1 to 1; what lies beyond SCALE_NATS is cut there,
+    NaN stays."""
+    if measure not in get_args(Measure):
+        raise unknown_name("measure", measure, get_args(Measure))
+    low = -1.0 if measure == "log_ratio" else 0.0
+    return np.clip(np.asarray(values_T, np.float64) / SCALE_NATS[measure], low, 1.0)
+
+
+def log_ratio(store: BrowsedStore, rollout: FullRollout, other: str) -> LogRatio:
+    """log p(token | this policy) - log p(token | other), of a rollout's own tokens, from what the store holds."""
+    row = rollout.row
+    if other == row.policy:
+        return LogRatio(None, f"{other} drew this rollout itself; choose another policy.")
+    if rollout.token_ids is None or rollout.logprobs is None:
+        return LogRatio(None, "No log-probabilities are stored with this rollout.")
+    sql = """select logprobs, logprobs_t1 from rollouts where problem_id = ? and policy = ? and text = ?
+        and token_ids = ?::integer[] and logprobs is not null order by sample_index limit 1"""
+    ids = [int(token) for token in rollout.token_ids]
+    found = store.query(sql, [row.problem_id, other, rollout.text, ids]).to_pylist()
+    if not found:
+        return LogRatio(
+            None,
+            f"{other} did not draw these very tokens, and log-probabilities of another policy's tokens are not stored: "
+            "they take the model itself.",
+        )
+    plain = rollout.logprobs_t1 is not None and found[0]["logprobs_t1"] is not None
+    mine = rollout.logprobs_t1 if plain else rollout.logprobs
+    theirs = found[0]["logprobs_t1" if plain else "logprobs"]
+    where = "at temperature 1" if plain else "under the distributions that sampled"
+    words = f"log p under {row.policy} minus log p under {other}, {where}, in nats; both drew these very tokens."
+    return LogRatio(np.asarray(mine, np.float64) - np.asarray(theirs, np.float64), words)
+
+
+def _negative(values_T: NDArray[np.float32] | None, length: int) -> Floats:
+    return np.full(length, np.nan) if values_T is None else 0.0 - values_T.astype(np.float64)

@@ -1,0 +1,107 @@
+"""Which problems only one of two policies solves, under a stated meaning of "solves".
+
+"At least one of N correct" is what pass@N counts; it depends on N, so the statement says both, and that the lists mean
+little where they differ. "Rate at least tau" is what Cover@tau counts. Neither list is a test: with few rollouts a
+problem of small rate is solved by chance on one side, which is why every entry carries its counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from s2l_lab.browse.solve_rates import SolveRates
+from s2l_lab.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class SolveRule:
+    """What "solves" means. Raises UsageError for a tau outside (0, 1]."""
+
+    tau: float | None = None
+    """None: at least one rollout is correct; else: at least this share of them is."""
+
+    def __post_init__(self) -> None:
+        if self.tau is not None and not 0 < self.tau <= 1:
+            raise UsageError(f"tau is a solve rate above 0 and at most 1; {self.tau:g} was given.")
+
+    @property
+    def words(self) -> str:
+        """As a reader is told."""
+        return "at least one rollout is correct" if self.tau is None else f"a share of at least {self.tau:g} is correct"
+
+    def holds(self, correct: int, total: int) -> bool:
+        """Whether so many of `total` (at least 1) solve."""
+        return correct > 0 if self.tau is None else correct / total >= self.tau
+
+
+@dataclass(frozen=True, slots=True)
+class SolvedCell:
+    """One problem under both policies."""
+
+    problem_id: str
+    correct_a: int
+    total_a: int
+    correct_b: int
+    total_b: int
+
+
+@dataclass(frozen=True, slots=True)
+class OnlySolved:
+    """Every problem in exactly one of five lists. Within a list: the largest gap of rates first."""
+
+    a_only: tuple[SolvedCell, ...]
+    b_only: tuple[SolvedCell, ...]
+    both: tuple[SolvedCell, ...]
+    neither: tuple[SolvedCell, ...]
+    unpaired: tuple[str, ...]
+    """Ids of problems that one of the two has no verified rollouts of."""
+    statement: str
+    """What the lists mean: the rule, n, N of each, and what to beware of."""
+
+
+def only_solved(rates: SolveRates, a: str, b: str, rule: SolveRule | None = None) -> OnlySolved:
+    """Sort the problems by who solves them. Raises UsageError for a policy that is not in `rates`."""
+    rule = SolveRule() if rule is None else rule
+    places = rates.column(a), rates.column(b)
+    lists: dict[tuple[bool, bool], list[SolvedCell]] = {(x, y): [] for x in (True, False) for y in (True, False)}
+    unpaired = []
+    for row, problem_id in enumerate(rates.problem_ids):
+        counts = [(int(rates.correct_PM[row, m]), int(rates.total_PM[row, m])) for m in places]
+        if not all(total for _, total in counts):
+            unpaired.append(problem_id)
+            continue
+        lists[rule.holds(*counts[0]), rule.holds(*counts[1])].append(SolvedCell(problem_id, *counts[0], *counts[1]))
+    sorted_ = {key: tuple(sorted(cells, key=_gap, reverse=True)) for key, cells in lists.items()}
+    paired = [cell for cells in sorted_.values() for cell in cells]
+    return OnlySolved(
+        a_only=sorted_[True, False],
+        b_only=sorted_[False, True],
+        both=sorted_[True, True],
+        neither=sorted_[False, False],
+        unpaired=tuple(unpaired),
+        statement=_statement(rule, a, b, paired, len(unpaired)),
+    )
+
+
+def _gap(cell: SolvedCell) -> float:
+    return abs(cell.correct_a / cell.total_a - cell.correct_b / cell.total_b)
+
+
+def _statement(rule: SolveRule, a: str, b: str, paired: list[SolvedCell], unpaired: int) -> str:
+    many_a, many_b = (_span([cell.total_a for cell in paired]), _span([cell.total_b for cell in paired]))
+    parts = [
+        f"A policy solves a problem if {rule.words}. n = {len(paired)} problems, N = {many_a} of {a}, {many_b} of {b}."
+    ]
+    if rule.tau is None and many_a != many_b:
+        parts.append("The policies have different N, and more draws solve more: compare them at a rate instead.")
+    if unpaired:
+        parts.append(f"{unpaired} problems are left out: one of the two has no verified rollouts of them.")
+    parts.append("Counts of chance are in these lists: look at the numbers, not at the list alone.")
+    return " ".join(parts)
+
+
+def _span(totals: list[int]) -> str:
+    if not totals:
+        return "0"
+    low, high = min(totals), max(totals)
+    return f"{low}" if low == high else f"{low} to {high}"

@@ -1,0 +1,73 @@
+"""`s2l-lab dashboard`: the explorer app in a browser, on a runs directory, for this machine alone unless told.
+
+Streamlit runs in this process, with flags that do not depend on any configuration file: bound to `address`, no usage
+statistics, its own error pages without source code. The app lies beside this package in a checkout and inside it when
+installed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+import sys
+from pathlib import Path
+
+import s2l_lab
+from s2l_lab.errors import UsageError
+
+ADDRESS, PORT = "localhost", 8501
+MOST_PORT = 65_535
+
+
+def run(directory: Path | None = None, port: int = PORT, address: str = ADDRESS) -> None:
+    """Serve the app until it is interrupted. Raises UsageError without streamlit, and for a port that is taken.
+
+    `directory` None lets the app choose: S2L_LAB_RUNS, else ./runs, else the small runs that ship with it. A directory
+    that does not exist is no error: the app says so, and shows those.
+    """
+    if importlib.util.find_spec("streamlit") is None:
+        raise UsageError("the dashboard needs streamlit: pip install 's2l-lab[app]'.")
+    _check_port(address, port)
+    from streamlit.web import cli
+
+    sys.argv = ["streamlit", *arguments(app_file(), directory, port, address)]
+    cli.main()
+
+
+def arguments(app: Path, directory: Path | None, port: int, address: str) -> list[str]:
+    """Streamlit's command line."""
+    options = {
+        "server.address": address,
+        "server.port": port,
+        "server.fileWatcherType": "none",
+        "server.showEmailPrompt": "false",
+        "browser.gatherUsageStats": "false",
+        "runner.magicEnabled": "false",
+        "client.toolbarMode": "viewer",
+        "client.showErrorDetails": "type",
+    }
+    flags = [f"--{name}={value}" for name, value in options.items()]
+    return ["run", str(app), *flags, *(["--", "--runs", str(directory)] if directory is not None else [])]
+
+
+def app_file() -> Path:
+    """The app's entry, of a checkout or of an installed package. Raises UsageError where there is none."""
+    package = Path(s2l_lab.__file__).parent
+    for folder in (package / "apps", package.parent / "apps"):
+        if (folder / "dashboard.py").is_file():
+            return folder / "dashboard.py"
+    raise UsageError(f"the app is missing from this installation ({package / 'apps'}); install s2l-lab again.")
+
+
+def _check_port(address: str, port: int) -> None:
+    if not 1 <= port <= MOST_PORT:
+        raise UsageError(f"--port {port}: a port is a number from 1 to {MOST_PORT}.")
+    try:
+        family, kind, _, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as test:
+            if os.name == "posix":
+                test.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            test.bind(place)
+    except OSError as cause:
+        raise UsageError(f"cannot serve at {address}:{port} ({cause.strerror}); choose another --port.") from cause

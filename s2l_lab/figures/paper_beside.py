@@ -1,0 +1,152 @@
+"""The paper's curves at the left and ours at the right, on axes of their own kind: for the explorer's page.
+
+Theirs have no interval and none is drawn. The axes of y are one, so that heights can be compared; those of x are not,
+since theirs are prompts or their k and ours are steps or our k. `fig2` and `training_figure` draw the same for print
+with the verdicts; here is what can be seen at once of whatever runs exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from s2l_lab.figures.markup import markup, shortened
+from s2l_lab.figures.palette import SOURCE_COLOURS, translucent
+from s2l_lab.figures.run_curves import draw_band, draw_line
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from s2l_lab.browse.training_metrics import Band
+    from s2l_lab.estimators import Curve
+    from s2l_lab.figures.paper import PaperPanel
+
+HEIGHT = 420
+NAME_CHARACTERS = 44
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+
+
+@dataclass(frozen=True, slots=True)
+class PaperSeries:
+    """A curve of the paper over training. Arrays (S,)."""
+
+    name: str
+    step_S: NDArray[Any]
+    value_S: NDArray[Any]
+
+    @property
+    def explores(self) -> bool:
+        """Whether it is S2L-PO's, and not GRPO's."""
+        return not self.name.startswith("GRPO")
+
+
+def passk_beside(
+    panel: PaperPanel,
+    theirs: tuple[str, str],
+    ours: Mapping[str, Curve],
+    colours: Mapping[str, str],
+) -> Any:
+    """pass@k over k: a panel of Figure 2, and our curves. `theirs` are the colours of the small and the large member;
+    `colours` those of our policies."""
+    figure = _panels([f"paper {panel.name}: {panel.benchmark}, {panel.mode}", *(["ours"] if ours else [])])
+    sizes = ((panel.small, panel.small_value, theirs[0]), (panel.large, panel.large_value, theirs[1]))
+    for size, values, colour in sizes:
+        hover = [
+            f"Qwen3-{size}-Base<br>pass@{k} = {v:.2f} \u00b1 .01, digitised"
+            for k, v in zip(panel.k, values, strict=True)
+        ]
+        _line(figure, panel.k.tolist(), values.tolist(), f"paper {size}", colour, "solid", hover, col=1)
+    for name, curve in ours.items():
+        colour = colours[name]
+        k = curve.k.tolist()
+        figure.add_scatter(
+            x=[*k, *k[::-1]],
+            y=[*curve.upper.tolist(), *curve.lower.tolist()[::-1]],
+            fill="toself",
+            fillcolor=translucent(colour, 0.16),
+            line={"width": 0},
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+            row=1,
+            col=2,
+        )
+        hover = [
+            f"<b>{markup(name)}</b><br>pass@{i} = {v:.3f} [{low:.3f}, {high:.3f}]<br>"
+            f"n = {curve.n_problems} problems, N = {curve.n_rollouts}"
+            for i, v, low, high in zip(curve.k, curve.value, curve.lower, curve.upper, strict=True)
+        ]
+        _line(figure, k, curve.value.tolist(), name, colour, "solid", hover, col=2)
+    powers = [2**i for i in range(9)]
+    ticks = {"tickvals": powers, "ticktext": [str(k) for k in powers], "minor": {"ticks": ""}}
+    figure.update_xaxes(type="log", title_text="k (log scale)", **ticks)
+    figure.update_yaxes(title_text="pass@k", rangemode="tozero", col=1)
+    return figure
+
+
+def training_beside(theirs: Sequence[PaperSeries], ours: Mapping[str, Band], explores: Mapping[str, bool]) -> Any:
+    """pass@1 over training: the paper's series and our arms. GRPO has the learner's colour and whatever explores the
+    explorer's; series of one colour have dashes of their own. `explores` says of each of our arms which it is."""
+    figure = _panels([*(["paper"] if theirs else []), *(["ours"] if ours else [])])
+    right = 2 if theirs else 1
+    used = {True: 0, False: 0}
+    for series in theirs:
+        colour, dash = _look(series.explores, used)
+        points = zip(series.step_S.tolist(), series.value_S.tolist(), strict=True)
+        hover = [f"<b>{markup(series.name)}</b><br>{s}k prompts: {v:.3f}, digitised; no interval" for s, v in points]
+        _line(
+            figure, series.step_S.tolist(), series.value_S.tolist(), f"paper {series.name}", colour, dash, hover, col=1
+        )
+    used = {True: 0, False: 0}
+    said: set[str] = set()
+    for name, band in ours.items():
+        colour, dash = _look(explores[name], used)
+        draw_band(figure, {"row": 1, "col": right}, band, colour)
+        draw_line(figure, {"row": 1, "col": right}, band, shortened(name, NAME_CHARACTERS), colour, said, dash=dash)
+    if theirs:
+        figure.update_xaxes(title_text="thousand prompts", col=1)
+    if ours:
+        figure.update_xaxes(title_text="optimiser steps", col=right)
+    figure.update_yaxes(title_text="pass@1", rangemode="tozero", col=1)
+    return figure
+
+
+def _look(explores: bool, used: dict[bool, int]) -> tuple[str, str]:
+    """Colour by what it is, dash by how many of its kind came before."""
+    place, used[explores] = used[explores], used[explores] + 1
+    return SOURCE_COLOURS["explorer" if explores else "learner"], DASHES[place % len(DASHES)]
+
+
+def _panels(titles: Sequence[str]) -> Any:
+    """A panel for each title (plain text), beside each other with one axis of y; one that has nothing is left out."""
+    from plotly.subplots import make_subplots
+
+    heads = [markup(title) for title in titles]
+    columns = max(1, len(heads))
+    figure = make_subplots(1, columns, shared_yaxes="all", subplot_titles=heads, horizontal_spacing=0.06)
+    figure.update_layout(
+        height=HEIGHT,
+        legend={"orientation": "h", "y": -0.2, "x": 0},
+        margin={"t": 40, "l": 60, "r": 20, "b": 60},
+        hovermode="closest",
+    )
+    figure.update_annotations(font_size=13)
+    return figure
+
+
+def _line(
+    figure: Any, x: list[Any], y: list[float], name: str, colour: str, dash: str, hover: list[str], *, col: int
+) -> None:
+    figure.add_scatter(
+        x=x,
+        y=y,
+        mode="lines+markers" if len(x) <= 20 else "lines",
+        line={"color": colour, "width": 2.2, "dash": dash},
+        marker={"size": 5},
+        name=markup(shortened(name, NAME_CHARACTERS)),
+        hoverinfo="text",
+        hovertext=hover,
+        row=1,
+        col=col,
+    )

@@ -1,0 +1,134 @@
+"""The Diversity view shows what the studies say, when asked, and at once where it was asked before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opened_views import PASSK, RUNS, address_of, figures, open_view, press, said, sample, sound
+
+from s2l_lab.browse.store import open_store
+from s2l_lab.diversity.metrics import METRICS
+from s2l_lab.figures.diversity import within_figure
+from s2l_lab.studies.diversity import DiversityReport, diversity_of_run
+from s2l_lab.studies.marks import metric_marks
+from s2l_lab.studies.within import CONDITIONS, Condition
+
+POLICIES = ["tiny-360k", "tiny-2m"]
+SMALL: dict[str, Any] = {"run": PASSK, "embedder": "none", "rollouts": "8", "m": "4"}
+PAIR = SMALL | {"policy": POLICIES}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return sample(tmp_path_factory.mktemp("diversity") / "runs")
+
+
+@pytest.fixture(scope="module")
+def report(runs: Path) -> DiversityReport:
+    return diversity_of_run(runs / PASSK, policies=POLICIES, n=8, m_all=4, embedder="none")
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_the_table_is_the_studys_and_a_link_shows_it_at_once(
+    runs: Path, report: DiversityReport, condition: Condition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from parts.diversity_within import explained, number_rows, shown_table
+
+    app = sound(open_view(monkeypatch, runs, "diversity", condition=condition, **PAIR))
+    if any(button.label == "Measure" for button in app.button):
+        assert not app.dataframe
+        app = sound(press(app, "Measure"))
+    assert report.within.n_problems[condition] > 0
+    table = app.dataframe[0].value
+    expected = shown_table(report, condition)
+    assert table.to_dict("records") == expected
+    assert f"m = {report.within.m[condition]}, n = {report.within.n_problems[condition]} problems" in said(app)
+    assert figures(app) == 1
+    address = address_of(app)
+    assert address["run"] == [PASSK]
+    assert [address[name] for name in ("m", "policy", "rollouts")] == [["4"], POLICIES, ["8"]]
+    link = {name: values[0] if len(values) == 1 else values for name, values in address.items()}
+    again = sound(open_view(monkeypatch, runs, "diversity", **link))
+    assert again.dataframe[0].value.equals(table)
+    assert not any(button.label == "Measure" for button in again.button)
+    told = [a.hovertext for a in explained(within_figure(report, metric_marks())).layout.annotations if a.hovertext]
+    assert len(told) == len(METRICS)
+    rows = number_rows(report)
+    first = report.within.policies[0]
+    assert {"value": first.accuracy.value, "lower": first.accuracy.lower}.items() <= rows[0].items()
+
+
+def test_shares_stand_beside_their_null(runs: Path, report: DiversityReport, monkeypatch: pytest.MonkeyPatch) -> None:
+    from parts.diversity_between import NULL, share_rows
+
+    app = sound(open_view(monkeypatch, runs, "diversity", part="between", **PAIR))
+    if any(button.label == "Measure" for button in app.button):
+        app = sound(press(app, "Measure"))
+    rows = {(row["policy"], row["feature"]): row for row in share_rows(report)}
+    for between in report.between:
+        for feature, found in between.features.items():
+            row = rows[between.policy, feature]
+            assert (row["value"], row["p"]) == pytest.approx((found.share.value, found.p_value), nan_ok=True)
+    for feature, null in report.split_halves.items():
+        row = rows[NULL, feature]
+        assert (row["lower"], row["upper"]) == pytest.approx((null.lower, null.upper), nan_ok=True)
+    table = app.dataframe[0].value
+    assert list(table.columns[2:]) == [*(between.policy for between in report.between), NULL]
+    answers = table.set_index("feature").loc["answers"]
+    share = report.between[0].features["answers"].share
+    assert answers[report.between[0].policy].startswith(f"{share.value:.1%} [{share.lower:.1%}, {share.upper:.1%}]")
+    assert figures(app) == 1
+
+
+def test_one_policy_adds_nothing_to_itself(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = sound(open_view(monkeypatch, runs, "diversity", part="between", policy="tiny-2m", **SMALL))
+    assert "Choose two policies" in said(app)
+
+
+def test_persistence_is_scored_when_asked_and_says_what_it_lacks(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    switches = {"part": "persistence", "run": PASSK, "score_problems": "4", "score_rollouts": "4"}
+    app = sound(open_view(monkeypatch, runs, "diversity", policy=["tiny-60k", "tiny-360k"], **switches))
+    assert not figures(app)
+    app = sound(press(app, "Score"))
+    assert figures(app) == 1
+    assert "No matched temperature" in said(app)
+
+
+def test_the_map_has_every_completion_and_the_colours_are_a_switch(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = list(open_store(runs / PASSK).problems())[1]
+    switches = {"part": "map", "run": PASSK, "problem": problem, "map_rollouts": "10", "colour": "outcome"}
+    app = sound(open_view(monkeypatch, runs, "diversity", policy="tiny-60k", **switches))
+    app = sound(press(app, "Make the map"))
+    assert figures(app) == 1
+    assert "10 completions of tiny" in said(app)
+    assert address_of(app)["colour"] == ["outcome"]
+    for colour in ("answer", "policy"):
+        app = sound(open_view(monkeypatch, runs, "diversity", policy="tiny-60k", **switches | {"colour": colour}))
+        assert figures(app) == 1  # nothing is embedded again
+
+
+def test_rollouts_of_training_are_not_measured_and_can_be_mapped(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = sound(open_view(monkeypatch, runs, "diversity", run=RUNS[0], store="rollouts"))
+    assert "drawn for training" in said(app)
+    app = sound(open_view(monkeypatch, runs, "diversity", run=RUNS[0], store="rollouts", part="map"))
+    assert any(button.label == "Make the map" for button in app.button)
+
+
+def test_a_run_without_rollouts_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = sample(tmp_path / "runs")
+    for part in (place / PASSK / "rollouts").iterdir():
+        part.unlink()
+    app = open_view(monkeypatch, place, "diversity", **SMALL)
+    assert not app.exception
+    assert "left out" in said(app) or "no rollouts" in said(app).lower()
+    assert not figures(app)
+
+
+def test_an_address_with_what_is_not_there_is_reported_and_the_rest_is_shown(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = sound(open_view(monkeypatch, runs, "diversity", condition="nonsense", **SMALL))
+    assert any("nonsense" in warning.value for warning in app.warning)
+    assert "condition" not in address_of(app)

@@ -1,0 +1,82 @@
+"""The Paper view shows every item with what the paper does not give, its numbers as shipped, and ours beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from opened_views import PASSK, RUNS, address_of, figures, open_view, press, said, sample, sound
+
+from s2l_lab.browse.paper_items import ITEMS, paper_item, reference_columns, references
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return sample(tmp_path_factory.mktemp("paper") / "runs")
+
+
+@pytest.mark.parametrize("name", [item.name for item in ITEMS])
+def test_every_item_says_what_is_not_given_and_shows_its_numbers(
+    runs: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = sound(open_view(monkeypatch, runs, "paper", run=PASSK, item=name))
+    assert any("Not given" in info.value for info in app.info)
+    tables = [table.value for table in app.dataframe]
+    for found in references(paper_item(name)):
+        if not found.shipped:
+            assert "does not ship" in said(app)
+            continue
+        rows = reference_columns(found.rows)
+        (table,) = [t for t in tables if set(t.columns) == set(rows[0])]
+        assert len(table) == len(rows)
+        for column in rows[0]:
+            shown = [None if pd.isna(value) else value for value in table[column]]
+            assert shown == [row[column] for row in rows]
+    if not paper_item(name).files:
+        assert "No number of this item" in said(app)
+
+
+def test_figure_2_has_both_crossings(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = sound(open_view(monkeypatch, runs, "paper", run=PASSK, panel="R2"))
+    assert figures(app) == 1
+    words = said(app).replace("\\", "")
+    assert "Paper: the small model overtakes at k = 8 to 12." in words
+    assert "Ours: " in words
+    assert address_of(app)["panel"] == ["R2"]
+
+
+def test_figure_2_without_a_passk_run_shows_the_papers_alone(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = sound(open_view(monkeypatch, runs, "paper", run=RUNS[0], store="rollouts"))
+    assert "Open a pass" in said(app)
+    assert figures(app) == 1
+
+
+def test_table_3_is_measured_when_asked(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = sound(open_view(monkeypatch, runs, "paper", run=PASSK, item="table3", embedder="none", rollouts="8"))
+    assert not figures(app)
+    assert figures(sound(press(app, "Measure"))) == 1
+
+
+def test_ours_after_training_has_intervals_and_seeds(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = sound(open_view(monkeypatch, runs, "paper", run=RUNS[0], item="table1"))
+    (ours,) = [table.value for table in app.dataframe if "pass@1" in table.value.columns]
+    assert ours["seeds"].tolist() == [2]
+    assert "[" in ours["pass@1"][0]
+
+
+def test_verdicts_of_the_command_are_shown_and_a_broken_file_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = sample(tmp_path / "runs")
+    claim = {"claim": "<script>x</script>", "difference": None, "verdict": {"decision": "supported", "why": ""}}
+    for scale, text in (("mini", json.dumps({"command": "s2l-lab figures fig7", "claims": [claim]})), ("paper", "{")):
+        folder = place / "figures" / f"fig7-{scale}"
+        folder.mkdir(parents=True)
+        (folder / "numbers.json").write_text(text)
+    app = sound(open_view(monkeypatch, place, "paper", run=PASSK, item="fig7"))
+    (table,) = [t.value for t in app.dataframe if "verdict" in t.value.columns]
+    assert table["verdict"].tolist() == ["supported"]
+    assert "<script>" not in said(app)
+    assert "cannot be read" in said(app).replace("\\", "")

@@ -1,0 +1,134 @@
+"""The Training view shows what runs logged, spent and were trained on; one bad run hides no other."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from opened_views import PASSK, RUNS, address_of, figures, open_view, said, sample, sound
+
+from s2l_lab.browse.training_metrics import metrics
+from s2l_lab.browse.training_runs import read_run, rounds_of
+from s2l_lab.rollouts import RolloutStore
+from s2l_lab.training.report import read_report
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return sample(tmp_path_factory.mktemp("training") / "runs")
+
+
+def test_metrics_by_source_are_the_means_of_what_the_seeds_logged(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from parts.training_curves import _bands, metric_names
+
+    app = sound(open_view(monkeypatch, runs, "training", run=RUNS[0]))
+    assert figures(app) == 1
+    (switch,) = [box for box in app.selectbox if box.label == "Metric"]
+    logged = [metrics(runs / run) for run in RUNS]
+    assert switch.value == "<source>/reward"
+    assert switch.options[0].endswith("by source")
+    assert "<source>/length" in metric_names(logged)
+    by_hand: dict[int, list[float]] = {}
+    for run in RUNS:
+        for line in (runs / run / "metrics.jsonl").read_text().splitlines():
+            record = json.loads(line)
+            if record.get("learner/reward") is not None:
+                by_hand.setdefault(record["step"], []).append(record["learner/reward"])
+    band = _bands(logged, "<source>/reward")["learner"]
+    shared = [step for step, values in by_hand.items() if len(values) == len(RUNS)]
+    assert band.step_S.tolist() == sorted(shared)
+    assert band.mean_S == pytest.approx([np.mean(by_hand[step]) for step in sorted(shared)])
+
+
+def test_every_metric_can_be_drawn_and_stands_in_the_address(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for metric in ("loss", "explorer/weight", "<source>/token_share"):
+        app = sound(open_view(monkeypatch, runs, "training", run=RUNS[0], metric=metric))
+        assert figures(app) == 1
+        assert address_of(app)["metric"] == [metric]
+
+
+@pytest.mark.parametrize("part", ["evaluations", "annealing"])
+def test_the_other_figures_are_drawn(runs: Path, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = sound(open_view(monkeypatch, runs, "training", run=RUNS[0], part=part))
+    assert figures(app) == 1
+    if part == "evaluations":
+        (row,) = app.dataframe[0].value.to_dict("records")
+        assert row["step"] == read_report(runs / RUNS[0]).steps
+        assert row["of"].startswith("2 seeds")
+
+
+def test_cost_is_the_reports(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = sound(open_view(monkeypatch, runs, "training", run=RUNS[0], part="cost"))
+    table = app.dataframe[0].value.set_index("seed")
+    for run in RUNS:
+        report = read_report(runs / run)
+        row = table.loc[report.plan["training"].get("seed", 0)]
+        assert row["explorer FLOPs"] == report.cost.explorer.flops
+        assert row["updates tokens"] == report.cost.updates.tokens
+        assert row["relative rollout compute"] == report.relative_rollout_compute
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_the_rollouts_of_a_step_are_those_it_was_trained_on(
+    runs: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = sound(open_view(monkeypatch, runs, "training", run=RUNS[0], part="rollouts", step=str(step)))
+    rounds = rounds_of(read_run(runs / RUNS[0]))
+    with RolloutStore(runs / RUNS[0] / "rollouts") as store:
+        rows = store.read(["policy", "problem_id", "sample_index"], {}).to_pylist()
+    expected = {
+        (row["policy"], row["problem_id"], row["sample_index"])
+        for row in rows
+        if rounds.step(row["sample_index"]) == step
+    }
+    table = app.dataframe[0].value
+    found = set(zip(table["source"], table["problem"], table["rollout"], strict=True))
+    assert found == expected
+    by = Counter(source for source, *_ in expected)
+    for source, n in by.items():
+        assert f"{n} by the {source}" in said(app)
+    one = sound(
+        open_view(monkeypatch, runs, "training", run=RUNS[0], part="rollouts", step=str(step), source="learner")
+    )
+    if by["learner"]:
+        assert set(one.dataframe[0].value["source"]) == {"learner"}
+
+
+def test_one_bad_run_hides_no_other_and_torn_lines_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = sample(tmp_path / "runs")
+    with (place / RUNS[0] / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 7, "learner/rew')
+    (place / RUNS[1] / "report.json").write_text("{")
+    app = sound(open_view(monkeypatch, place, "training", run=RUNS[0]))
+    assert figures(app) == 1
+    words = said(app).replace("\\", "")
+    assert "1 lines of metrics" in words
+    assert f"{RUNS[1]} is left out" in words
+
+
+def test_an_unfinished_run_is_shown_as_far_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = sample(tmp_path / "runs")
+    for run in RUNS:
+        (place / run / "report.json").unlink()
+        lines = (place / run / "metrics.jsonl").read_text().splitlines()
+        (place / run / "metrics.jsonl").write_text("\n".join(lines[:5]) + "\n")
+    for part in ("curves", "evaluations", "annealing", "cost", "rollouts"):
+        app = sound(open_view(monkeypatch, place, "training", run=RUNS[0], part=part))
+        assert figures(app) == (0 if part == "rollouts" else 1)
+        if part == "cost":
+            assert not app.dataframe[0].value["finished"].any()
+        if part == "rollouts":
+            assert "not finished" in said(app)
+
+
+def test_without_a_training_run_the_view_says_how_to_make_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = sample(tmp_path / "runs")
+    for run in RUNS:
+        for file in ("plan.json", "report.json"):
+            (place / run / file).unlink()
+    app = sound(open_view(monkeypatch, place, "training", run=PASSK))
+    assert "There is no training run" in said(app)
+    assert any("s2l-lab train" in code.value for code in app.code)

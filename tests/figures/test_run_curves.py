@@ -1,0 +1,129 @@
+"""Figures of training runs and of the map: what is drawn is what was given, a source looks alike everywhere, and no
+name becomes markup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from s2l_lab.browse.explorer_weight import Annealing
+from s2l_lab.browse.strategy_map import MapPoint
+from s2l_lab.browse.training_cost import CostRow
+from s2l_lab.browse.training_metrics import Band
+from s2l_lab.figures.annealing import EFFECTIVE, PLANNED, annealing_figure
+from s2l_lab.figures.palette import SOURCE_COLOURS
+from s2l_lab.figures.paper import fig2_panels
+from s2l_lab.figures.paper_beside import PaperSeries, passk_beside, training_beside
+from s2l_lab.figures.run_curves import CurvePanel, run_curves_figure
+from s2l_lab.figures.strategy_map import NO_ANSWER, OTHER, strategy_map_figure
+from s2l_lab.figures.training_cost import cost_figure
+
+HOSTILE = "<b>arm</b> & <img src=x>"
+
+
+def band(values: list[float], *, seeds: int = 3) -> Band:
+    mean = np.array(values)
+    reach = np.full(len(values), np.nan if seeds < 2 else 0.1)
+    return Band(np.arange(1, len(values) + 1), mean, mean - reach, mean + reach, seeds, f"t over {seeds} seeds")
+
+
+def named(figure: Any, name: str) -> list[Any]:
+    return [trace for trace in figure.data if trace.name == name]
+
+
+def panels() -> list[CurvePanel]:
+    both = {"explorer": band([0.1, np.nan, 0.3]), "learner": band([0.4, 0.5, 0.6])}
+    return [CurvePanel("grpo", {"learner": band([0.2, 0.3, 0.4], seeds=1)}), CurvePanel(HOSTILE, both)]
+
+
+def test_lines_are_the_bands_in_the_colours_of_their_sources() -> None:
+    figure = run_curves_figure(panels(), "reward", "grpo")
+    one, two = named(figure, "learner")
+    assert list(one.y) == [0.2, 0.3, 0.4]
+    assert list(two.y) == [0.4, 0.5, 0.6]
+    (explorer,) = named(figure, "explorer")
+    assert list(explorer.y) == [0.1, None, 0.3]
+    for trace, source in ((one, "learner"), (two, "learner"), (explorer, "explorer")):
+        assert trace.line.color == SOURCE_COLOURS[source]
+    (faint,) = named(figure, "grpo: learner")
+    assert list(faint.y) == [0.2, 0.3, 0.4]
+    assert faint.xaxis == two.xaxis != one.xaxis
+    assert [trace.showlegend for trace in (one, two)] == [True, False]
+
+
+def test_a_band_is_drawn_where_there_is_one_and_one_seed_has_none() -> None:
+    figure = run_curves_figure(panels(), "reward")
+    filled = [trace for trace in figure.data if trace.fill == "toself"]
+    assert len(filled) == 2
+    assert np.allclose(filled[0].y, [0.2, 0.4, 0.2, 0.0])  # the middle step is undefined: upper 1, 3, then lower 3, 1
+
+
+def test_no_name_is_markup() -> None:
+    for figure in (
+        run_curves_figure(panels(), HOSTILE, HOSTILE),
+        strategy_map_figure(
+            [point(policy=HOSTILE, answer=HOSTILE, preview=HOSTILE)], (0.5, 0.2), "answer", {HOSTILE: "#123456"}
+        ),
+        cost_figure([cost(HOSTILE)]),
+        annealing_figure([schedule(HOSTILE)]),
+        training_beside(
+            [PaperSeries(HOSTILE, np.array([1]), np.array([0.1]))], {HOSTILE: band([0.1, 0.2])}, {HOSTILE: True}
+        ),
+    ):
+        assert "<img" not in figure.to_json().replace("\\u003c", "<")
+
+
+def schedule(name: str) -> Annealing:
+    planned = np.array([1.0, 0.5, 0.0])
+    return Annealing(name, np.array([1, 2, 3]), planned, band([1.0, 0.5, 0.0]), band([0.8, 0.3]), band([0.4, 0.1]))
+
+
+def test_the_schedule_and_what_arrives_of_it_are_drawn_as_given() -> None:
+    figure = annealing_figure([schedule("a"), schedule("b")])
+    for trace in named(figure, PLANNED):
+        assert (list(trace.y), trace.line.shape) == ([1.0, 0.5, 0.0], "hv")
+    first, second = named(figure, EFFECTIVE)
+    assert list(first.y) == list(second.y) == [0.4, 0.1]
+    assert first.line.color == SOURCE_COLOURS["explorer"]
+
+
+def point(**given: Any) -> MapPoint:
+    values = {"x": 0.0, "y": 1.0, "policy": "p", "answer": "7", "outcome": "correct", "count": 1, "address": "a.0"}
+    return MapPoint(**(values | {"preview": "text"} | given))
+
+
+def test_every_mark_is_drawn_once_whatever_it_is_coloured_by() -> None:
+    points = [point(answer=str(i), count=i + 1, address=f"a.{i}") for i in range(12)]
+    points += [point(answer=None, outcome="no_answer", policy="q", address="a.x")]
+    for colour in ("policy", "answer", "outcome"):
+        figure = strategy_map_figure(points, (0.5, 0.2), colour, {"p": "#e96f0a", "q": "#3756d6"})
+        drawn = [row[0] for trace in figure.data for row in trace.customdata]
+        assert sorted(drawn) == sorted(p.address for p in points)
+    by_answer = strategy_map_figure(points, (0.5, 0.2), "answer", {})
+    assert {OTHER, NO_ANSWER, "11"} <= {trace.name for trace in by_answer.data}
+    assert [row[0] for row in named(by_answer, OTHER)[0].customdata] == ["a.3", "a.2", "a.1", "a.0"]  # the rarest four
+
+
+def cost(label: str) -> CostRow:
+    flops = {"explorer": 1.0, "learner": 2.0, "updates": float("nan")}
+    return CostRow(label, 0, True, 6, flops, flops, flops, 0.8, 0.3)
+
+
+def test_an_unknown_part_of_the_cost_has_no_bar() -> None:
+    explorer, learner, updates = cost_figure([cost("a"), cost("b")]).data
+    assert list(explorer.x) == [1.0, 1.0]
+    assert list(learner.x) == [2.0, 2.0]
+    assert list(updates.x) == [None, None]
+
+
+def test_theirs_stand_at_the_left_and_ours_at_the_right_on_one_axis_of_heights() -> None:
+    panel = fig2_panels()["L1"]
+    figure = passk_beside(panel, ("#111111", "#222222"), {}, {})
+    assert [list(trace.y) for trace in figure.data] == [panel.small_value.tolist(), panel.large_value.tolist()]
+    theirs = [PaperSeries("GRPO 8B", np.array([0, 1]), np.array([0.1, 0.2]))]
+    made = training_beside(theirs, {"ours": band([0.5, 0.6])}, {"ours": True})
+    assert named(made, "paper GRPO 8B")[0].line.color == SOURCE_COLOURS["learner"]
+    (ours,) = named(made, "ours")
+    assert ours.line.color == SOURCE_COLOURS["explorer"]
+    assert (ours.xaxis, made.layout.yaxis2.matches) == ("x2", "y")
