@@ -73,8 +73,8 @@ def sentence(name: str) -> str:
     """What a metric is."""
     if not name.startswith(BY_SOURCE):
         return explain(name)
-    words = explain(f"learner/{name.removeprefix(BY_SOURCE)}").partition(": ")[2]
-    return f"By source: {words}" if words else ""
+    words = explain(f"learner/{name.removeprefix(BY_SOURCE)}")
+    return f"{words} The explorer's likewise." if words else ""
 
 
 def reference_switch(address: Address, arms: Sequence[Arm], column: Any) -> str | None:
