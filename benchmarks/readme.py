@@ -30,7 +30,7 @@ from readme_studies import (
 )
 from readme_training import BLOCKS as TRAINING
 from readme_training import NAMES as TRAINING_FIGURES
-from readme_training import training_rows
+from readme_training import app_row, training_rows
 
 from s2l_lab.training.metric_names import EVALUATION, EXPLAINED
 
@@ -162,6 +162,7 @@ def speed() -> str:
         *_store_rows(),
         *_diversity_rows(),
         *training_rows(load("training")),
+        app_row(load("explorer_app")),
     ]
     return table(["what", "measured", "aim", "benchmarks/"], rows)
 

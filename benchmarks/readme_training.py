@@ -87,5 +87,16 @@ def training_rows(found: dict[str, Any]) -> list[list[str]]:
     ]
 
 
+def app_row(found: dict[str, Any]) -> list[str]:
+    """The explorer app in a browser."""
+    turn, choice = found["page_turns_seconds"], found["filters_seconds"]
+    return [
+        "app on 1,000,000 rollouts, in the browser: first view; page turn, filter (p95); memory",
+        f"{found['first_view_seconds']:.1f} s; {turn['p95']:.2f} s, {choice['p95']:.2f} s; {found['server_mb']:.0f} MB",
+        "3 s; 1 s; 1,500 MB",
+        "explorer_app.py",
+    ]
+
+
 def _ends(found: dict[str, Any]) -> str:
     return f"{found['value']:.2f}x [{found['lower']:.2f}, {found['upper']:.2f}]"
