@@ -12,8 +12,9 @@ from s2l_lab.browse.catalog import Catalog, RunEntry
 from s2l_lab.browse.training_metrics import EvaluationBand, Metrics, evaluation_band, metrics
 from s2l_lab.browse.training_runs import Arm, TrainingRun, evaluations, group_arms, read_run
 from s2l_lab.errors import S2LError
+from s2l_lab.training.report import EVALUATIONS, METRICS, PLAN, REPORT
 
-_FILES = ("plan.json", "report.json", "metrics.jsonl", "evaluations.jsonl")
+_FILES = (PLAN, REPORT, METRICS, EVALUATIONS)
 
 
 def stamp(path: Path) -> str:

@@ -7,28 +7,26 @@ Whatever is wrong with one run is said in its entry; it never hides the others.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import s2l_lab
-from s2l_lab.browse.store_facts import StoreFacts, StoreKind, StoreState, read_facts
+from s2l_lab.browse.store_facts import StoreFacts, StoreKind, StoreState, json_object, read_facts
 from s2l_lab.errors import S2LError
 from s2l_lab.rollouts.parts import LEDGER
-from s2l_lab.sweeps.status import METRICS, state_of
-from s2l_lab.training.report import REPORT, read_report
+from s2l_lab.sweeps.status import state_of
+from s2l_lab.training.report import CHECKPOINTS, METRICS, MODEL, PLAN, REPORT, read_report
 
 Kind = Literal["training"] | StoreKind
 State = Literal["failed"] | StoreState
 DEPTH = 5
 """Levels of folders below the given one that are looked into."""
-PLAN = "plan.json"
 _TRAINING_FILES = (PLAN, REPORT)
-_NEVER = ("checkpoints", "model", "logs", "node_modules", "__pycache__")
+_NEVER = (CHECKPOINTS, MODEL, "logs", "node_modules", "__pycache__")
 HOW_TO_MAKE_ONE = "s2l-lab passk --family tiny"
 """A minute on two cores; writes below ./runs."""
 
@@ -177,7 +175,7 @@ def _training(name: str, path: Path) -> RunEntry:
 def _training_state(path: Path, inside: dict[str, StoreFacts]) -> tuple[State, str, tuple[str, ...]]:
     """State, detail and trouble of the run's own files."""
     trouble = []
-    plan = _object(path / PLAN)
+    plan = json_object(path / PLAN)
     if plan is None and not (path / REPORT).is_file():
         trouble.append(f"{PLAN} cannot be read, so what the run is cannot be said.")
     found = state_of(path)
@@ -203,12 +201,3 @@ def _changed(path: Path) -> datetime | None:
     names = (*_TRAINING_FILES, METRICS)
     times = [(path / name).stat().st_mtime for name in names if (path / name).is_file()]
     return datetime.fromtimestamp(max(times), UTC) if times else None
-
-
-def _object(path: Path) -> dict[str, Any] | None:
-    """A JSON object, or None where the file holds none."""
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None

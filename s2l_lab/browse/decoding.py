@@ -7,7 +7,6 @@ spell one character together (byte-level vocabularies) give their text with the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib import resources
@@ -15,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from s2l_lab.browse.store import BrowsedStore
+from s2l_lab.browse.store_facts import json_object
 from s2l_lab.errors import S2LError
-from s2l_lab.policies.families import EMBEDDED, find_member, parse_policy
+from s2l_lab.policies.families import EMBEDDED, named_member
+from s2l_lab.training.report import PLAN
 
 TOKENIZER = "tokenizer.json"
 
@@ -43,7 +44,7 @@ def _sources(store: BrowsedStore, policy: str) -> list[tuple[str, str | None, Pa
     if "bank" in config:
         return _of_member(config["bank"], root)
     # Training: explorer and learner share the learner's tokenizer; an evaluation lies in the directory of its run.
-    for plan in (config, _plan(store.path.parent / "plan.json")):
+    for plan in (config, json_object(store.path.parent / PLAN) or {}):
         learner = plan.get("learner")
         if isinstance(learner, dict):
             return _of_member(learner.get("member"), _path(plan.get("model_root")))
@@ -53,7 +54,7 @@ def _sources(store: BrowsedStore, policy: str) -> list[tuple[str, str | None, Pa
 def _of_member(name: Any, root: Path | None) -> list[tuple[str, str | None, Path | None]]:
     """A member's name, or NAME=SOURCE; nothing where it is neither (any more)."""
     try:
-        member = parse_policy(str(name)) if "=" in str(name) else find_member(str(name))
+        member = named_member(str(name))
     except S2LError:
         return []
     return [(member.source, member.revision, root)]
@@ -97,14 +98,6 @@ def _load(path: Path, _changed: int) -> Decoder | None:
         return tuple(stream.step(tokenizer, int(token)) or "" for token in token_ids)
 
     return decode
-
-
-def _plan(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _path(value: Any) -> Path | None:

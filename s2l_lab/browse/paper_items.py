@@ -7,11 +7,11 @@ not ship says so. Lines that begin with # say how the numbers were had, and go w
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Literal
+
+from s2l_lab.figures.paper import reference_file
 
 OursKind = Literal["passk", "diversity", "training", "none"]
 """Which runs of ours stand beside an item: pass@k runs, the diversity of one, training runs."""
@@ -161,13 +161,11 @@ def reference_columns(rows: Sequence[dict[str, str]]) -> list[dict[str, float | 
 
 
 def _reference(name: str, only: str) -> Reference:
-    path = files("s2l_lab.figures") / "reference" / name
-    if not path.is_file():
+    try:
+        notes, rows = reference_file(name)
+    except FileNotFoundError:
         return Reference(name, (), (), shipped=False)
-    lines = path.read_text(encoding="utf-8").splitlines()
-    notes = tuple(line.lstrip("# ") for line in lines if line.startswith("#"))
-    rows = csv.DictReader(line for line in lines if not line.startswith("#"))
-    return Reference(name, tuple(row for row in rows if not only or row["figure"] == only), notes, shipped=True)
+    return Reference(name, tuple(r for r in rows if not only or r["figure"] == only), tuple(notes), shipped=True)
 
 
 def _value(text: str | None) -> float | str | None:

@@ -1,14 +1,15 @@
 """Which round and optimiser step a rollout that was trained on belongs to, and back: steps to sample indices.
 
-`training.recording` numbers a rollout (number of its group in the run) x G + slot, and its `round_of` is what `of` here
-repeats (a test holds them equal; importing it would import torch). A filter by steps needs the inverse, so that the
-store can be asked for a range of sample indices.
+`training.recording` numbers a rollout (number of its group in the run) x G + slot; `training.rounds.round_of` undoes
+it. A filter by steps needs the inverse, so that the store can be asked for a range of sample indices.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+
+from s2l_lab.training.rounds import round_of
 
 _EVALUATED = re.compile(r"step-([0-9]{1,9})")
 
@@ -30,7 +31,7 @@ class Rounds:
 
     def of(self, sample_index: int) -> int:
         """The round, from 1."""
-        return sample_index // self.group_size // self.groups_per_round + 1
+        return round_of(sample_index, self.group_size, self.groups_per_round)
 
     def step(self, sample_index: int) -> int:
         """The first optimiser step, from 1, that was made on the rollout."""

@@ -55,7 +55,7 @@ class StoreFacts:
 
 def read_facts(path: Path) -> StoreFacts:
     """The facts of the store at `path`, a folder with a ledger. Never raises for what is in it."""
-    content = _object(path / CONFIG)
+    content = json_object(path / CONFIG)
     kind = _kind(content or {})
     if (refused := _schema(path)) is not None:
         state, words = refused
@@ -98,7 +98,7 @@ def _facts(path: Path, kind: StoreKind, content: dict[str, Any] | None, parts: P
 
 def _schema(path: Path) -> tuple[StoreState, str] | None:
     """Why a store of another schema is not read; None for ours, and for a ledger that says nothing of the kind."""
-    content = _object(path / LEDGER) or {}
+    content = json_object(path / LEDGER) or {}
     schema = content.get("schema")
     if not isinstance(schema, int) or schema == SCHEMA_VERSION:
         return None
@@ -152,7 +152,7 @@ def _problems(path: Path, trouble: list[str]) -> int:
 
 def _last_session(path: Path) -> tuple[list[Any] | None, dict[str, Any] | None]:
     """(sessions, the last one); (None, None) where the file cannot be read."""
-    sessions = (_object(path / MANIFEST) or {}).get("sessions")
+    sessions = (json_object(path / MANIFEST) or {}).get("sessions")
     if not isinstance(sessions, list) or not all(isinstance(session, dict) for session in sessions):
         return None, None
     return sessions, sessions[-1] if sessions else None
@@ -165,7 +165,7 @@ def _time(session: dict[str, Any] | None) -> datetime | None:
         return None
 
 
-def _object(path: Path) -> dict[str, Any] | None:
+def json_object(path: Path) -> dict[str, Any] | None:
     """A JSON object, or None where the file holds none."""
     try:
         value = json.loads(path.read_bytes())

@@ -22,13 +22,13 @@ from s2l_lab.errors import DataError
 from s2l_lab.estimators import Estimate, pass_at_k_curve
 from s2l_lab.estimators.problem_interval import student_t
 from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM, seeds_curve
+from s2l_lab.training.report import METRICS
 
 if TYPE_CHECKING:
     from s2l_lab.browse.training_runs import Arm
     from s2l_lab.training.report import EvaluationReport
 
 Floats = NDArray[np.float64]
-METRICS = "metrics.jsonl"
 LEVEL = 0.95
 
 

@@ -26,10 +26,9 @@ from s2l_lab.errors import DataError, S2LError
 from s2l_lab.rollouts.parts import ROLLOUTS_FOLDER, Parts
 from s2l_lab.training import AnnealingSchedule
 from s2l_lab.training.plan import TrainingPlan, plan_of
-from s2l_lab.training.report import REPORT, EvaluationReport, TrainingReport, read_report
+from s2l_lab.training.report import EVALUATIONS, PLAN, REPORT, EvaluationReport, TrainingReport, read_report
 
 Floats = NDArray[np.float64]
-PLAN, EVALUATIONS = "plan.json", "evaluations.jsonl"
 _DEFAULT_GROUP = 16
 """G and batch size of S2LPOConfig, which a plan leaves out where it does not change them (a test holds them equal;
 building the config would import torch)."""

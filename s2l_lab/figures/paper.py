@@ -84,5 +84,11 @@ def _panel(facts: dict[str, str], points: list[dict[str, str]]) -> PaperPanel:
 
 def reference_rows(name: str) -> list[dict[str, str]]:
     """A shipped CSV without its comment lines."""
+    return reference_file(name)[1]
+
+
+def reference_file(name: str) -> tuple[list[str], list[dict[str, str]]]:
+    """Comment lines (how the numbers were had) and rows of a shipped CSV. Raises FileNotFoundError."""
     lines = (files(__package__) / "reference" / name).read_text(encoding="utf-8").splitlines()
-    return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    notes = [line.lstrip("# ") for line in lines if line.startswith("#")]
+    return notes, list(csv.DictReader(line for line in lines if not line.startswith("#")))

@@ -151,6 +151,11 @@ def parse_policy(text: str) -> Member:
     )
 
 
+def named_member(name: str) -> Member:
+    """A member by name, or NAME=SOURCE. Raises UsageError for an unknown one."""
+    return parse_policy(name) if "=" in name else find_member(name)
+
+
 def _parse(text: str, where: str, base: Path | None = None) -> tuple[Family, ...]:
     try:
         tables = tomllib.loads(text)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from s2l_lab.errors import PolicyError, UsageError, unknown_name
 from s2l_lab.policies.checkpoint import Checkpoint, locate
 from s2l_lab.policies.device import has_gpu
-from s2l_lab.policies.families import Member, find_member, parse_policy
+from s2l_lab.policies.families import Member, named_member
 from s2l_lab.policies.model_shape import shape_of
 from s2l_lab.policies.templates import bind_template
 from s2l_lab.policies.tokenizers import load_tokenizer, require_one_tokenizer
@@ -47,7 +47,7 @@ def open_policy(
     PolicyError for files, tokenizers, checkpoints and engines that cannot be used.
     """
     if isinstance(member, str):
-        member = parse_policy(member) if "=" in member else find_member(member)
+        member = named_member(member)
     chosen = choose_engine(member, engine)
     if chosen == "scripted":
         from s2l_lab.policies.scripted import ScriptedPolicy

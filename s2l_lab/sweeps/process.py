@@ -20,7 +20,8 @@ from typing import IO, TYPE_CHECKING
 
 from s2l_lab.rollouts.durable import append_line, make_folder, replacing
 from s2l_lab.rollouts.lock import RunLockedError, WriterLock, holder
-from s2l_lab.sweeps.status import FAILED, LOCK, LOG, TRAINING_LOCK
+from s2l_lab.sweeps.status import FAILED, LOCK, LOG
+from s2l_lab.training.report import LOCK as TRAINING_LOCK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

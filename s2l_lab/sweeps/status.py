@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from s2l_lab.rollouts.lock import holder
-from s2l_lab.training.report import REPORT, TrainingReport, read_report
+from s2l_lab.training.report import LOCK as TRAINING_LOCK
+from s2l_lab.training.report import METRICS, REPORT, TrainingReport, read_report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,11 +20,8 @@ if TYPE_CHECKING:
     from s2l_lab.sweeps.plan import SweepPlan
 
 LOCK = "sweep.lock"
-TRAINING_LOCK = "training.lock"
-"""Of `s2l-lab train` itself, which somebody may have started by hand."""
 LOG = "log.txt"
 FAILED = "failed.json"
-METRICS = "metrics.jsonl"
 TAIL_BYTES = 65536
 
 Condition = Literal["done", "running", "failed", "interrupted", "owed"]

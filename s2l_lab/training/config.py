@@ -9,7 +9,6 @@ Combinations that make no sense are refused when the config is built, with the r
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -18,11 +17,12 @@ from typing import Any, Literal, Self, get_args
 
 from trl import GRPOConfig
 
-from s2l_lab.errors import DataError, UsageError, unknown_name
+from s2l_lab.errors import UsageError, unknown_name
 from s2l_lab.policies import SamplingParams
 from s2l_lab.training import refusals
 from s2l_lab.training.advantages import Grouping, LoneRollout
 from s2l_lab.training.correction import Correction
+from s2l_lab.training.plan import read_toml
 from s2l_lab.training.schedule import AnnealingSchedule, Kind, Rounding
 
 DEFAULT_CAP = 2.0
@@ -133,11 +133,7 @@ class S2LPOConfig(GRPOConfig):  # type: ignore[misc]  # trl has no types
     @classmethod
     def from_toml(cls, path: Path) -> Self:
         """A config from a TOML file. Raises DataError for a file that is none, UsageError as `from_mapping`."""
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
-            raise DataError(f"{path} cannot be read as TOML: {cause}. Mend or name another file.") from cause
-        return cls.from_mapping(values)
+        return cls.from_mapping(read_toml(path))
 
 
 _LITERALS: dict[str, Any] = {

@@ -9,7 +9,6 @@ training one beside the run directories, which every run of that learner reads, 
 from __future__ import annotations
 
 import contextlib
-import copy
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,15 +28,13 @@ from s2l_lab.rollouts import Origin, RolloutCounts, RolloutStore, RunManifest, V
 from s2l_lab.rollouts.durable import append_line, replacing
 from s2l_lab.rollouts.listing import is_run
 from s2l_lab.rollouts.lock import RunLockedError
-from s2l_lab.training.report import EvaluationReport
+from s2l_lab.training.perturbed import frozen_copy
+from s2l_lab.training.report import EVALUATIONS, EvaluationReport
 from s2l_lab.verifiers import verifier_version
 
 if TYPE_CHECKING:
     from s2l_lab.problems import Benchmark, Problem
     from s2l_lab.training.plan import EvaluationPlan
-
-EVALUATIONS = "evaluations.jsonl"
-"""One line for each, so that an interrupted run keeps those it made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +94,7 @@ class Evaluator:
         for evaluation, n in wanted:
             found = self._evaluated(policy, evaluation, step, n)
             self._found[evaluation.benchmark.name, step] = found
-            append_line(self._run / EVALUATIONS, found.model_dump_json())
+            append_line(self._run / EVALUATIONS, found.model_dump_json())  # an interrupted run keeps it
             for place, k in enumerate(found.k):
                 name = f"eval/{found.benchmark}/pass@{k}"
                 metrics |= {name: found.value[place], f"{name}/lower": found.lower[place]}
@@ -114,8 +111,7 @@ class Evaluator:
         """The model as a policy. A small one on a CPU is copied, so that its layers can be packed for sampling."""
         training, frozen = model.training, model
         if next(model.parameters()).device.type == "cpu" and not hasattr(model, "peft_config"):
-            frozen = copy.deepcopy(model).requires_grad_(False)
-            vars(frozen).pop("forward", None)  # TRL and accelerate hang forwards of the original on the object
+            frozen = frozen_copy(model)
         weights = weights_digest(frozen)
         if frozen is not model:
             pack_linears(frozen)
@@ -139,19 +135,19 @@ class Evaluator:
         return self._sampled(own, policy, e, step, n)
 
     def _sampled(self, path: Path, policy: TransformersPolicy, e: Evaluation, step: int, n: int) -> EvaluationReport:
-        config = {
-            "evaluation": e.plan.model_dump(mode="json"),
-            "benchmark": e.benchmark.name,
-            "data": e.benchmark.digest,
-            "sampling": e.sampling.model_dump(mode="json"),
-        }
         version = verifier_version(e.benchmark.kind)
-        manifest = RunManifest.of_this_process(
-            config, device=device_name(), seeds={"run": e.sampling.seed}, verifier_version=version
-        )
         ids, origin = [problem.id for problem in e.benchmark.problems], Origin.of(policy, e.sampling)
         counts = _stored(path, origin, version, ids, n)
         if counts is None:
+            config = {
+                "evaluation": e.plan.model_dump(mode="json"),
+                "benchmark": e.benchmark.name,
+                "data": e.benchmark.digest,
+                "sampling": e.sampling.model_dump(mode="json"),
+            }
+            manifest = RunManifest.of_this_process(
+                config, device=device_name(), seeds={"run": e.sampling.seed}, verifier_version=version
+            )
             identity = {"evaluation": 1, "data": e.benchmark.digest, "sampling": config["sampling"]}
             with RolloutStore.open(path, manifest, identity) as store, torch.no_grad():
                 collect(

@@ -12,7 +12,7 @@ from s2l_lab.digest import content_digest
 from s2l_lab.errors import DataError, UsageError
 from s2l_lab.policies import SamplingParams, open_policy
 from s2l_lab.policies.checkpoint import Checkpoint, locate
-from s2l_lab.policies.families import Member, find_member, parse_policy
+from s2l_lab.policies.families import Member, named_member
 from s2l_lab.policies.opening import choose_engine, resolve_dtype
 from s2l_lab.policies.templates import Template, bind_template
 from s2l_lab.policies.tokenizers import load_tokenizer
@@ -59,19 +59,17 @@ class LearnerFiles:
         return model
 
 
-def named_member(name: str) -> Member:
-    """A member by name, or NAME=SOURCE. Raises UsageError for an unknown one."""
-    return parse_policy(name) if "=" in name else find_member(name)
-
-
 def training_problems(plan: TrainingPlan) -> Benchmark:
     """What is trained on."""
     wanted = plan.problems
     return load_benchmark(wanted.benchmark, n=wanted.count, seed=wanted.seed, data_root=plan.data_root)
 
 
-def open_explorer(plan: TrainingPlan, config: S2LPOConfig, learner: LearnerFiles, root: Path) -> Any:
-    """The explorer as S2LPOTrainer takes it; None where it has no slots. `root` holds the run directories.
+def open_explorer(
+    plan: TrainingPlan, config: S2LPOConfig, learner: LearnerFiles, root: Path, problems: Benchmark
+) -> Any:
+    """The explorer as S2LPOTrainer takes it; None where it has no slots. `root` holds the run directories, `problems`
+    are what is trained on.
 
     Raises UsageError for a bank that was not filled yet, PolicyError for a member that cannot be opened.
     """
@@ -82,7 +80,7 @@ def open_explorer(plan: TrainingPlan, config: S2LPOConfig, learner: LearnerFiles
         from s2l_lab.training.bank import RolloutBank
 
         return RolloutBank(
-            find_bank(plan, config, root),
+            find_bank(plan, config, root, problems),
             learner.template.render,
             first=wanted.rollouts,
             resample=wanted.resample,
@@ -120,7 +118,7 @@ def _copy_of_learner(wanted: ExplorerPlan) -> Any:
     return LearnerCopy()
 
 
-def _bank_record(plan: TrainingPlan, config: S2LPOConfig) -> Path:
+def _bank_record(plan: TrainingPlan, config: S2LPOConfig, problems: Benchmark) -> Path:
     """The file that says where a plan's bank is, so that a bank is found without loading the explorer."""
     wanted = plan.explorer
     if not plan.explores or wanted is None or wanted.kind != "bank":
@@ -133,7 +131,7 @@ def _bank_record(plan: TrainingPlan, config: S2LPOConfig) -> Path:
         "revision": checkpoint.revision,
         "template": plan.learner.template or member.template,
         "engine": choose_engine(member, wanted.engine),
-        "problems": training_problems(plan).digest,
+        "problems": problems.digest,
         "sampling": _bank_sampling(wanted, config).model_dump(mode="json"),
     }
     return Path(BANKS) / f"{content_digest(about)}.json"
@@ -143,9 +141,9 @@ def _bank_sampling(wanted: ExplorerPlan, config: S2LPOConfig) -> SamplingParams:
     return config.explorer_sampling.model_copy(update={"seed": wanted.seed})
 
 
-def find_bank(plan: TrainingPlan, config: S2LPOConfig, root: Path) -> Path:
+def find_bank(plan: TrainingPlan, config: S2LPOConfig, root: Path, problems: Benchmark) -> Path:
     """Where the plan's bank is. Raises UsageError where it was not filled, or not far enough."""
-    path = root / _bank_record(plan, config)
+    path = root / _bank_record(plan, config, problems)
     wanted = plan.explorer
     assert wanted is not None
     if not path.is_file():
@@ -173,11 +171,11 @@ def fill_plan_bank(
     """Fill the plan's bank to its number of rollouts and note where it is. What is there is not sampled again."""
     from s2l_lab.training.bank import fill_bank
 
-    record = root / _bank_record(plan, config)
+    benchmark = training_problems(plan)
+    record = root / _bank_record(plan, config, benchmark)
     wanted = plan.explorer
     assert wanted is not None
     assert wanted.rollouts is not None
-    benchmark = training_problems(plan)
     policy = _open_member(plan, wanted)
     try:
         with VerifierPool() as pool:

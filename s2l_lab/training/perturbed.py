@@ -117,9 +117,7 @@ class LearnerCopy:
                 "explorer. Take a member of its family or a rollout bank."
             )
         self._learner = learner.model
-        self._model = copy.deepcopy(learner.model).eval().requires_grad_(False)
-        # TRL and accelerate hang forwards of their own on the object; the copies of those call the learner.
-        vars(self._model).pop("forward", None)
+        self._model = frozen_copy(learner.model)
         if self._perturbation is not None:
             self._perturbation.apply(self._model, sampling.seed)
         policy = TransformersPolicy(
@@ -140,6 +138,14 @@ class LearnerCopy:
             for mine, its in zip(self._model.parameters(), self._learner.parameters(), strict=True):
                 mine.copy_(its)
         return self._explorer.explore(requests, group_size)
+
+
+def frozen_copy(model: Any) -> Any:
+    """A copy in eval mode that no optimiser moves."""
+    copied = copy.deepcopy(model).eval().requires_grad_(False)
+    # TRL and accelerate hang forwards of their own on the object; the copies of those call the original.
+    vars(copied).pop("forward", None)
+    return copied
 
 
 def _matrices(model: Any) -> list[torch.Tensor]:

@@ -1,9 +1,10 @@
 """The rollouts that a run was trained on, kept in a store of the usual kind: policies `learner` and `explorer`.
 
 A rollout's sample index is (number of its group in the run) x G + its slot, so the round it belongs to can be told
-from it (`round_of`). Rollouts are written whenever a checkpoint was, and at the end: what a killed run trained after
-its last checkpoint is trained again by the resumed one, and stands in the store once. The learner's log-probabilities
-are not known here (TRL does not hand them out) and are null; the explorer's are those it sampled with.
+from it (rounds.round_of). Rollouts are written whenever a checkpoint was, and at the end: what a killed run trained
+after its last checkpoint is trained again by the resumed one, and stands in the store once. The learner's
+log-probabilities are not known here (TRL does not hand them out) and are null; the explorer's are those it sampled
+with.
 """
 
 from __future__ import annotations
@@ -41,11 +42,6 @@ class RecordedRollout:
     logprobs: tuple[float, ...]
     """Of the explorer, NaN where it has none (re-tokenised); empty for the learner."""
     prompt_tokens: int
-
-
-def round_of(index: int, group_size: int, groups_per_round: int) -> int:
-    """The round, from 1, of a rollout by its sample index. `groups_per_round` counts those of all processes."""
-    return index // group_size // groups_per_round + 1
 
 
 class RolloutRecorder(TrainerCallback):  # type: ignore[misc]  # transformers has no types

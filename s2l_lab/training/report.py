@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from s2l_lab.errors import DataError
 
-REPORT = "report.json"
+PLAN, METRICS, EVALUATIONS, REPORT = "plan.json", "metrics.jsonl", "evaluations.jsonl", "report.json"
+CHECKPOINTS, MODEL, LOCK = "checkpoints", "model", "training.lock"
+"""Names in a training run's directory (run.py says what each is)."""
 
 
 class _Record(BaseModel):

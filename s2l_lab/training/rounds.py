@@ -43,6 +43,11 @@ class Round:
     """Sums of the pass over the round that is under way."""
 
 
+def round_of(index: int, group_size: int, groups_per_round: int) -> int:
+    """The round, from 1, of a recorded rollout by its sample index. `groups_per_round`: of all processes together."""
+    return index // group_size // groups_per_round + 1
+
+
 def begin(config: S2LPOConfig, global_step: int, forward_passes: int, max_steps: int, prompts: int | None) -> Round:
     """The round that generates now.
 

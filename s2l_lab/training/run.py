@@ -38,7 +38,17 @@ from s2l_lab.training.evaluation import Evaluation, Evaluator
 from s2l_lab.training.opened import LearnerFiles, open_explorer, training_problems
 from s2l_lab.training.plan import TrainingPlan, plan_of
 from s2l_lab.training.recording import RolloutRecorder
-from s2l_lab.training.report import REPORT, CostReport, TrainingReport, read_report
+from s2l_lab.training.report import (
+    CHECKPOINTS,
+    LOCK,
+    METRICS,
+    MODEL,
+    PLAN,
+    REPORT,
+    CostReport,
+    TrainingReport,
+    read_report,
+)
 from s2l_lab.training.rewards import VerifiedReward, problem_rows
 from s2l_lab.training.stops import last_whole_checkpoint
 from s2l_lab.training.trainer import S2LPOTrainer
@@ -47,9 +57,6 @@ from s2l_lab.verifiers import VerifierPool, verifier_version
 if TYPE_CHECKING:
     from s2l_lab.training.config import S2LPOConfig
     from s2l_lab.training.cost import Cost
-
-PLAN, METRICS, LOCK = "plan.json", "metrics.jsonl", "training.lock"
-CHECKPOINTS, MODEL = "checkpoints", "model"
 
 
 def train(
@@ -90,7 +97,7 @@ def _train(
     evaluations = _evaluations(plan, config)
     logging.disable_progress_bar()
     announce(f"opening {files.member.name}{_explorer_in_words(plan)}")
-    explorer, model = open_explorer(plan, config, files, out.parent), files.load()
+    explorer, model = open_explorer(plan, config, files, out.parent, problems), files.load()
     ends = eos_ids(model, files.tokenizer)
     reward = VerifiedReward(problems.problems, ends)
     stack.callback(reward.close)

@@ -23,8 +23,8 @@ from s2l_lab.estimators.seeds import seeds_curve
 from s2l_lab.training.config import S2LPOConfig
 from s2l_lab.training.metric_names import EXPLAINED
 from s2l_lab.training.plan import TrainingPlan, plan_of
-from s2l_lab.training.recording import round_of
 from s2l_lab.training.report import EvaluationReport
+from s2l_lab.training.rounds import round_of
 
 POSITIVE = st.integers(1, 5)
 

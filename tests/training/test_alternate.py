@@ -13,13 +13,26 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from tiny_training import Recorder, config, dataset, explorer, flat, grpo, learner, losses, reward, tokenizer, trained
+from tiny_training import (
+    Overheard,
+    Recorder,
+    config,
+    dataset,
+    explorer,
+    flat,
+    grpo,
+    learner,
+    losses,
+    reward,
+    tokenizer,
+    trained,
+)
 from transformers import TrainerCallback
 
 from s2l_lab.errors import UsageError
 from s2l_lab.training import LearnerCopy, WeightNoise
 from s2l_lab.training.alternate import AlternateResult, train_alternate
-from s2l_lab.training.explorer import ExplorerRollout, PolicyExplorer, Request
+from s2l_lab.training.explorer import Request
 from s2l_lab.training.one_run import OneExplorer, OneRun
 from s2l_lab.training.phases import Phase, phase_config, phases_of
 from s2l_lab.training.recording import RecordedRollout
@@ -27,19 +40,6 @@ from s2l_lab.training.recording import RecordedRollout
 MIX = {"slot_rounding": "released", "mix_steps": 3}
 """With G = 4, two prompts and one update a round, three rounds: explorer 4 (4 updates); explorer 2 (2), learner 2 (1);
 learner 4 (1)."""
-
-
-class Overheard(PolicyExplorer):
-    """A policy explorer that remembers what it was asked and what it answered."""
-
-    def __init__(self, policy: Any) -> None:
-        super().__init__(policy)
-        self.heard: list[tuple[list[Request], list[list[ExplorerRollout]]]] = []
-
-    def explore(self, requests, group_size):
-        answers = super().explore(requests, group_size)
-        self.heard.append((list(requests), answers))
-        return answers
 
 
 def alternate(

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from gloo_ranks import run_two_ranks
 from safetensors.numpy import load_file
 
 from s2l_lab.errors import UsageError
@@ -22,8 +19,8 @@ from s2l_lab.training import S2LPOTrainer
 from s2l_lab.training.metric_names import EXPLAINED, explanation
 from s2l_lab.training.opened import fill_plan_bank
 from s2l_lab.training.plan import TrainingPlan, apply_change, plan_of
-from s2l_lab.training.recording import round_of
 from s2l_lab.training.report import TrainingReport, read_report
+from s2l_lab.training.rounds import round_of
 from s2l_lab.training.run import METRICS, train
 
 G, GROUPS, STEPS = 8, 4, 4
@@ -235,23 +232,7 @@ def test_a_budget_of_flops_ends_a_run(whole: tuple[Path, TrainingReport]) -> Non
 def test_two_processes_write_one_run(tmp_path: Path) -> None:
     """As `accelerate launch` starts them, over gloo."""
     (tmp_path / "plan.json").write_text(plan("max_steps=2", "evaluation.0.every=1").model_dump_json())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "WORLD_SIZE": "2"}
-    common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-m", "s2l_lab", "train", str(tmp_path / "plan.json"), "--out", str(tmp_path / "run")],
-            env=common | {"RANK": rank, "LOCAL_RANK": rank},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        for rank in "01"
-    ]
-    for process in running:
-        output, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, output.decode()[-3000:]
+    run_two_ranks("-m", "s2l_lab", "train", str(tmp_path / "plan.json"), "--out", str(tmp_path / "run"))
     report = read_report(tmp_path / "run")
     assert [e.step for e in report.evaluations] == [0, 1, 2]
     rows = trained_on(tmp_path / "run")

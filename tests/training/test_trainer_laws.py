@@ -8,37 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_training import (
-    Recorder,
-    dataset,
-    explorer,
-    flat,
-    grpo,
-    learner,
-    losses,
-    s2l,
-    trained,
-)
+from tiny_training import Overheard, Recorder, dataset, explorer, flat, grpo, learner, losses, s2l, trained
 from transformers import TrainerCallback
 
 from s2l_lab.training import LearnerCopy, PrunedLayers, RoundedWeights, WeightNoise
-from s2l_lab.training.explorer import ExplorerRollout, PolicyExplorer, Request
 
 CORRECTIONS = ("none", "behaviour", "behaviour_sequence", "truncated", "masked")
 HALF = {"schedule": "constant", "explorer_fraction": 0.5, "explorer_weight_floor": 0.0}
-
-
-class Overheard(PolicyExplorer):
-    """A policy explorer that remembers what it was asked and what it answered."""
-
-    def __init__(self, policy: Any) -> None:
-        super().__init__(policy)
-        self.heard: list[tuple[list[Request], list[list[ExplorerRollout]]]] = []
-
-    def explore(self, requests, group_size):
-        answers = super().explore(requests, group_size)
-        self.heard.append((list(requests), answers))
-        return answers
 
 
 class Buffers(TrainerCallback):

@@ -18,6 +18,7 @@ from s2l_lab.policies import Policy, open_policy
 from s2l_lab.policies.tiny.prompt import compact_prompt
 from s2l_lab.problems.countdown import countdown_benchmark
 from s2l_lab.training import S2LPOConfig, S2LPOTrainer
+from s2l_lab.training.explorer import ExplorerRollout, PolicyExplorer, Request
 
 MEMBER = Path(__file__).parents[2] / "s2l_lab" / "policies" / "tiny" / "tiny" / "60k"
 
@@ -68,6 +69,19 @@ def explorer(name: str = "tiny-60k") -> Policy:
 def reward(completions: Sequence[str], **_: Any) -> list[float]:
     """Of the text alone and seldom equal within a group."""
     return [float(sum(map(ord, text)) % 3) for text in completions]
+
+
+class Overheard(PolicyExplorer):
+    """A policy explorer that remembers what it was asked and what it answered."""
+
+    def __init__(self, policy: Any) -> None:
+        super().__init__(policy)
+        self.heard: list[tuple[list[Request], list[list[ExplorerRollout]]]] = []
+
+    def explore(self, requests, group_size):
+        answers = super().explore(requests, group_size)
+        self.heard.append((list(requests), answers))
+        return answers
 
 
 class Recorder(TrainerCallback):
