@@ -7,6 +7,11 @@ That identity holds for true solve rates. The plug-in share of c / N >= tau is b
 and mass spills over tau, most where the curve is steep (.075 for a true .020 at N = 16). So plug-in values carry that
 name, beside them stands the share smoothed by the posterior of `rate_posterior.py`, and `at_least_j_of_k` is the
 unbiased neighbour. A tau below 1 / N asks for less than one rollout and is refused.
+
+Ends. A steep function of the solve rate is nearly a coin, and a bootstrap of P problems knows only those P: where less
+than one problem's worth of mass lies above tau it would say that the next problem cannot reach it either (0 of 12:
+[0, .0001]). There the upper end is at least the exact binomial one (0 of 12: .26), and the lower end below tau likewise.
+Since Cover falls in tau, its ends are then widened until they fall too: what may be reached at tau may be at less.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ import numpy as np
 
 from s2l_lab.errors import UsageError
 from s2l_lab.estimators.cells import Cells, check_level, pool
-from s2l_lab.estimators.problem_interval import share_ends
+from s2l_lab.estimators.problem_interval import binomial_ends, share_ends
 from s2l_lab.estimators.rate_posterior import posterior_rates
 
 if TYPE_CHECKING:
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from s2l_lab.estimators.estimate import Floats
+    from s2l_lab.estimators.estimate import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,8 @@ class CoverCurve:
     """Posterior share of solve rates >= tau (zero-inflated beta-binomial); NaN at tau = 1, where no model helps."""
     smoothed_lower: Floats
     smoothed_upper: Floats
-    """Ends over problems with the model's hyper-parameters held."""
+    """Ends over problems with the model's hyper-parameters held; they fall in tau, and where no problem of these
+    reaches tau they still allow that another does."""
     level: float
     n_problems: int
     n_rollouts: int
@@ -84,20 +90,40 @@ def cover_curve(
     plug_in_CT = _reached(cells, tau_T)
     inner_T = np.minimum(tau_T, 1 - 1e-9)
     smoothed_CT = posterior_rates(cells).share_above(inner_T)
-    plain = share_ends(plug_in_CT, cells.weight_C, level, rng, replicates)
-    smooth = share_ends(smoothed_CT, cells.weight_C, level, rng, replicates)
+    plain_lower, plain_upper = _ends(plug_in_CT, tau_T, cells.weight_C, level, rng, replicates)
+    smooth_lower, smooth_upper = _ends(smoothed_CT, tau_T, cells.weight_C, level, rng, replicates)
     known_T = np.where(tau_T < 1, 1.0, np.nan)
     return CoverCurve(
         tau=tau_T,
         plug_in=cells.weight_C @ plug_in_CT / cells.n_problems,
-        plug_in_lower=plain.lower_K,
-        plug_in_upper=plain.upper_K,
+        plug_in_lower=plain_lower,
+        plug_in_upper=plain_upper,
         smoothed=cells.weight_C @ smoothed_CT / cells.n_problems * known_T,
-        smoothed_lower=smooth.lower_K * known_T,
-        smoothed_upper=smooth.upper_K * known_T,
+        smoothed_lower=smooth_lower * known_T,
+        smoothed_upper=smooth_upper * known_T,
         level=level,
         n_problems=cells.n_problems,
         n_rollouts=cells.min_total,
+    )
+
+
+def _ends(
+    share_CT: Floats, tau_T: Floats, weight_C: Ints, level: float, rng: np.random.Generator, replicates: int
+) -> tuple[Floats, Floats]:
+    """Ends of the mean share over problems, each of shape (T,), that fall in tau as the share does."""
+    ends = share_ends(share_CT, weight_C, level, rng, replicates)
+    n = int(weight_C.sum())
+    if n == 1:
+        return ends.lower_K, ends.upper_K
+    above_T = weight_C @ share_CT
+    least_T, most_T = binomial_ends(above_T / n, n, level)
+    lower_T = np.where(n - above_T < 1, least_T, ends.lower_K)
+    upper_T = np.where(above_T < 1, most_T, ends.upper_K)
+    order = np.argsort(tau_T, kind="stable")
+    back = np.argsort(order, kind="stable")
+    return (
+        np.minimum.accumulate(lower_T[order])[back],
+        np.maximum.accumulate(upper_T[order][::-1])[::-1][back],
     )
 
 

@@ -6,6 +6,8 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import beta
 
@@ -88,3 +90,35 @@ def test_one_problem_that_carries_the_mean_does_not_blow_up_the_interval() -> No
     seen = cover_curve([0] * 29 + [32], [32] * 30, [0.5], rng=np.random.default_rng(0))
     assert seen.plug_in_upper[0] == pytest.approx(0.1722, abs=1e-4)  # Clopper-Pearson of 1 in 30
     assert seen.smoothed_upper[0] < 0.25
+
+
+def test_problems_of_a_kind_that_was_not_seen_are_allowed_for() -> None:
+    """A twentieth of the problems is solved at .9, the rest at .1: 30 problems hold none of the former one time in
+    five, and the ends must not say then that there are none."""
+    rng = np.random.default_rng(3)
+    held, repetitions = 0, 200
+    for _ in range(repetitions):
+        correct = rng.binomial(32, np.where(rng.random(30) < 0.05, 0.9, 0.1))
+        seen = cover_curve(correct, [32] * 30, [0.5], rng=rng, replicates=200)
+        held += seen.smoothed_lower[0] <= 0.05 <= seen.smoothed_upper[0]
+    assert held / repetitions > 0.93 - 2 * np.sqrt(0.93 * 0.07 / repetitions)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 16), min_size=2, max_size=40), st.permutations(range(1, 16)))
+def test_ends_fall_in_tau_as_the_share_does(correct: list[int], places: list[int]) -> None:
+    """In any order of tau, smoothed or not; where less than one problem lies above (or below) tau, the end is at least
+    that of 0 in P."""
+    taus = np.array(places) / 16
+    seen = cover_curve(correct, [16] * len(correct), taus, rng=np.random.default_rng(0), replicates=200)
+    rising = np.argsort(taus)
+    for value, lower, upper in (
+        (seen.plug_in, seen.plug_in_lower, seen.plug_in_upper),
+        (seen.smoothed, seen.smoothed_lower, seen.smoothed_upper),
+    ):
+        assert (np.diff(lower[rising]) <= 0).all()
+        assert (np.diff(upper[rising]) <= 0).all()
+        assert ((lower <= value + 1e-12) & (value <= upper + 1e-12)).all()
+        rare = 0.025 ** (1 / len(correct))
+        assert (upper[value * len(correct) < 1] >= 1 - rare - 1e-12).all()
+        assert (lower[(1 - value) * len(correct) < 1] <= rare + 1e-12).all()
