@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from parts.look import NEUTRAL
-from s2l_lab.browse.family_curves import Family, Recorded
+from s2l_lab.browse.family_curves import Covers, Family, Recorded
 from s2l_lab.browse.solve_rates import SolveRates
 from s2l_lab.estimators import Comparison, Curve
 from s2l_lab.figures.caption import crossing_words
@@ -60,10 +60,10 @@ def curves_figure(
     return figure
 
 
-def cover_figure(family: Family, colours: Mapping[str, str]) -> Any:
+def cover_figure(covers: Covers, colours: Mapping[str, str]) -> Any:
     """Cover@tau: solid and ribbon smoothed, dotted the plug-in share of problems."""
     figure = go.Figure()
-    for name, cover in family.covers.items():
+    for name, cover in covers.curves.items():
         colour = colours[name]
         _ribbon(figure, cover.tau, cover.smoothed_lower, cover.smoothed_upper, translucent(colour, 0.12), name)
         figure.add_scatter(

@@ -16,7 +16,14 @@ from pathlib import Path
 import streamlit as st
 
 from s2l_lab.browse.catalog import Catalog, RunEntry, StoreEntry, bundled_runs, find_runs
-from s2l_lab.browse.family_curves import Family, Interval, family_comparisons, family_curves
+from s2l_lab.browse.family_curves import (
+    Covers,
+    Family,
+    Interval,
+    family_comparisons,
+    family_covers,
+    family_curves,
+)
 from s2l_lab.browse.provenance import Provenance, provenance
 from s2l_lab.browse.rounds import Rounds
 from s2l_lab.browse.solve_rates import SolveRates, solve_rates
@@ -112,8 +119,18 @@ def _family(path: str, fingerprint: str, policies: tuple[str, ...], interval: In
 
 
 def family_of(store: BrowsedStore, policies: tuple[str, ...], interval: Interval) -> Family:
-    """pass@k and Cover@tau of these policies, under the newest verifier version."""
+    """pass@k of these policies, under the newest verifier version."""
     return _family(str(store.path), store.fingerprint(), policies, interval)
+
+
+@st.cache_data(max_entries=8, show_spinner="Estimating Cover@tau")
+def _covers(path: str, fingerprint: str, policies: tuple[str, ...]) -> Covers:
+    return family_covers(rates_of(store_of(path)), policies)
+
+
+def covers_of(store: BrowsedStore, policies: tuple[str, ...]) -> Covers:
+    """Cover@tau of these policies, under the newest verifier version."""
+    return _covers(str(store.path), store.fingerprint(), policies)
 
 
 @st.cache_data(max_entries=8, show_spinner="Comparing policies over all k")

@@ -1,9 +1,12 @@
 """Family: does a smaller member overtake a larger one? pass@k with its intervals, who crosses whom, and which problems.
 
-Numbers come from `s2l_lab.browse`; what is slow (the crossings' bootstrap) stands below what is fast.
+Numbers come from `s2l_lab.browse`. What is slow comes after what is fast: pass@k is on the screen while Cover@tau and
+the crossings are bootstrapped.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import pyarrow as pa
 import streamlit as st
@@ -14,10 +17,10 @@ from parts.family_figures import cover_figure, curves_figure, difference_figure,
 from parts.header import header
 from parts.look import policy_colours
 from parts.pager import pager
-from parts.runs import Opened, comparisons_of, family_of, provenance_of, rates_of
+from parts.runs import Opened, comparisons_of, covers_of, family_of, provenance_of, rates_of
 from parts.safe import plain
 from parts.states import empty, notes
-from s2l_lab.browse.family_curves import Family, crossings_table, differences_table, recorded
+from s2l_lab.browse.family_curves import Covers, Family, Recorded, crossings_table, differences_table, recorded
 from s2l_lab.browse.provenance import caption
 from s2l_lab.browse.report_page import FigureItem, Section, TableItem
 from s2l_lab.browse.solve_rates import SolveRates
@@ -36,6 +39,7 @@ ORDERS = {
 # Problems of the heat map on the screen at once.
 STRETCH = 100
 _DIFFERENCE = "pass@k of the larger minus that of the smaller"
+COVER = "Solid: smoothed, with 95 % intervals. Dotted: plug-in share, biased."
 BAND = "The band is simultaneous over all k and all pairs."
 CELL_INTERVAL = "Jeffreys 95 % in every cell, about these problems and other rollouts"
 
@@ -49,7 +53,9 @@ def show() -> None:
     store, url = here.store, Address("family")
     rates = rates_of(store)
     if rates.version is None:
-        empty("No rollout of this run has a verdict yet, so nothing can be counted.", f"s2l-lab regrade {store.path}")
+        empty(
+            "No rollout of this run has a verdict yet, so nothing can be counted.", f"s2l-lab verify --run {store.path}"
+        )
         return
     chosen, interval, axis = _switches(url, rates)
     colours = policy_colours(rates.policies)
@@ -58,13 +64,13 @@ def show() -> None:
     about = provenance_of(store)
     lines = caption(about, interval=interval)
     if family.curves:
-        _curves(here, family, colours, axis, lines)
+        _curves(here, family, tuple(chosen), colours, axis, lines)
         comparisons = _crossings(url, here, tuple(chosen))
     else:
         comparisons = ()
     _heat_map(url, here, rates)
     title = f"Family: {about.benchmark}"
-    export_report("family", title, lambda: _sections(family, comparisons, rates, axis, here), lines)
+    export_report("family", title, lambda: _sections(family, comparisons, rates, axis, here), caption(about))
     url.publish()
 
 
@@ -88,10 +94,12 @@ def _switches(url: Address, rates: SolveRates) -> tuple[list[str], str, str]:
     return [name for name in rates.policies if name in chosen], str(interval), str(axis)
 
 
-def _curves(here: Opened, family: Family, colours: dict[str, str], axis: str, lines: tuple[str, ...]) -> None:
+def _curves(
+    here: Opened, family: Family, chosen: tuple[str, ...], colours: dict[str, str], axis: str, lines: tuple[str, ...]
+) -> None:
     known = recorded(here.store)
     flops = axis == "FLOPs"
-    if flops and not all(name in known and known[name].flops_per_rollout > 0 for name in family.curves):
+    if flops and not _costs_known(known, family):
         flops = False
         notes(["FLOPs of these policies are not recorded (numbers.json of `s2l-lab passk` has them); k is shown."])
     left, right = st.columns([3, 2], gap="medium")
@@ -101,23 +109,36 @@ def _curves(here: Opened, family: Family, colours: dict[str, str], axis: str, li
         )
         figure = curves_figure(family, colours, known, flops=flops, guesses=True)
         chart(figure, "family.curve", alt="pass@k of each policy over k")
-        more = ("Ribbons: 95 % intervals. Dotted: what guessers reach, where the run has recorded it.",)
         title = f"pass@k, n = {family.n_problems} problems, N = {family.n_rollouts}"
-        export_figure("family.passk", figure, title, (*lines, *more), family.table)
+        more = f"Ribbons: 95 % intervals. {_guess_words(known, family)}"
+        export_figure("family.passk", figure, title, (*lines, more), family.table)
     with right:
         st.subheader(
             "Cover@tau", help="Share of problems that a policy solves at a rate of at least tau; tau near 0 is reach."
         )
-        figure = cover_figure(family, colours)
+        covers = covers_of(here.store, chosen)
+        figure = cover_figure(covers, colours)
         chart(figure, "family.cover", alt="Cover@tau of each policy over tau")
-        more = ("Solid: smoothed, with 95 % intervals about other problems. Dotted: plug-in share, biased.",)
-        export_figure(
-            "family.covertau",
-            figure,
-            f"Cover@tau, n = {family.n_problems}",
-            (lines[0], *more, lines[-1]),
-            family.cover_table,
-        )
+        title = f"Cover@tau, n = {family.n_problems} problems, N = {family.n_rollouts}"
+        lines = caption(provenance_of(here.store), interval="problems", more=(COVER,))
+        export_figure("family.covertau", figure, title, lines, covers.table)
+
+
+def _costs_known(known: Mapping[str, Recorded], family: Family) -> bool:
+    return all(name in known and known[name].flops_per_rollout > 0 for name in family.curves)
+
+
+def _guess_words(known: Mapping[str, Recorded], family: Family) -> str:
+    """Which guessers are drawn."""
+    found = [known[name] for name in family.curves if name in known]
+    kinds = {
+        "an answer drawn uniformly": any(one.uniform for one in found),
+        "the policy's own answers to other problems": any(one.own_answers for one in found),
+    }
+    drawn = [words for words, there in kinds.items() if there]
+    if not drawn:
+        return "No guess floor: none is recorded for this benchmark."
+    return f"Dotted: what guessers reach ({' and '.join(drawn)}), as `s2l-lab passk` last recorded it."
 
 
 def _crossings(url: Address, here: Opened, chosen: tuple[str, ...]) -> tuple[Comparison, ...]:
@@ -197,25 +218,35 @@ def _sections(
     """What the view shows, for the static page."""
     colours = policy_colours(rates.policies)
     known = recorded(here.store)
-    flops = axis == "FLOPs" and all(name in known for name in family.curves)
-    figures = [
-        (curves_figure(family, colours, known, flops=flops, guesses=True), "pass@k"),
-        (cover_figure(family, colours), "Cover@tau"),
-    ]
+    flops = axis == "FLOPs" and _costs_known(known, family)
+    covers = covers_of(here.store, tuple(family.curves)) if family.curves else Covers({})
+    ends = next((curve.interval for curve in family.curves.values()), "rollouts")
     sections = [
         Section(
             "pass@k and Cover@tau",
-            figures=tuple(FigureItem(figure, label, label) for figure, label in figures),
-            tables=(TableItem(family.table(), "pass@k"),),
+            figures=(
+                FigureItem(
+                    curves_figure(family, colours, known, flops=flops, guesses=True),
+                    "pass@k",
+                    f"pass@k of {family.n_problems} problems at N = {family.n_rollouts}; 95 % intervals about {ends}. "
+                    + _guess_words(known, family),
+                ),
+                FigureItem(cover_figure(covers, colours), "Cover@tau", f"{COVER} They are about problems."),
+            ),
+            tables=(TableItem(family.table(), "pass@k"), TableItem(covers.table(), "Cover@tau")),
             texts=family.notes,
         )
     ]
     if comparisons:
-        drawn = tuple(FigureItem(difference_figure(c), f"{c.b} - {c.a}", crossing_words(c)) for c in comparisons)
+        drawn = tuple(
+            FigureItem(difference_figure(c), f"{c.b} - {c.a}", f"{crossing_words(c)} {BAND}") for c in comparisons
+        )
         sections.append(Section("Crossings", drawn, (TableItem(crossings_table(comparisons), "Verdicts"),)))
     hardest = rates.take(rates.order("hardest"))
     first = hardest.take(rates.order("arrival")[:STRETCH])
-    item = FigureItem(heat_figure(first), "Solve rates", f"The {len(first.problem_ids)} hardest problems.")
+    item = FigureItem(
+        heat_figure(first), "Solve rates", f"The {len(first.problem_ids)} hardest problems. {CELL_INTERVAL}."
+    )
     return [*sections, Section("Solve rates", (item,), (TableItem(hardest.cells(), "Solve rates"),))]
 
 

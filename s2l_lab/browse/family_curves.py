@@ -1,15 +1,17 @@
 """pass@k of a store's policies over k, their crossings and Cover@tau, from solve rates: what the Family view draws.
 
 A curve is over one problem set at one N. A run that is being written, or was broken off, has problems with fewer
-rollouts than others; N is then the number that at least half of the problems have of every policy, and the problems
-with fewer are left out and counted. All estimates are `s2l_lab.estimators`'; above MOST_KS rollouts k is thinned.
-The guessers, and the FLOPs of a rollout, need answers and model shapes; `s2l-lab passk` wrote both to `numbers.json`.
+rollouts than others; N is then the number that at least half of the problems begun have of every policy, and the
+problems with fewer are left out and counted. Rollouts beyond N sharpen a problem's share and add no k. All estimates
+are `s2l_lab.estimators`'; above MOST_KS rollouts k is thinned. The guessers, and the FLOPs of a rollout, need answers
+and model shapes; `s2l-lab passk` wrote both to `numbers.json`.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -36,7 +38,6 @@ class Family:
     """Curves of M policies over one problem set."""
 
     curves: dict[str, Curve]
-    covers: dict[str, CoverCurve]
     n_problems: int
     n_rollouts: int
     """N."""
@@ -44,7 +45,8 @@ class Family:
     """What is left out, and why."""
 
     def table(self) -> pa.Table:
-        """One row per policy and k: policy, k, value, lower, upper, interval, n_problems, n_rollouts."""
+        """One row per policy and k. `value` is null where rollouts without a verdict leave it open between the bounds;
+        `lower` and `upper` are the interval's ends, around both bounds."""
         rows = [
             {
                 "policy": name,
@@ -52,6 +54,8 @@ class Family:
                 "value": _number(curve.value[i]),
                 "lower": _number(curve.lower[i]),
                 "upper": _number(curve.upper[i]),
+                "bound_low": _number(curve.bound_low[i]),
+                "bound_high": _number(curve.bound_high[i]),
                 "interval": curve.interval,
                 "level": curve.level,
                 "method": curve.method[i],
@@ -63,12 +67,19 @@ class Family:
         ]
         return pa.Table.from_pylist(rows)
 
-    def cover_table(self) -> pa.Table:
+
+@dataclass(frozen=True, slots=True)
+class Covers:
+    """Cover@tau of M policies over the problems of `family_curves`."""
+
+    curves: dict[str, CoverCurve]
+
+    def table(self) -> pa.Table:
         """One row per policy and tau: plug-in and smoothed Cover@tau with their ends."""
         names = ("tau", "plug_in", "plug_in_lower", "plug_in_upper", "smoothed", "smoothed_lower", "smoothed_upper")
         rows = [
             {"policy": policy} | {name: _number(getattr(cover, name)[i]) for name in names}
-            for policy, cover in self.covers.items()
+            for policy, cover in self.curves.items()
             for i in range(len(cover.tau))
         ]
         return pa.Table.from_pylist(rows)
@@ -92,11 +103,10 @@ def family_curves(rates: SolveRates, policies: Sequence[str], interval: Interval
     """
     chosen = _chosen(rates, policies)
     if chosen is None:
-        return Family({}, {}, 0, 0, ("No problem has verified rollouts of every policy that is chosen.",))
+        return Family({}, 0, 0, ("No problem has verified rollouts of every policy that is chosen.",))
     ks, n = thinned(chosen.n), chosen.n
-    curves, covers = {}, {}
-    for name, one in chosen.counts.items():
-        curves[name] = pass_at_k_curve(
+    curves = {
+        name: pass_at_k_curve(
             one.correct_P,
             one.total_P,
             ks,
@@ -104,9 +114,24 @@ def family_curves(rates: SolveRates, policies: Sequence[str], interval: Interval
             unknown_P=one.unknown_P,
             rng=None if interval == "rollouts" else chosen.rng("pass@k", name),
         )
-        covers[name] = cover_curve(one.correct_P, one.total_P, ks / n, rng=chosen.rng("cover", name))
+        for name, one in chosen.counts.items()
+    }
     n_problems = len(next(iter(chosen.counts.values())).problem_ids)
-    return Family(curves, covers, n_problems, n, _notes(chosen, len(ks)))
+    return Family(curves, n_problems, n, _notes(chosen, len(ks)))
+
+
+def family_covers(rates: SolveRates, policies: Sequence[str]) -> Covers:
+    """Cover@tau at tau = k / N for the k of `family_curves`, with intervals about problems. Errors as there."""
+    chosen = _chosen(rates, policies)
+    if chosen is None:
+        return Covers({})
+    tau_T = thinned(chosen.n) / chosen.n
+    return Covers(
+        {
+            name: cover_curve(one.correct_P, one.total_P, tau_T, rng=chosen.rng("cover", name))
+            for name, one in chosen.counts.items()
+        }
+    )
 
 
 def family_comparisons(rates: SolveRates, policies: Sequence[str]) -> tuple[Comparison, ...]:
@@ -124,8 +149,9 @@ def crossings_table(comparisons: Sequence[Comparison]) -> pa.Table:
 
 
 def differences_table(comparisons: Sequence[Comparison]) -> pa.Table:
-    """One row per pair and k: b's pass@k minus a's, its pointwise interval and the simultaneous band."""
-    names = ("value", "lower", "upper", "band_lower", "band_upper")
+    """One row per pair and k: b's pass@k minus a's, its pointwise interval, the simultaneous band, and the bounds
+    between which a null value lies."""
+    names = ("value", "lower", "upper", "band_lower", "band_upper", "bound_low", "bound_high")
     rows = [
         {"a": c.a, "b": c.b, "k": int(k)} | {name: _number(getattr(c, name)[i]) for name in names}
         for c in comparisons
@@ -188,7 +214,7 @@ def recorded(store: BrowsedStore) -> dict[str, Recorded]:
             guess, cost = _object(one.get("guess")), _object(one.get("cost"))
             flops = cost.get("flops_per_rollout")
             found[one["policy"]] = Recorded(
-                float(flops) if isinstance(flops, int | float) else math.nan,
+                float(flops) if _is_number(flops) else math.nan,
                 _by_k(guess, "uniform"),
                 _by_k(guess, "own_answers"),
             )
@@ -205,7 +231,10 @@ def _notes(chosen: _Chosen, n_ks: int) -> tuple[str, ...]:
         notes.append(f"{n_ks} of the {n} values of k are drawn.")
     unknown = sum(int(one.unknown_P.sum()) for one in chosen.counts.values())
     if unknown:
-        notes.append(f"{unknown} rollouts have no verdict because the verifier failed; values are drawn as bounds.")
+        notes.append(
+            f"{unknown} rollouts have no verdict because the verifier failed; pass@k is drawn as bounds, Cover@tau "
+            "counts them as wrong."
+        )
     return tuple(notes)
 
 
@@ -237,7 +266,10 @@ def _by_k(guess: Mapping[str, Any], name: str) -> dict[int, float]:
     if not isinstance(ks, list) or not isinstance(values, list):
         return {}
     return {
-        int(k): float(value)
-        for k, value in zip(ks, values, strict=False)
-        if isinstance(k, int) and isinstance(value, int | float)
+        int(k): float(value) for k, value in zip(ks, values, strict=False) if isinstance(k, int) and _is_number(value)
     }
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a JSON number that a float can hold: not true, NaN, 1e999, nor an integer of 400 digits."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

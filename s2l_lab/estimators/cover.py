@@ -10,7 +10,7 @@ unbiased neighbour. A tau below 1 / N asks for less than one rollout and is refu
 
 Ends. A steep function of the solve rate is nearly a coin, and a bootstrap of P problems knows only those P: where less
 than one problem's worth of mass lies above tau it would say that the next problem cannot reach it either (0 of 12:
-[0, .0001]). There the upper end is at least the exact binomial one (0 of 12: .26), and the lower end below tau likewise.
+[0, .0001]). There the upper end is at least the exact binomial one (0 of 12: .26); the lower end likewise below tau.
 Since Cover falls in tau, its ends are then widened until they fall too: what may be reached at tau may be at less.
 """
 
