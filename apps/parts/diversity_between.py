@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from parts.diversity_measure import measured_report
+from parts.diversity_measure import measured_caption, measured_report
 from parts.diversity_within import numbers_of
 from parts.export_row import chart, export_figure, export_report, export_table
 from parts.safe import plain
 from parts.states import empty
 from s2l_lab.browse.report_page import FigureItem, Section, TableItem
-from s2l_lab.figures.diversity import between_figure, diversity_caption
+from s2l_lab.figures.diversity import between_figure
 from s2l_lab.studies.between import FEATURE_WORDS, FEATURES
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def show_between(here: Opened, address: Address, policies: tuple[str, ...]) -> N
             f"halves of {reference}'s own rollouts. p: policies permuted within problems, one-sided, not corrected."
         )
     )
-    caption = diversity_caption(report)
+    caption = measured_caption(here, report)
     figure = between_figure(report)
     chart(figure, "diversity.between.figure", width="content")
     title = f"What each policy adds to {reference}"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from parts.measured import embeddings_folder, on_demand
+from parts.runs import provenance_of, rates_of
 from parts.states import empty
+from s2l_lab.figures.diversity import diversity_caption
 from s2l_lab.studies.vectors import NO_EMBEDDER
+from s2l_lab.studies.within import M_CORRECT as USUAL_CORRECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from parts.address import Address
     from parts.runs import Opened
@@ -58,7 +63,7 @@ def measured_report(here: Opened, address: Address, policies: tuple[str, ...]) -
             m_correct=m_correct,
             embedder=embedder,
             embeddings=embeddings_folder(),
-            command=f"s2l-lab diversity --run {here.store.path}",
+            command=diversity_command(here.store.path, policies, problems, n, embedder),
             announce=announce,
         )
 
@@ -70,11 +75,27 @@ def measured_report(here: Opened, address: Address, policies: tuple[str, ...]) -
     return on_demand("diversity.measure", "Measure", about, content, make)
 
 
+def diversity_command(path: Path, policies: Sequence[str], problems: int, n: int, embedder: str) -> str:
+    """The command line that measures the same rollouts in the same way, but for the two rarefactions."""
+    words = ["s2l-lab", "diversity", "--run", str(path)]
+    for name in policies:
+        words += ["--member", name]
+    return shlex.join([*words, "--problems", str(problems), "-n", str(n), "--embedder", embedder])
+
+
+def measured_caption(here: Opened, report: DiversityReport) -> list[str]:
+    """Plain lines: the study's own caption, which switches its command has no flag for, and the rollouts' hash."""
+    own = {"All rarefied to": report.within.m["all"], "Correct rarefied to": report.within.m["correct"]}
+    usual = {"All rarefied to": report.n_rollouts, "Correct rarefied to": USUAL_CORRECT}
+    changed = [f"{name} (m = {m})" for name, m in own.items() if m != usual[name]]
+    words = f"The command has no flag for {' and '.join(changed)}: a switch of this app." if changed else ""
+    about = f"Rollouts {provenance_of(here.store).rollouts_hash} (all that the run holds)."
+    return [*diversity_caption(report), *([words] if words else []), about]
+
+
 def _sizes(here: Opened, policies: tuple[str, ...]) -> tuple[int, int, int]:
     """Problems, the smallest number of rollouts that every chosen policy has of every problem (2 or more), that number
     itself."""
-    from parts.runs import rates_of
-
     rates = rates_of(here.store)
     columns = [rates.policies.index(name) for name in policies if name in rates.policies]
     least = int(rates.total_PM[:, columns].min()) if columns and len(rates.problem_ids) else 0

@@ -11,11 +11,11 @@ from parts.export_row import chart, export_figure, export_report
 from parts.measured import on_demand
 from parts.runs import provenance_of
 from parts.safe import plain
-from parts.states import empty
-from s2l_lab.browse.decoding import decoder_of
+from parts.states import empty, notes
 from s2l_lab.browse.provenance import caption
 from s2l_lab.browse.report_page import FigureItem, Section
 from s2l_lab.figures.persistence import persistence_figure
+from s2l_lab.studies.run_members import member_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,11 +34,14 @@ NO_CONTROL = (
 
 def show_persistence(here: Opened, address: Address, policies: tuple[str, ...]) -> None:
     """Switches, figure."""
-    local = tuple(name for name in policies if decoder_of(here.store, name) is not None)
+    config = here.store.config()
+    found = {name: member_here(config, name) for name in policies}
+    local = tuple(name for name, one in found.items() if not isinstance(one, str))
+    notes([f"Not scored: {one}" for one in found.values() if isinstance(one, str)])
     if len(local) < 2:
         empty(
-            "Scoring needs the weights of two policies or more on this machine, and this run names "
-            f"{len(local)} of those that are chosen. Pass@k runs name them; evaluations of a trained learner do not."
+            "Scoring needs the weights of two policies or more on this machine, and of those that are chosen "
+            f"{len(local)} can be had. Pass@k runs say where they are; evaluations of a trained learner do not."
         )
         return
     problems_options = steps_to(PROBLEMS, len(here.store.problems()))
@@ -47,7 +50,7 @@ def show_persistence(here: Opened, address: Address, policies: tuple[str, ...]) 
         "Scored under",
         local,
         key=address.option("learner", local, default=local[-1]),
-        help="The learner: deviations are from it, and its own rollouts are the null.",
+        help="The learner: deviations are from it at T = 1, and its own rollouts at T = 1 are the null.",
     )
     few = [o for o in problems_options if int(o) <= 20][-1] if int(problems_options[0]) <= 20 else problems_options[0]
     problems = int(
@@ -70,26 +73,36 @@ def show_persistence(here: Opened, address: Address, policies: tuple[str, ...]) 
         f"Loads {len(local)} policies and scores {len(local) * problems * rollouts:,} stored rollouts token by token: "
         "a minute for a family of a few million parameters on a CPU, long for billions."
     )
-    found = on_demand("diversity.score", "Score", about, content, make)
-    if found is not None:
-        _show(here, found)
+    scored = on_demand("diversity.score", "Score", about, content, make)
+    if scored is not None:
+        _show(here, scored)
+
+
+def control_words(found: RunPersistence) -> str:
+    """What the lines can be held against, and what not."""
+    temperature = found.result.rows[0].temperature
+    if temperature == 1:
+        return NO_CONTROL
+    null = f"Drawn at T = {temperature:g} and scored at T = 1: the learner's own line is its temperature's, no null."
+    return f"{null} {NO_CONTROL}"
 
 
 def _show(here: Opened, found: RunPersistence) -> None:
+    words = control_words(found)
     lines = caption(
         provenance_of(here.store),
         interval="95 %, about other problems of this kind (clustered by problem)",
         more=[
             f"Scored: the first {found.n_problems} problems, up to {found.n_rollouts} rollouts of each by each policy.",
-            NO_CONTROL,
+            words,
         ],
     )
-    st.caption(plain(NO_CONTROL))
+    st.caption(plain(words))
     figure = persistence_figure(found.result, lines)
     chart(figure, "diversity.persistence.figure", width="content")
     title = f"Do deviations from {found.result.learner} last?"
     export_figure("diversity.persistence", figure, title, lines, lambda: lag_rows(found), ready=True)
-    export_report("diversity.persistence", title, lambda: [_section(figure)], lines)
+    export_report("diversity.persistence", title, lambda: [_section(figure, words)], lines)
 
 
 def lag_rows(found: RunPersistence) -> list[dict[str, Any]]:
@@ -111,6 +124,6 @@ def lag_rows(found: RunPersistence) -> list[dict[str, Any]]:
     return rows
 
 
-def _section(figure: Any) -> Section:
-    words = "Variance ratio, autocovariance, prefix survival and covariance of scores, a line per policy"
-    return Section("Persistence", (FigureItem(figure, words, NO_CONTROL),))
+def _section(figure: Any, words: str) -> Section:
+    shown = "Variance ratio, autocovariance, prefix survival and covariance of scores, a line per policy"
+    return Section("Persistence", (FigureItem(figure, shown, words),))

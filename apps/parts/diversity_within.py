@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from parts.diversity_measure import measured_report
+from parts.diversity_measure import measured_caption, measured_report
 from parts.export_row import chart, export_figure, export_report, export_table
 from parts.states import empty
 from s2l_lab.browse.report_page import FigureItem, Section, TableItem
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.figures.caption import wrapped
-from s2l_lab.figures.diversity import diversity_caption, within_figure
+from s2l_lab.figures.diversity import within_figure
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.within_panels import CONDITION_WORDS, LEVEL_WORDS, mark_words, metric_heads
 from s2l_lab.studies.marks import metric_marks
@@ -52,7 +52,7 @@ def show_within(here: Opened, address: Address, policies: tuple[str, ...]) -> No
     report = measured_report(here, address, policies)
     if report is None:
         return
-    caption = diversity_caption(report)
+    caption = measured_caption(here, report)
     n = report.within.n_problems[condition]
     st.subheader(f"{CONDITION_WORDS[condition].capitalize()}, m = {report.within.m[condition]}, n = {n} problems")
     if n:

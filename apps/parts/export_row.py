@@ -98,7 +98,7 @@ def print_figure(figure: Any, title: str, caption: Sequence[str]) -> Any:
         template="plotly_white",
         width=WIDTH,
         height=height + foot,
-        margin={"l": 70, "r": 40, "t": 70, "b": foot},
+        margin={"l": 70, "r": 40, "t": max(70, (made.layout.margin.t or 0) + 24), "b": foot},
         paper_bgcolor="white",
         plot_bgcolor="white",
         font={"color": INK},

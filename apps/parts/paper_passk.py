@@ -7,19 +7,21 @@ from typing import Any
 import streamlit as st
 
 from parts.address import Address
-from parts.export_row import chart, export_figure, export_report
+from parts.export_row import chart, export_figure
 from parts.look import policy_colours
+from parts.paper_report import Ours
 from parts.runs import Opened, comparisons_of, family_of, provenance_of, rates_of
 from parts.safe import plain
 from parts.states import empty, notes
 from s2l_lab.browse.paper_items import PaperItem
 from s2l_lab.browse.provenance import caption
-from s2l_lab.browse.report_page import FigureItem, Section
+from s2l_lab.browse.report_page import FigureItem, TableItem
 from s2l_lab.estimators import Curve
 from s2l_lab.figures.caption import crossing_words
 from s2l_lab.figures.palette import member_colours
 from s2l_lab.figures.paper import PaperPanel, fig2_panels
 from s2l_lab.figures.paper_beside import passk_beside
+from s2l_lab.figures.run_curves import cut_words
 
 PAPER_SIZES = ("1.7B", "4B", "8B", "14B")
 PAPER_CAPTION = (
@@ -28,7 +30,7 @@ PAPER_CAPTION = (
 )
 
 
-def show_passk(here: Opened, address: Address, item: PaperItem) -> None:
+def show_passk(here: Opened, address: Address, item: PaperItem) -> Ours:
     """Switches, figure, both crossings in words."""
     panels = fig2_panels()
     columns = st.columns([1, 1, 1])
@@ -54,11 +56,14 @@ def show_passk(here: Opened, address: Address, item: PaperItem) -> None:
         ours = f"Ours: {crossing_words(compared[0])}." if compared else "Ours: two policies are needed for a crossing."
     colours = policy_colours(rates_of(here.store).policies) if pair else {}
     figure = passk_beside(panel, (theirs[panel.small], theirs[panel.large]), curves, colours)
+    lines = (*lines, *cut_words(figure))
     chart(figure, "paper.fig2.figure")
-    st.markdown(plain(f"Paper: the small model overtakes {_paper_words(panel)}. {ours}"))
+    words = f"Paper: the small model overtakes {_paper_words(panel)}. {ours}"
+    st.markdown(plain(words))
     title = f"{item.title}, panel {panel.name}, and ours"
     export_figure("paper.fig2", figure, title, lines, lambda: _rows(panel, curves))
-    export_report("paper.fig2", title, lambda: [Section(title, (FigureItem(figure, title, ours),))], lines)
+    table = TableItem(_rows(panel, curves), "The curves that are drawn.")
+    return Ours((FigureItem(figure, title, words),), (table,), (words,), tuple(lines))
 
 
 def _pair(here: Opened, address: Address, columns: Any) -> tuple[str, ...]:

@@ -8,8 +8,9 @@ from parts.export_row import export_table
 from parts.runs import Opened
 from parts.safe import plain
 from parts.states import empty, notes
+from parts.training_data import column_words
 from s2l_lab.browse.made_figures import made_figures
-from s2l_lab.browse.paper_items import PaperItem, reference_columns, references
+from s2l_lab.browse.paper_items import COLUMN_WORDS, PaperItem, reference_columns, references
 
 
 def show_reference(item: PaperItem) -> None:
@@ -22,15 +23,21 @@ def show_reference(item: PaperItem) -> None:
             empty(f"{found.file} does not ship with this release, so the paper's numbers are not shown here.")
             continue
         rows = reference_columns(found.rows)
-        st.dataframe(rows, hide_index=True, width="stretch", height=min(420, 36 * (len(rows) + 1) + 3))
+        st.dataframe(
+            rows,
+            hide_index=True,
+            width="stretch",
+            height=min(420, 36 * (len(rows) + 1) + 3),
+            column_config={name: st.column_config.Column(help=COLUMN_WORDS[name]) for name in rows[0]},
+        )
         export_table(f"paper.{item.name}.{found.file.removesuffix('.csv')}", rows, found.notes)
 
 
 def show_made(here: Opened, item: PaperItem) -> None:
     """Verdicts and picture of what the command has made."""
     found = made_figures(here.directory, item.name)
-    if item.ours == "none":
-        return
+    if item.ours == "cost":
+        return  # no command makes the teaser
     st.subheader("Made by the command, with verdicts")
     if not found:
         empty("The whole comparison, with a verdict on every claim, is made by:", f"s2l-lab figures {item.name}")
@@ -42,7 +49,7 @@ def show_made(here: Opened, item: PaperItem) -> None:
             continue
         if made.verdicts:
             rows = list(made.verdicts)
-            st.dataframe(rows, hide_index=True, width="stretch", height="content")
+            st.dataframe(rows, hide_index=True, width="stretch", height="content", column_config=column_words(*rows[0]))
             export_table(f"paper.{item.name}.{made.scale}", rows, [f"Made by: {made.command}", f"From: {made.folder}"])
         if made.image is not None:
             st.image(str(made.image))

@@ -1,69 +1,101 @@
-"""Figures 3c to 7 and Tables 1, 2 and 4: the paper's curves or cells, and where the arms of our training runs stand."""
+"""Figures 3c to 7, Tables 1, 2 and 4 and the teaser: the paper's curves or cells, and where our training runs stand."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from parts.export_row import chart, export_figure, export_report, export_table
+from parts.address import Address
+from parts.export_row import chart, export_figure, export_table
+from parts.paper_report import Ours
 from parts.runs import Opened, catalog_of
 from parts.states import empty, notes
 from parts.training_caption import arms_caption
-from parts.training_data import arms_of, band_of, evaluated, runs_of, training_entries
+from parts.training_cost import cost_rows
+from parts.training_data import arms_of, band_of, column_words, evaluated, metrics_of, runs_of, training_entries
 from parts.training_evaluations import ABOUT, as_band
+from s2l_lab.browse.metric_words import explain_column
 from s2l_lab.browse.paper_items import PaperItem, references
-from s2l_lab.browse.report_page import FigureItem, Section
+from s2l_lab.browse.report_page import FigureItem, TableItem
+from s2l_lab.browse.training_cost import cost_row
 from s2l_lab.browse.training_metrics import Band
 from s2l_lab.browse.training_runs import Arm
 from s2l_lab.figures.dots import reading
 from s2l_lab.figures.paper_beside import PaperSeries, training_beside
+from s2l_lab.figures.run_curves import cut_words
 
 MOST_ARMS = 6
 """Arms in one panel."""
+SPENT = ("arm", "run", "seed", "finished", "steps", "relative rollout compute", "explorer's share")
+INCLUDED = "Ours counts the explorer's rollouts; the teaser's .75 leaves them out."
 
 
-def show_training(here: Opened, item: PaperItem) -> None:
+def show_training(here: Opened, address: Address, item: PaperItem) -> Ours:
     """Ours as far as runs exist."""
-    entries = training_entries(catalog_of(str(here.directory)))
-    runs, trouble = runs_of(list(entries.values()))
-    notes(trouble)
-    arms = arms_of(runs)
-    known = evaluated(runs)
-    if item.name.startswith("fig"):
-        _curves(item, arms, list(known))
+    arms, known = _arms(here)
+    drawn = _curves(address, item, arms, known) if item.name.startswith("fig") else Ours()
     st.subheader("Ours after training")
     rows = [row for benchmark in known for row in _last_rows(arms, benchmark)]
     if not rows:
         empty("No training run below this directory has been evaluated.", "s2l-lab train --help")
-        return
-    st.dataframe(rows, hide_index=True, width="stretch", height="content")
-    export_table(f"paper.{item.name}.ours", rows, arms_caption(arms[:MOST_ARMS], ABOUT))
+        return drawn
+    return _with_table(item, drawn, rows, arms_caption(arms, ABOUT), "Ours after training, a row per arm.")
 
 
-def _curves(item: PaperItem, arms: Sequence[Arm], benchmarks: Sequence[str]) -> None:
+def show_cost(here: Opened, item: PaperItem) -> Ours:
+    """What our training runs spent, a row per run, beside the teaser's relative rollout compute."""
+    arms, _ = _arms(here)
+    st.subheader("What ours spent")
+    rows = [row for arm in arms for row in cost_rows([(arm, cost_row(run, metrics_of(run))) for run in arm.runs])]
+    if not rows:
+        empty("There is no training run below this directory.", "s2l-lab train --help")
+        return Ours()
+    shown = [{name: row[name] for name in SPENT} for row in rows]
+    lines = arms_caption(arms, "none: counts of these very runs", [INCLUDED])
+    return _with_table(item, Ours(), shown, lines, f"What ours spent, a row per run. {INCLUDED}")
+
+
+def _arms(here: Opened) -> tuple[tuple[Arm, ...], list[str]]:
+    """Arms of all training runs below the directory, and what they were evaluated on."""
+    entries = training_entries(catalog_of(str(here.directory)))
+    runs, trouble = runs_of(list(entries.values()))
+    notes(trouble)
+    return arms_of(runs), list(evaluated(runs))
+
+
+def _with_table(item: PaperItem, drawn: Ours, rows: list[dict[str, Any]], lines: tuple[str, ...], about: str) -> Ours:
+    """Draw the table, and add it to what is drawn."""
+    st.dataframe(rows, hide_index=True, width="stretch", height="content", column_config=column_words(*rows[0]))
+    export_table(f"paper.{item.name}.ours", rows, lines)
+    merged = tuple(dict.fromkeys((*drawn.lines, *lines)))
+    return replace(drawn, tables=(*drawn.tables, TableItem(rows, about)), lines=merged)
+
+
+def _curves(address: Address, item: PaperItem, arms: Sequence[Arm], benchmarks: Sequence[str]) -> Ours:
     theirs = paper_series(item)
-    ours: dict[str, Band] = {}
+    found: dict[str, Band] = {}
+    benchmark = ""
     if benchmarks:
-        if len(arms) > MOST_ARMS:
-            notes([f"{len(arms)} arms exist; the first {MOST_ARMS} are drawn. Training has all of them."])
-        for arm in arms[:MOST_ARMS]:
-            band = band_of(arm, benchmarks[0], 1)
-            if band.steps:
-                ours[arm.name] = as_band(band)
+        key = address.option("benchmark", benchmarks)
+        benchmark = st.selectbox("Benchmark of ours", benchmarks, key=key, help=explain_column("benchmark"))
+        bands = {arm.name: band_of(arm, benchmark, 1) for arm in arms}
+        found = {name: as_band(band) for name, band in bands.items() if band.steps}
+    ours = dict(list(found.items())[:MOST_ARMS])
+    if len(found) > MOST_ARMS:
+        notes([f"{len(found)} arms were evaluated; the first {MOST_ARMS} are drawn. Training has all of them."])
     if not theirs and not ours:
-        return
-    explores = {arm.name: arm.runs[0].plan.explores for arm in arms}
-    figure = training_beside(theirs, ours, explores)
+        return Ours()
+    figure = training_beside(theirs, ours, {arm.name: arm.runs[0].plan.explores for arm in arms})
     chart(figure, f"paper.{item.name}.figure")
-    on = f"Ours: pass@1 on {benchmarks[0]}." if ours else "Ours: none."
-    lines = (*arms_caption(arms[:MOST_ARMS], ABOUT, [on]), f"Paper: arXiv 2605.30789. {item.not_given}")
+    on = f"Ours: pass@1 on {benchmark}." if ours else "Ours: none."
+    drawn = [arm for arm in arms if arm.name in ours]
+    lines = (*arms_caption(drawn, ABOUT, [on, *cut_words(figure)]), f"Paper: arXiv 2605.30789. {item.not_given}")
     export_figure(f"paper.{item.name}", figure, item.title, lines, lambda: _rows(theirs, ours))
-    export_report(
-        f"paper.{item.name}", item.title, lambda: [Section(item.title, (FigureItem(figure, item.title, on),))], lines
-    )
+    return Ours((FigureItem(figure, item.title, on),), texts=(on,), lines=lines)
 
 
 def paper_series(item: PaperItem) -> list[PaperSeries]:

@@ -11,14 +11,17 @@ import streamlit as st
 from parts.address import Address, shared
 from parts.export_row import export_table
 from parts.look import OUTCOME_BADGES, OUTCOME_WORDS, outcome_label
+from parts.measured import on_demand
 from parts.runs import Opened
 from parts.safe import model_text, plain, visible
-from parts.states import notes
+from parts.states import errors_shown, notes
 from parts.tokens import token_strip
 from s2l_lab.browse.decoding import decoder_of
+from s2l_lab.browse.log_ratio import LogRatio, log_ratio, scored
 from s2l_lab.browse.rollout_pages import FullRollout, read_rollout
+from s2l_lab.browse.sampled import sampling_of
 from s2l_lab.browse.store import BrowsedStore
-from s2l_lab.browse.tokens import MEASURES, Measure, Strip, log_ratio, strip
+from s2l_lab.browse.tokens import MEASURES, Measure, Strip, strip
 from s2l_lab.errors import S2LError
 
 SHOW = ("text", "tokens")
@@ -37,11 +40,11 @@ def token_switches(url: Address, store: BrowsedStore) -> None:
     url.option("other", store.policies())
 
 
-def read(url: Address, here: Opened, address: str) -> None:
-    """Draw the rollout at an address, or say that it is gone."""
+def read(url: Address, here: Opened, address: str, version: str | None) -> None:
+    """Draw the rollout at an address with its verdict of this verifier version, or say that it is gone."""
     store = here.store
     try:
-        one = read_rollout(store, address, rounds=here.rounds)
+        one = read_rollout(store, address, version, here.rounds)
     except S2LError as error:
         st.error(plain(error), icon=":material/error:")
         return
@@ -126,14 +129,15 @@ def _colour(url: Address, store: BrowsedStore) -> Measure:
 
 
 def _tokens(url: Address, store: BrowsedStore, one: FullRollout, colour: Measure) -> None:
-    shown = strip(one, decoder_of(store, one.row.policy))
+    policy = one.row.policy
+    shown = strip(one, decoder_of(store, policy), sampling_of(store, policy))
     said = list(shown.notes)
     if not shown.spans:
         notes(said)
         model_text(one.text, f"reader.{one.row.address}")
         return
     if colour == "log_ratio":
-        ratio = log_ratio(store, one, url.value("other"))
+        ratio = _log_ratio(store, one, url.value("other"))
         said.append(ratio.words)
         values = [math.nan] * len(shown.spans) if ratio.values_T is None else ratio.values_T.tolist()
     else:
@@ -143,6 +147,23 @@ def _tokens(url: Address, store: BrowsedStore, one: FullRollout, colour: Measure
     token_strip(shown, colour, values, f"reader.{one.row.address}.tokens")
     notes(said)
     export_table("reader.tokens", lambda: tokens_table(shown, values))
+
+
+def _log_ratio(store: BrowsedStore, one: FullRollout, other: str) -> LogRatio:
+    """As stored, or scored when the reader asks for it; else words."""
+    found = log_ratio(store, one, other)
+    if isinstance(found, LogRatio):
+        return found
+    about = (
+        f"Loads {other} and scores these {len(found.token_ids):,} tokens under it: seconds for a model of a few "
+        "million parameters on a CPU, long for billions."
+    )
+    content = ("log-ratio", str(store.path), store.fingerprint(), one.row.address, other)
+    with errors_shown():
+        made = on_demand("reader.score", "Score", about, content, lambda _: scored(found))
+        if made is not None:
+            return made
+    return LogRatio(None, f"{other} has not scored these tokens.")
 
 
 def _short(text: str | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pyarrow as pa
 import streamlit as st
 
@@ -50,8 +52,8 @@ def _solved_list(url: Address, here: Opened, cells: tuple[SolvedCell, ...], pair
             "problem": visible(known[cell.problem_id].prompt)[:90].replace("\n", " ")
             if cell.problem_id in known
             else cell.problem_id,
-            pair[0]: f"{cell.correct_a} of {cell.total_a}",
-            pair[1]: f"{cell.correct_b} of {cell.total_b}",
+            pair[0]: f"{cell.correct_a} of {cell.total_a} ({cell.lower_a:.0%} to {cell.upper_a:.0%})",
+            pair[1]: f"{cell.correct_b} of {cell.total_b} ({cell.lower_b:.0%} to {cell.upper_b:.0%})",
         }
         for cell in cells
     ]
@@ -70,7 +72,7 @@ def _solved_list(url: Address, here: Opened, cells: tuple[SolvedCell, ...], pair
 
 
 def solved_table(solved: OnlySolved, a: str, b: str) -> pa.Table:
-    """Every paired problem with its list and its counts."""
+    """Every paired problem with its list, its counts and the ends of both rates' intervals."""
     lists = (
         (f"only {a}", solved.a_only),
         (f"only {b}", solved.b_only),
@@ -78,10 +80,5 @@ def solved_table(solved: OnlySolved, a: str, b: str) -> pa.Table:
         ("neither", solved.neither),
     )
     return pa.Table.from_pylist(
-        [
-            {"list": name, "problem_id": cell.problem_id, "a": a, "correct_a": cell.correct_a, "total_a": cell.total_a,
-             "b": b, "correct_b": cell.correct_b, "total_b": cell.total_b}
-            for name, cells in lists
-            for cell in cells
-        ]
-    )  # fmt: skip
+        [{"list": name, "a": a, "b": b} | asdict(cell) for name, cells in lists for cell in cells]
+    )

@@ -17,6 +17,8 @@ from s2l_lab.browse.tokens import SCALE_NATS, Measure, Span, Strip, colour_posit
 
 FEW = 1_500
 """Tokens on the screen until the reader asks for all."""
+MOST = 20_000
+"""Tokens that a browser is asked to draw at most, each an element; the files have the rest."""
 HIGH, LOW = "233,111,10", "55,86,214"
 """Orange (surprising, uncertain, likelier under this policy) and blue (likelier under the other)."""
 _STRONGEST = 0.78
@@ -24,12 +26,23 @@ _STRONGEST = 0.78
 
 def token_strip(strip: Strip, measure: Measure, values_T: Sequence[float], key: str) -> None:
     """The tokens of a rollout coloured by `values_T` (nats, NaN where unknown) with a legend. Numbers are in a token's
-    tooltip."""
-    spans = strip.spans
-    if len(spans) > FEW and not st.toggle(f"Show all {len(spans):,} tokens", key=f"{key}.all"):
-        spans = spans[:FEW]
+    tooltip. A long one is cut, and says so, until the reader asks for more; beyond MOST there are the files."""
+    spans = strip.spans[: _limit(len(strip.spans), key)]
     st.html(legend(measure, strip.forking_threshold))
     st.html(f'<div class="tokens">{tokens_html(spans, measure, values_T[: len(spans)])}</div>')
+
+
+def _limit(tokens: int, key: str) -> int:
+    """How many of so many tokens are drawn; where that is not all, the reader is told and can ask for more."""
+    if tokens <= FEW:
+        return tokens
+    most = min(tokens, MOST)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        more = st.toggle(f"Show {'all' if most == tokens else 'the first'} {most:,} tokens", key=f"{key}.all")
+        limit = most if more else FEW
+        if limit < tokens:
+            st.caption(f"The first {limit:,} of {tokens:,} tokens; CSV and Parquet, below them, have all.")
+    return limit
 
 
 def tokens_html(spans: Sequence[Span], measure: Measure, values_T: Sequence[float]) -> str:

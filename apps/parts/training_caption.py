@@ -1,39 +1,105 @@
-"""What numbers of training runs rest on, in words for captions."""
+"""What numbers of training runs rest on, in words for captions: plans, sampling, problems, hashes of data and rollouts.
+
+Plans and reports say what was planned and evaluated; the hashes are those of the stores beside them, as the Provenance
+view shows them. What a run did not record is said to be not recorded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from s2l_lab.browse.training_runs import Arm, evaluations
+import streamlit as st
+
+from s2l_lab.browse.provenance import NOT_RECORDED, Provenance, provenance
+from s2l_lab.browse.store import open_store
+from s2l_lab.browse.training_runs import Arm, TrainingRun, evaluations, group_size
+from s2l_lab.errors import S2LError
+from s2l_lab.rollouts.parts import LEDGER, ROLLOUTS_FOLDER
+
+MAX_TOKENS = 4096
+"""Of S2LPOConfig, which a plan leaves out where it does not change it (a test holds them equal)."""
 
 
 def arms_caption(arms: Sequence[Arm], interval: str, more: Sequence[str] = ()) -> tuple[str, ...]:
-    """Plain lines: arms with their seeds and digests, sampling, evaluation, what the interval is about, commands."""
+    """Plain lines: arms with their seeds, sampling and hashes, evaluation, what the interval is about, commands."""
     lines = [f"Intervals: {interval}."]
     for arm in arms:
-        first = arm.runs[0]
         seeds = ", ".join(str(run.seed) for run in arm.runs)
         digests = ", ".join(run.plan.digest for run in arm.runs)
-        options = first.plan.training
-        lines.append(
-            f"{arm.name}: learner {first.plan.learner.member} on {first.plan.problems.benchmark}, G = "
-            f"{options.get('num_generations', 16)}, T {options.get('temperature', 1.0):g}, top-p "
-            f"{options.get('top_p', 1.0):g}; seeds {seeds}; plans {digests}."
-        )
-    for benchmark, words in _evaluated(arms).items():
+        stores = _hashes(run.path / ROLLOUTS_FOLDER for run in arm.runs)
+        lines.append(f"{arm.name}: {_drawn(arm.runs[0])}; seeds {seeds}; plans {digests}; {stores}.")
+    runs = [run for arm in arms for run in arm.runs]
+    for benchmark, words in _evaluated(runs).items():
         lines.append(f"{benchmark}: {words}.")
-    commands = dict.fromkeys(run.report.command for arm in arms for run in arm.runs if run.report is not None)
+    commands = dict.fromkeys(run.report.command for run in runs if run.report is not None)
     made = list(commands)[:2]
     rest = f" and {len(commands) - len(made)} more" if len(commands) > len(made) else ""
     return (*lines, *more, f"Made by: {'; '.join(made)}{rest}" if made else "No run is finished yet.")
 
 
-def _evaluated(arms: Sequence[Arm]) -> dict[str, str]:
+def _drawn(run: TrainingRun) -> str:
+    """Who was trained on what, and how its rollouts were drawn."""
+    plan, options = run.plan, run.plan.training
+    n = "all" if plan.problems.count is None else plan.problems.count
+    sampling = [f"T {options.get('temperature', 1.0):g}, top-p {options.get('top_p', 1.0):g}"]
+    if plan.explores:
+        temperature, top_p = options.get("explorer_temperature", 1.0), options.get("explorer_top_p", 1.0)
+        sampling.append(f"explorer T {temperature:g}, top-p {top_p:g}")
+    return (
+        f"learner {plan.learner.member} on {plan.problems.benchmark}, n = {n} problems, G = {group_size(run)}, "
+        f"{', '.join(sampling)}, at most {_max_tokens(run)} tokens"
+    )
+
+
+def _max_tokens(run: TrainingRun) -> int:
+    return int(run.plan.training.get("max_completion_length", MAX_TOKENS))
+
+
+def _evaluated(runs: Sequence[TrainingRun]) -> dict[str, str]:
+    """By benchmark: problems and sampling of the first run that was evaluated on it, and the hashes of every run."""
     found: dict[str, str] = {}
-    for arm in arms:
-        for one in evaluations(arm.runs[0]):
-            wanted = next((e for e in arm.runs[0].plan.evaluation if e.benchmark == one.benchmark), None)
-            sampling = f"; T {wanted.temperature:g}, top-p {wanted.top_p:g}, seed {wanted.seed}" if wanted else ""
-            words = f"n = {len(one.problem_ids)} problems, N = {min(one.total, default=0)} at the least{sampling}"
-            found.setdefault(one.benchmark, words)
-    return found
+    stores: dict[str, dict[Path, None]] = {}
+    for run in runs:
+        for one in evaluations(run):
+            stores.setdefault(one.benchmark, {})[run.path / one.rollouts] = None
+            if one.benchmark in found:
+                continue
+            wanted = next((e for e in run.plan.evaluation if e.benchmark == one.benchmark), None)
+            sampling = f"sampling {NOT_RECORDED}"
+            if wanted is not None:
+                most = wanted.max_tokens or _max_tokens(run)
+                sampling = f"T {wanted.temperature:g}, top-p {wanted.top_p:g}, at most {most} tokens"
+                sampling += f", seed {wanted.seed}"
+            found[one.benchmark] = (
+                f"n = {len(one.problem_ids)} problems, N = {min(one.total, default=0)} at the least; {sampling}; "
+                f"problems {one.data}"
+            )
+    return {name: f"{words}; {_hashes(stores[name])}" for name, words in found.items()}
+
+
+def _hashes(places: Iterable[Path]) -> str:
+    """Verifiers, data and rollouts of these stores, each hash once."""
+    found = [_about(place) for place in places]
+
+    def each(values: Iterable[str]) -> str:
+        return ", ".join(dict.fromkeys(values))
+
+    verifiers = each(NOT_RECORDED if one is None else one.verifier for one in found)
+    data = each(NOT_RECORDED if one is None else one.data_hash for one in found)
+    rollouts = each(NOT_RECORDED if one is None else one.rollouts_hash for one in found)
+    return f"verifier {verifiers}; data {data}; rollouts {rollouts}"
+
+
+def _about(place: Path) -> Provenance | None:
+    """What a store rests on; None where there is none that can be read."""
+    try:
+        status = (place / LEDGER).stat()
+        return _provenance(str(place), f"{status.st_mtime_ns:x}.{status.st_size:x}")
+    except (OSError, S2LError):
+        return None
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _provenance(path: str, ledger: str) -> Provenance:
+    return provenance(open_store(path))

@@ -10,7 +10,8 @@ import streamlit as st
 from parts.address import Address
 from parts.export_row import chart, export_figure, export_report, export_table
 from parts.training_caption import arms_caption
-from parts.training_data import metrics_of
+from parts.training_data import column_words, metrics_of
+from s2l_lab.browse.metric_words import explain_column
 from s2l_lab.browse.report_page import FigureItem, Section, TableItem
 from s2l_lab.browse.training_cost import PARTS, CostRow, cost_row
 from s2l_lab.browse.training_runs import Arm
@@ -37,14 +38,19 @@ def show_cost(address: Address, arms: Sequence[Arm]) -> None:
         hide_index=True,
         width="stretch",
         height="content",
-        column_config={
-            "relative rollout compute": st.column_config.NumberColumn(format="%.3f", help="1 = GRPO's rollouts."),
-            "explorer's share": st.column_config.NumberColumn(format="percent", help="Of the rollout FLOPs."),
-            **{f"{part} FLOPs": st.column_config.NumberColumn(format="scientific") for part in PARTS},
-        },
+        column_config=_columns(cost_rows(rows)),
     )
     export_table("training.cost", lambda: cost_rows(rows))
     export_report("training.cost", TITLE, lambda: [_section(figure, rows)], lines)
+
+
+def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What each column is, on hover, and how its numbers are written."""
+    number = st.column_config.NumberColumn
+    formats = {"relative rollout compute": "%.3f", "explorer's share": "percent"}
+    formats |= {f"{part} FLOPs": "scientific" for part in PARTS}
+    written = {name: number(format=form, help=explain_column(name)) for name, form in formats.items()}
+    return column_words(*(rows[0] if rows else ())) | written
 
 
 def cost_rows(rows: Sequence[tuple[Arm, CostRow]]) -> list[dict[str, Any]]:

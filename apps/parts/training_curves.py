@@ -17,7 +17,7 @@ from s2l_lab.browse.metric_words import SOURCES, explain
 from s2l_lab.browse.report_page import FigureItem, Section
 from s2l_lab.browse.training_metrics import Band, Metrics, seed_band
 from s2l_lab.browse.training_runs import Arm
-from s2l_lab.figures.run_curves import BOTH, CurvePanel, run_curves_figure
+from s2l_lab.figures.run_curves import BOTH, CurvePanel, cut_words, run_curves_figure
 
 BY_SOURCE = "<source>/"
 NONE = "none"
@@ -33,15 +33,11 @@ def show_curves(address: Address, arms: Sequence[Arm]) -> None:
         return
     columns = st.columns([2, 2])
     default = f"{BY_SOURCE}reward" if f"{BY_SOURCE}reward" in names else names[0]
-    name = columns[0].selectbox(
-        "Metric",
-        names,
-        key=address.option("metric", names, default),
-        format_func=lambda one: f"{one.removeprefix(BY_SOURCE)}, by source" if one.startswith(BY_SOURCE) else one,
-        help=sentence(default),
-    )
+    key = address.option("metric", names, default)
+    words = sentence(address.value("metric"))
+    name = columns[0].selectbox("Metric", names, key=key, format_func=spoken, help=plain(words) if words else None)
     reference = reference_switch(address, arms, columns[1])
-    if words := sentence(name):
+    if words:
         st.caption(plain(words))
     torn = sum(one.torn for found in logged.values() for one in found)
     if torn:
@@ -52,11 +48,12 @@ def show_curves(address: Address, arms: Sequence[Arm]) -> None:
     if not any(band.step_S.size for panel in panels for band in panel.lines.values()):
         empty("No step has this metric in every seed of an arm.")
         return
-    title = f"{name.removeprefix(BY_SOURCE)} over training steps"
-    figure = run_curves_figure(panels, name.removeprefix(BY_SOURCE), reference)
+    title = f"{spoken(name)}, over training steps"
+    figure = run_curves_figure(panels, spoken(name), reference)
     chart(figure, "training.curves.figure")
-    lines = arms_caption(arms, ABOUT_SEEDS, [f"{name}: {sentence(name)}"] if sentence(name) else [])
-    export_figure("training.curves", figure, title, lines, lambda: band_rows(panels, name))
+    about = [f"{spoken(name)}: {words}"] if words else []
+    lines = arms_caption(arms, ABOUT_SEEDS, [*about, *cut_words(figure)])
+    export_figure("training.curves", figure, title, lines, lambda: band_rows(panels, spoken(name)))
     export_report("training.curves", title, lambda: [_section(figure, title)], lines)
 
 
@@ -67,6 +64,13 @@ def metric_names(of_runs: Sequence[Metrics]) -> list[str]:
     both = [f"{BY_SOURCE}{rest}" for rest in learner]
     taken = {f"{source}/{rest}" for source in SOURCES for rest in learner}
     return both + [name for name in every if name not in taken and not name.startswith("eval/")]
+
+
+def spoken(name: str) -> str:
+    """A metric in words: a choice of both sources is no name that a run logs."""
+    if not name.startswith(BY_SOURCE):
+        return name
+    return f"{name.removeprefix(BY_SOURCE).replace('_', ' ')}, by source"
 
 
 def sentence(name: str) -> str:

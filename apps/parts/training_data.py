@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from s2l_lab.browse.catalog import Catalog, RunEntry
+from s2l_lab.browse.metric_words import explain_column
 from s2l_lab.browse.training_metrics import EvaluationBand, Metrics, evaluation_band, metrics
 from s2l_lab.browse.training_runs import Arm, TrainingRun, evaluations, group_arms, read_run
 from s2l_lab.errors import S2LError
@@ -89,3 +91,8 @@ def _metrics(path: str, changed: str) -> Metrics:
 def _band(paths: tuple[tuple[str, str], ...], name: str, key: str, benchmark: str, k: int) -> EvaluationBand:
     runs = [_run(path, changed) for path, changed in paths]
     return evaluation_band(Arm(name, key, tuple(runs)), benchmark, k)
+
+
+def column_words(*names: str) -> dict[str, Any]:
+    """Column configuration that explains each column on hover."""
+    return {name: st.column_config.Column(help=explain_column(name) or None) for name in names}

@@ -13,13 +13,13 @@ from parts.export_row import chart, export_figure, export_report, export_table
 from parts.states import empty
 from parts.training_caption import arms_caption
 from parts.training_curves import band_rows, reference_switch
-from parts.training_data import band_of, evaluated
+from parts.training_data import band_of, column_words, evaluated
 from s2l_lab.browse.report_page import FigureItem, Section, TableItem
 from s2l_lab.browse.training_metrics import Band, EvaluationBand
 from s2l_lab.browse.training_runs import Arm
 from s2l_lab.estimators import Estimate
 from s2l_lab.figures.dots import reading
-from s2l_lab.figures.run_curves import CurvePanel, run_curves_figure
+from s2l_lab.figures.run_curves import CurvePanel, cut_words, run_curves_figure
 
 ABOUT = (
     "95 %, about other seeds and other problems of this kind (crossed draws); of one seed about other problems alone"
@@ -45,10 +45,16 @@ def show_evaluations(address: Address, arms: Sequence[Arm]) -> None:
     title = f"pass@{k} on {benchmark} while training"
     figure = run_curves_figure(panels, f"pass@{k}", reference)
     chart(figure, "training.evaluations.figure")
-    lines = arms_caption(arms, ABOUT)
+    lines = arms_caption(arms, ABOUT, cut_words(figure))
     export_figure("training.evaluations", figure, title, lines, lambda: band_rows(panels, f"pass@{k}"))
     st.subheader("Last evaluation")
-    st.dataframe(last_rows(bands, k), hide_index=True, width="stretch", height="content")
+    st.dataframe(
+        last_rows(bands, k),
+        hide_index=True,
+        width="stretch",
+        height="content",
+        column_config=column_words(f"pass@{k}", "arm", "step", "of", "interval"),
+    )
     export_table("training.last", lambda: last_rows(bands, k, numbers=True))
     export_report("training.evaluations", title, lambda: [_section(figure, title, bands, k)], lines)
 

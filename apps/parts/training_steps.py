@@ -7,19 +7,21 @@ from typing import Any
 
 import streamlit as st
 
-from parts.address import Address
-from parts.export_row import export_table
+from parts.address import Address, came_from_outside
+from parts.export_row import export_report, export_table
 from parts.look import outcome_label
 from parts.runs import Opened, provenance_of, store_of
 from parts.safe import model_text, plain
 from parts.states import empty, notes
-from parts.training_data import metrics_of, runs_of
+from parts.training_data import column_words, metrics_of, runs_of
 from s2l_lab.browse.catalog import RunEntry
 from s2l_lab.browse.filters import RolloutFilter, to_query
 from s2l_lab.browse.metric_words import SOURCES
 from s2l_lab.browse.provenance import caption
+from s2l_lab.browse.report_page import Section, TableItem
 from s2l_lab.browse.rollout_pages import Page, page, read_rollout
 from s2l_lab.browse.rounds import Rounds
+from s2l_lab.browse.rows import Row
 from s2l_lab.browse.store import BrowsedStore
 from s2l_lab.browse.training_runs import rounds_of
 
@@ -58,10 +60,11 @@ def show_steps(here: Opened, address: Address, entries: Mapping[str, RunEntry]) 
     store = store_of(str(place.path))
     chosen = RolloutFilter(min_step=step, max_step=step, source=None if source == BOTH else source, page_size=SHOWN)
     found = page(store, chosen, rounds)
+    opened = _opened(address, found)
     if not rounds.exact:
         notes(["The run is not finished: which step a rollout belongs to is taken from its plan for one process."])
     notes(found.notes)
-    _list(store, found, rounds, step)
+    _list(store, address, found, rounds, step, opened)
     st.page_link(
         "views/rollouts.py",
         label=f"All {found.total:,} in Rollouts, with every filter",
@@ -78,32 +81,71 @@ def _steps(rounds: Rounds, rollouts: int, last_step: int | None) -> list[str]:
     return [str(step) for step in range(1, (most if last_step is None else max(last, min(most, last_step))) + 1)]
 
 
-def _list(store: BrowsedStore, found: Page, rounds: Rounds, step: int) -> None:
+def _opened(address: Address, found: Page) -> str:
+    """Address of the rollout that is open, as the URL has it; empty where none of the list is."""
+    key = address.text("rollout")
+    wanted = str(st.session_state[key])
+    if wanted and wanted not in [row.address for row in found.rows]:
+        if came_from_outside(address.view):
+            address.problems.append(f"rollout = {wanted!r} is not in this list; choose a row to read it.")
+        address.set("rollout", "")
+    return str(st.session_state[key])
+
+
+def _list(store: BrowsedStore, address: Address, found: Page, rounds: Rounds, step: int, opened: str) -> None:
     counts = ", ".join(f"{n} {outcome_label(o)}" for o, n in found.by_outcome.items() if n)
     by = ", ".join(f"{n} by the {policy}" for policy, n in found.by_policy.items() if n)
     more = f" The first {SHOWN} are listed." if found.total > SHOWN else ""
-    st.caption(plain(f"{found.total} rollouts ({by}): {counts}.{more}"))
+    words = f"{found.total} rollouts ({by}): {counts}.{more}"
+    st.caption(plain(words))
     if not found.rows:
         return
-    event = st.dataframe(
+    key = f"training.steps.list.{store.path}.{step}.{found.filter.source}"
+    addresses = [row.address for row in found.rows]
+    rows = [addresses.index(opened)] if opened else []
+    st.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+    st.dataframe(
         list_rows(found),
         hide_index=True,
         width="stretch",
-        key=f"training.steps.list.{store.path}.{step}.{found.filter.source}",
-        on_select="rerun",
+        key=key,
+        on_select=lambda: _picked(address, key, addresses),
         selection_mode="single-row",
+        column_config=column_words(*list_rows(found)[0]),
     )
     lines = caption(provenance_of(store), more=[f"Rollouts that optimiser step {step} was trained on."])
     export_table("training.steps", lambda: list_rows(found), lines)
-    picked = (event.get("selection") or {}).get("rows") or []
-    if picked:
-        row = found.rows[picked[0]]
-        st.markdown(plain(f"{row.policy}, rollout {row.sample_index} of problem {row.problem_id}: {row.outcome}"))
+    title = f"Rollouts of optimiser step {step}"
+    export_report("training.steps", title, lambda: _sections(store, found, rounds, title, words, opened), lines)
+    if opened:
+        row = found.rows[addresses.index(opened)]
+        st.markdown(plain(_row_words(row)))
         rollout = read_rollout(store, row.address, rounds=rounds)
         model_text(rollout.prompt, "training.steps.prompt")
         model_text(rollout.text, "training.steps.text")
     else:
         st.caption("Choose a row to read it.")
+
+
+def _picked(address: Address, key: str, addresses: list[str]) -> None:
+    """A row was chosen, or let go."""
+    rows = st.session_state[key]["selection"]["rows"]
+    address.set("rollout", addresses[rows[0]] if rows else "")
+
+
+def _row_words(row: Row) -> str:
+    return f"{row.policy}, rollout {row.sample_index} of problem {row.problem_id}: {row.outcome}"
+
+
+def _sections(store: BrowsedStore, found: Page, rounds: Rounds, title: str, words: str, opened: str) -> list[Section]:
+    """The list, and the rollout that is open in it."""
+    table = TableItem(list_rows(found), f"{len(found.rows)} of {found.total} rollouts.")
+    sections = [Section(title, tables=(table,), texts=(words, *found.notes))]
+    for row in found.rows:
+        if row.address == opened:
+            one = read_rollout(store, row.address, rounds=rounds)
+            sections.append(Section(_row_words(row), quotes=(one.prompt, one.text)))
+    return sections
 
 
 def list_rows(found: Page) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Compare: two to four policies side by side on one problem, what each finds, and the problems that only one solves.
 
 "Solves" is a rule that the reader chooses and the page states. Lists of who solves what are not tests: every entry has
-its counts.
+its counts and intervals. Each column shows one rollout, any of the policy's on the problem, however many there are: its
+list has pages.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from typing import Any
 
 import streamlit as st
 
-from parts.address import Address, shared
+from parts.address import Address, came_from_outside, shared
 from parts.export_row import export_report, export_table
 from parts.header import header
 from parts.look import outcome_label
+from parts.pager import pager
 from parts.reader import answers as show_answers
 from parts.reader import facts
 from parts.runs import Opened, provenance_of, rates_of
@@ -23,17 +25,19 @@ from parts.states import empty, notes, stop_empty
 from parts.tokens import diff_strips
 from s2l_lab.browse.decoding import decoder_of
 from s2l_lab.browse.diff import diff, words
+from s2l_lab.browse.filters import MOST as MOST_PAGES
 from s2l_lab.browse.filters import RolloutFilter
 from s2l_lab.browse.provenance import caption
 from s2l_lab.browse.report_page import Section, TableItem
-from s2l_lab.browse.rollout_pages import FullRollout, Row, answers, page, read_rollout
+from s2l_lab.browse.rollout_pages import FullRollout, Page, Row, answers, page, read_rollout
 from s2l_lab.browse.solve_rates import SolveRates
 from s2l_lab.browse.store import BrowsedStore
 from s2l_lab.browse.who_solves import OnlySolved
+from s2l_lab.errors import DataError
 
 MOST = 4
 RULES = ("at least one", "rate of at least tau")
-# Rollouts of a policy on the problem that are offered for choice.
+# Rollouts of a policy on the problem that are offered for choice at once: a page of its list.
 OFFERED = 100
 LISTED = 2_000
 
@@ -67,6 +71,7 @@ def _choose(url: Address, store: BrowsedStore, rates: SolveRates) -> tuple[list[
     url.text("problem")
     for place in range(MOST):
         url.text(f"rollout-{place + 1}")
+        url.number(f"page-{place + 1}", 1, MOST_PAGES, 1)
     for name in ("left", "right", "a", "b"):
         url.text(name)
     url.option("rule", RULES)
@@ -111,13 +116,11 @@ def _side_by_side(
         with column:
             st.markdown(f"**{plain(policy)}**")
             st.caption(_rate_words(rates, policy, problem))
-            row = _pick(url, store, policy, problem, place)
-            if row is None:
-                empty("No rollout of this policy on this problem.")
-                shown.append(None)
-                continue
-            one = read_rollout(store, row.address, rounds=here.rounds)
+            one = _pick(url, here, policy, problem, place + 1)
             shown.append(one)
+            if one is None:
+                empty("No rollout of this policy on this problem.")
+                continue
             facts(one, problem=False)
             show_answers(one)
             model_text(one.text, f"compare.text.{place}")
@@ -136,22 +139,61 @@ def _rate_words(rates: SolveRates, policy: str, problem: str) -> str:
     return plain(f"{rates.correct_PM[p, m]} of {rates.total_PM[p, m]} correct: {rates.rate_PM[p, m]:.0%} ({ends})")
 
 
-def _pick(url: Address, store: BrowsedStore, policy: str, problem: str, place: int) -> Row | None:
-    """Choose among the policy's rollouts; a correct one stands first until the reader chooses."""
-    found = page(store, RolloutFilter(policies=(policy,), problem=problem, page_size=OFFERED))
+def _pick(url: Address, here: Opened, policy: str, problem: str, column: int) -> FullRollout | None:
+    """Choose among the policy's rollouts, a page of them at a time. Until the reader chooses, a correct one is shown on
+    the first page and the first one on any other; a chosen one is offered on every page. None where there is none."""
+    name, turned = f"rollout-{column}", f"page-{column}"
+    asked = url.value(name)
+    chosen = _at(here, asked, policy, problem)
+    lost = bool(asked) and chosen is None
+    if lost:
+        url.set(turned, 1)
+    found = page(here.store, _of(policy, problem, page=url.value(turned), page_size=OFFERED), here.rounds)
     if not found.rows:
         return None
+    url.set(turned, found.filter.page)
+    shown = chosen or read_rollout(here.store, _first(here, found, policy, problem).address, rounds=here.rounds)
+    url.set(name, shown.row.address)
+    if lost and came_from_outside(url.view):
+        words = f"The address names a rollout that {policy} did not draw on this problem, or that is gone"
+        notes([f"{words}: {asked[:100]!r}. Rollout {shown.row.sample_index} is shown instead."])
     rows = {row.address: row for row in found.rows}
-    name = f"rollout-{place + 1}"
-    if url.value(name) not in rows:
-        first = next((row for row in found.rows if row.outcome == "correct"), found.rows[0])
-        url.set(name, first.address)
-    left_out = f" (the first {OFFERED} of {found.total})" if found.total > OFFERED else ""
-    address = st.selectbox(
-        f"Rollout{left_out}", list(rows), key=url.key(name),
+    rows = rows if shown.row.address in rows else {shown.row.address: shown.row} | rows
+    place = f", page {found.filter.page} of {found.pages} ({found.total:,} in all)" if found.pages > 1 else ""
+    st.selectbox(
+        f"Rollout{place}", list(rows), key=url.key(name),
         format_func=lambda address: _option(rows[address]),
     )  # fmt: skip
-    return rows[address]
+
+    def turn(to: int) -> None:
+        url.set(turned, to)
+        url.set(name, "")
+
+    pager(found.pages, found.filter.page, f"compare.pages.{column}", turn)
+    return shown
+
+
+def _of(policy: str, problem: str, **more: Any) -> RolloutFilter:
+    return RolloutFilter(policies=(policy,), problem=problem, **more)
+
+
+def _at(here: Opened, address: str, policy: str, problem: str) -> FullRollout | None:
+    """The rollout at an address; None unless the policy drew it on the problem."""
+    if not address.startswith(f"{problem}."):
+        return None
+    try:
+        one = read_rollout(here.store, address, rounds=here.rounds)
+    except DataError:  # it is gone, or the address never was one
+        return None
+    return one if (one.row.policy, one.row.problem_id) == (policy, problem) else None
+
+
+def _first(here: Opened, found: Page, policy: str, problem: str) -> Row:
+    """What is shown until the reader chooses: of all pages the first correct one, on another page its first."""
+    if found.filter.page > 1 or not found.by_outcome["correct"]:
+        return found.rows[0]
+    correct = page(here.store, _of(policy, problem, outcomes=("correct",), page_size=10), here.rounds)
+    return (correct.rows or found.rows)[0]
 
 
 def _option(row: Row) -> str:
@@ -196,9 +238,15 @@ def _found(store: BrowsedStore, rates: SolveRates, chosen: list[str], problem: s
         empty("No rollout on this problem has a verdict.")
         return
     st.dataframe(table, hide_index=True, key="compare.answers", height=min(38 + 35 * len(table), 390))
+    export_table("compare.found", table, [_answers_words(table, chosen)])
+
+
+def _answers_words(table: list[dict[str, Any]], chosen: list[str]) -> str:
+    """How many different correct answers each found, in how many draws."""
     correct = {name: sum(bool(row["correct"] and row[name]) for row in table) for name in chosen}
-    st.caption(plain("Different correct answers: " + ", ".join(f"{name} {n}" for name, n in correct.items()) + "."))
-    export_table("compare.found", table)
+    drawn = {name: sum(row[name] for row in table) for name in chosen}
+    found = ", ".join(f"{name} {correct[name]} in N = {drawn[name]:,} verified rollouts" for name in chosen)
+    return f"Different correct answers: {found}. More draws find more."
 
 
 def _answers_table(store: BrowsedStore, chosen: list[str], problem: str) -> list[dict[str, Any]]:
@@ -226,8 +274,9 @@ def _sections(store: BrowsedStore, ones: list[FullRollout | None], problem: str,
         )
         for one in there
     ]
-    found = _answers_table(store, [one.row.policy for one in there], problem)
-    tables = [TableItem(found, "Answers")] if found else []
+    names = [one.row.policy for one in there]
+    found = _answers_table(store, names, problem)
+    tables = [TableItem(found, f"Answers. {_answers_words(found, names)}")] if found else []
     a, b = (there[0].row.policy, there[-1].row.policy) if there else ("a", "b")
     table = solved_table(solved, a, b)
     if table.num_rows:

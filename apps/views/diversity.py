@@ -17,7 +17,8 @@ from parts.diversity_map import show_map
 from parts.diversity_persistence import show_persistence
 from parts.diversity_within import show_within
 from parts.header import header
-from parts.safe import plain
+from parts.runs import provenance_of
+from parts.safe import plain, visible
 from parts.states import empty
 
 if TYPE_CHECKING:
@@ -70,7 +71,11 @@ def _measurable(here: Opened) -> bool:
         empty("The run's configuration does not say how its rollouts were drawn, so they cannot be compared.")
         return False
     if not here.store.versions():
-        empty("Nothing is verified here yet.", f"s2l-lab verify {here.entry.path}")
+        empty(
+            "Nothing is verified here yet. The command that made the run, given again, samples and verifies what is "
+            "owed.",
+            visible(provenance_of(here.store).again),
+        )
         return False
     if damaged := here.store.damaged():
         st.caption(f":material/info: {plain(f'{len(damaged)} damaged parts are left out.')}")

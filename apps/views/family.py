@@ -18,7 +18,7 @@ from parts.header import header
 from parts.look import policy_colours
 from parts.pager import pager
 from parts.runs import Opened, comparisons_of, covers_of, family_of, provenance_of, rates_of
-from parts.safe import plain
+from parts.safe import plain, visible
 from parts.states import empty, notes
 from s2l_lab.browse.family_curves import Covers, Family, Recorded, crossings_table, differences_table, recorded
 from s2l_lab.browse.provenance import caption
@@ -54,7 +54,9 @@ def show() -> None:
     rates = rates_of(store)
     if rates.version is None:
         empty(
-            "No rollout of this run has a verdict yet, so nothing can be counted.", f"s2l-lab verify --run {store.path}"
+            "No rollout of this run has a verdict yet. The command that made it, given again, samples and verifies "
+            "what is owed.",
+            visible(provenance_of(store).again),
         )
         return
     chosen, interval, axis = _switches(url, rates)

@@ -13,7 +13,8 @@ from parts.header import header
 from parts.paper_diversity import show_diversity
 from parts.paper_passk import show_passk
 from parts.paper_reference import show_made, show_reference
-from parts.paper_training import show_training
+from parts.paper_report import show_report
+from parts.paper_training import show_cost, show_training
 from parts.safe import plain
 from s2l_lab.browse.paper_items import ITEMS, SCHEMATIC, paper_item
 
@@ -34,14 +35,17 @@ def show() -> None:
     st.markdown(plain(item.shows))
     st.info(plain(f"Not given: {item.not_given}"), icon=":material/help:")
     if item.ours == "passk":
-        show_passk(here, address, item)
+        ours = show_passk(here, address, item)
     elif item.ours == "diversity":
-        show_diversity(here, address, item)
+        ours = show_diversity(here, address, item)
     elif item.ours == "training":
-        show_training(here, item)
+        ours = show_training(here, address, item)
+    else:
+        ours = show_cost(here, item)
     show_made(here, item)
     show_reference(item)
     st.caption(SCHEMATIC)
+    show_report(here, item, ours)
     address.report()
     address.publish()
 

@@ -15,7 +15,7 @@ from parts.safe import plain, visible
 from parts.states import empty, notes
 from s2l_lab import __version__
 from s2l_lab.browse.catalog import RunEntry
-from s2l_lab.browse.provenance import Provenance, caption
+from s2l_lab.browse.provenance import Provenance, caption, training_command
 from s2l_lab.browse.report_page import Section, TableItem
 from s2l_lab.rollouts import RunManifest
 
@@ -31,8 +31,8 @@ def show() -> None:
     about = provenance_of(here.store) if here.place is not None else None
     if about is None:
         empty(f"{here.entry.name} has no rollouts that can be read, so there are no hashes of them.")
-    else:
-        _commands(here, about)
+    _commands(here, about)
+    if about is not None:
         _facts(about)
     sessions = here.store.sessions() if here.place is not None else []
     _sessions(sessions)
@@ -44,12 +44,24 @@ def show() -> None:
     url.publish()
 
 
-def _commands(here: Opened, about: Provenance) -> None:
+def _commands(here: Opened, about: Provenance | None) -> None:
     st.subheader("Again")
-    st.caption("Sampled by (running it again samples only what is owed):")
-    st.code(visible(about.command), language=None, wrap_lines=True)
+    trained = training_command(here.entry.path) if here.entry.kind == "training" else ""
+    sampled = about.commands if about is not None else ()
+    if trained:
+        st.caption("Trained by (running it again resumes what is not finished):")
+        _code(trained)
+    if sampled and sampled != (trained,):
+        st.caption("Sampled by, oldest first (running one again samples only what it owes):")
+        _code("\n".join(sampled))
+    if not trained and not sampled:
+        st.caption("The command that made this is not recorded.")
     st.caption("Shown by:")
-    st.code(visible(f"s2l-lab dashboard --runs {shlex.quote(str(here.directory))}"), language=None, wrap_lines=True)
+    _code(f"s2l-lab dashboard --runs {shlex.quote(str(here.directory))}")
+
+
+def _code(text: str) -> None:
+    st.code(visible(text), language=None, wrap_lines=True)
 
 
 def _facts(about: Provenance) -> None:
@@ -85,8 +97,9 @@ def _sessions(sessions: list[RunManifest]) -> None:
     if any(session.dirty for session in sessions):
         notes(["A session ran from a checkout with uncommitted changes: its commit does not say all of its code."])
     with st.expander("Packages of the last session"):
-        packages = [{"package": name, "version": version} for name, version in sessions[-1].packages.items()]
+        packages = packages_table(sessions[-1])
         st.dataframe(packages, hide_index=True, key="provenance.packages")
+        export_table("provenance.versions", packages)
     export_table("provenance.manifest", table)
 
 
@@ -108,6 +121,11 @@ def sessions_table(sessions: list[RunManifest]) -> list[dict[str, Any]]:
         }
         for session in sessions
     ]
+
+
+def packages_table(session: RunManifest) -> list[dict[str, str]]:
+    """Package and version, of one session."""
+    return [{"package": visible(name), "version": visible(found)} for name, found in session.packages.items()]
 
 
 def _files(here: Opened, config: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import math
 import streamlit as st
 
 from parts.address import Address, current
-from parts.export_row import export_report, export_table
+from parts.export_row import export_report, export_table, show_caption
 from parts.filter_bar import KEY, filter_bar
 from parts.header import header
 from parts.look import OUTCOME_BADGES, OUTCOME_WORDS, outcome_label
@@ -23,7 +23,7 @@ from parts.states import empty, notes
 from s2l_lab.browse.filters import RolloutFilter, to_query
 from s2l_lab.browse.provenance import caption
 from s2l_lab.browse.report_page import Section, TableItem
-from s2l_lab.browse.rollout_pages import EXPORT_ROWS, Page, matching, page, read_rollout
+from s2l_lab.browse.rollout_pages import EXPORT_BYTES, EXPORT_ROWS, Page, matching, page, read_rollout
 from s2l_lab.browse.store import BrowsedStore
 
 
@@ -45,16 +45,18 @@ def show() -> None:
         with left:
             _list(url, found)
         with right:
-            read(url, here, _open_row(url, found))
+            read(url, here, _open_row(url, found), found.filter.version)
     else:
         empty("No rollout fits this filter. Take a part of it away, or reset it.", icon=":material/filter_alt_off:")
-    lines = caption(provenance_of(store), more=(_words(wanted),))
+    lines = caption(provenance_of(store, wanted.version), more=(_words(wanted),))
     st.divider()
     with st.container(horizontal=True, vertical_alignment="center"):
-        cut = "" if found.total <= EXPORT_ROWS else f", the first {EXPORT_ROWS:,}"
+        most = f", the first {EXPORT_ROWS:,} and at most {EXPORT_BYTES // 2**20} MiB of texts"
+        cut = most if found.total > EXPORT_ROWS else ""
         st.caption(f"All {found.total:,} rollouts of the filter{cut}, as a table:")
         export_table("rollouts.selection", lambda: matching(store, wanted, rounds).table)
         export_report("rollouts", "Rollouts", lambda: _sections(store, found, here), lines)
+    show_caption(lines)
     url.publish(to_query(found.filter.model_copy(update={"version": wanted.version})))
 
 

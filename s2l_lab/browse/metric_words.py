@@ -35,6 +35,41 @@ _OTHERS = {
     "train_loss": "Mean loss over the training.",
     "completions/clipped_ratio": "Share of completions that were cut at the largest length.",
 }
+_COLUMNS = {
+    "arm": "Runs whose plans differ in the seed alone, named by what sets them apart.",
+    "run": "Learner, explorer and seed of the run.",
+    "seed": "Seed of the training.",
+    "seeds": "Training runs that the number is over.",
+    "finished": "Whether the run reached its end; one that did not has what it logged so far.",
+    "step": "Optimiser step of the evaluation that is shown, the last that every seed has.",
+    "steps": "Optimiser steps that were made.",
+    "of": "What the number is over: seeds, problems, rollouts.",
+    "interval": "How the 95 % interval was made, and what it is about.",
+    "benchmark": "Held-out problems that the learner was evaluated on.",
+    "problems": "Problems of the benchmark that were evaluated.",
+    "first evaluated": "pass@1 at the first evaluated step, with its 95 % interval.",
+    "relative rollout compute": "Rollout FLOPs, the explorer's included, over those of the same rollouts all sampled "
+    "by the learner: 1 is GRPO's.",
+    "explorer's share": "Explorer's share of the rollout FLOPs.",
+    "source": "Who sampled the rollout: explorer or learner.",
+    "problem": "Problem that the rollout answers.",
+    "rollout": "Number of the rollout among all of this problem and policy.",
+    "outcome": "What the verifier said.",
+    "tokens": "Length of the completion.",
+    "answer": "Answer that the verifier extracted.",
+    "beginning": "First characters of the completion.",
+    "verdict": "What our interval says of the claim.",
+    "why": "What the verdict rests on.",
+    "claim": "The paper's claim.",
+    "difference": "Ours, of the two arms that the claim compares, with its 95 % interval.",
+    "panel": "Panel of Figure 2.",
+    "pair": "Our two policies, small and large.",
+    "paper": "k at which the paper's curves cross.",
+    "ours": "What our band says of the crossing.",
+}
+"""Of tables on the Training and Paper views."""
+_COST = re.compile(r"(explorer|learner|updates) (FLOPs|tokens|seconds)")
+_PASS = re.compile(r"pass@([0-9]+)")
 _EVALUATION = re.compile(r"eval/(.+)/pass@([0-9]+)(/lower|/upper)?")
 
 
@@ -45,3 +80,13 @@ def explain(name: str) -> str:
         about = f"pass@{k} of the learner on held-out problems of {benchmark}"
         return f"{'Lower' if end == '/lower' else 'Upper'} end of the 95 % interval of {about}." if end else f"{about}."
     return EXPLAINED.get(name) or _OTHERS.get(name, "")
+
+
+def explain_column(name: str) -> str:
+    """What a column of a table of training runs holds; empty where nobody has said."""
+    if match := _COST.fullmatch(name):
+        part, unit = match.groups()
+        return EXPLAINED[f"cost/{part}/{unit.lower()}"]
+    if match := _PASS.fullmatch(name):
+        return f"Chance that any of {match[1]} rollouts of a problem is correct, mean over problems; 95 % interval."
+    return _COLUMNS.get(name, "")

@@ -13,8 +13,8 @@ from typing import Literal
 
 from s2l_lab.figures.paper import reference_file
 
-OursKind = Literal["passk", "diversity", "training", "none"]
-"""Which runs of ours stand beside an item: pass@k runs, the diversity of one, training runs."""
+OursKind = Literal["passk", "diversity", "training", "cost"]
+"""Which runs of ours stand beside an item: pass@k runs, the diversity of one, training runs, what these spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +138,46 @@ ITEMS: tuple[PaperItem, ...] = (
         "Relative rollout compute and time, and accuracy, of the baseline, token-level and trajectory-level noise.",
         "Not in the paper's text. Relative rollout compute of .75 leaves the explorer's rollouts out; with them, in "
         "proportion to parameters, Algorithm 1 comes to .79 (1.7B for 8B) up to .87 (4B for 8B).",
-        "none",
+        "cost",
         ("teaser.csv",),
     ),
 )
 SCHEMATIC = "Figures 1, 3a and 3b are schematic: they show the method and no numbers."
+
+COLUMN_WORDS = {
+    "panel": "Panel of Figure 2: left or right column, from the top.",
+    "benchmark": "Benchmark that pass@k was measured on.",
+    "mode": "Prompts with or without thinking.",
+    "k": "Rollouts per problem of which one has to be correct.",
+    "model_a": "The smaller of the panel's two models.",
+    "model_b": "The larger of the panel's two models.",
+    "passk_a": "pass@k of the smaller model as a share, digitised.",
+    "passk_b": "pass@k of the larger model as a share, digitised.",
+    "small": "The smaller model.",
+    "large": "The larger model.",
+    "n": "Largest k of the panel.",
+    "k_low": "Smallest k at which the small model may overtake; empty where it does nowhere in the panel.",
+    "k_high": "Largest k at which the small model may overtake; empty where it does nowhere in the panel.",
+    "model": "Qwen3-Base model.",
+    "self_bleu": "Overlap of n-grams between rollouts: lower is more diverse. The paper does not define it further.",
+    "edit_diversity": "Edit distance between rollouts: higher is more diverse. The paper does not define it further.",
+    "unique_answers": "Share of different answers among rollouts. The paper does not define it further.",
+    "figure": "Figure of the paper.",
+    "series": "Line of the figure: method, explorer and learner.",
+    "step": "Training problems seen, in thousands, which the paper takes as logical steps.",
+    "value": "The paper's number: of curves pass@1 as a share, of tables percent after training.",
+    "by_eye": "1 where markers overlap, so that the value was read by eye.",
+    "family": "Family of models.",
+    "learner": "The model that is trained.",
+    "method": "How it is trained.",
+    "explorer": "The smaller model that gives rollouts; empty for GRPO.",
+    "quantity": "What is compared.",
+    "unit": "Unit of the row.",
+    "baseline": "GRPO.",
+    "token-level noise": "More noise at each token, such as a higher temperature.",
+    "trajectory-level noise": "S2L-PO: whole rollouts of a smaller model.",
+}
+"""What each column of a reference file holds."""
 
 
 def paper_item(name: str) -> PaperItem:

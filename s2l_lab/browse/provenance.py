@@ -1,4 +1,4 @@
-"""What a number rests on, in words: problems, rollouts, sampling, verifier, hashes of the data, and the command.
+"""What a number rests on, in words: problems, rollouts, sampling, verifier, hashes of the data, and the commands.
 
 Two hashes: of the problems (ids are digests of prompt, answer and kind) and of the rollouts (every rollout has a digest
 of key and completion; their exclusive or does not depend on order or on how parts were merged). Equal hashes are equal
@@ -14,7 +14,14 @@ from pathlib import Path
 
 from s2l_lab.browse.store import BrowsedStore
 from s2l_lab.digest import content_digest
+from s2l_lab.errors import S2LError
 from s2l_lab.figures.caption import INTERVAL_MEANS, sampling_text
+from s2l_lab.rollouts.store import PROBLEMS
+from s2l_lab.training.report import read_report
+
+NOT_RECORDED = "not recorded"
+_IN_A_CAPTION = 3
+"""Commands; a run that was topped up more often names the last ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +36,21 @@ class Provenance:
     verifier: str
     data_hash: str
     rollouts_hash: str
-    command: str
-    """The last command that wrote here."""
+    commands: tuple[str, ...]
+    """Every command that wrote here, each once, in order of its first session; empty where none is recorded."""
     directory: str
+
+    @property
+    def command(self) -> str:
+        """The commands on one line, for captions."""
+        earlier = len(self.commands) - _IN_A_CAPTION
+        last = "; ".join(self.commands[-_IN_A_CAPTION:]) or NOT_RECORDED
+        return f"{last} (and {earlier} before)" if earlier > 0 else last
+
+    @property
+    def again(self) -> str:
+        """The last command: given again, it samples and verifies what is owed. Empty where none is recorded."""
+        return self.commands[-1] if self.commands else ""
 
 
 def provenance(store: BrowsedStore, version: str | None = None) -> Provenance:
@@ -39,31 +58,48 @@ def provenance(store: BrowsedStore, version: str | None = None) -> Provenance:
     version = store.newest_version() if version is None else version
     config, sampling, sessions = store.config(), store.sampling(), store.sessions()
     counts = store.query(
-        """select min(number) as low, max(number) as high, bit_xor(hash) as hash from (select count(*) as number,
-        bit_xor(digest) as hash from rollouts group by policy, problem_id)"""
+        """select min(number) as low, max(number) as high, bit_xor(hash) as hash, count(distinct problem_id) as problems
+        from (select problem_id, count(*) as number, bit_xor(digest) as hash from rollouts group by policy, problem_id)
+        """
     ).to_pylist()[0]
     low, high = counts["low"] or 0, counts["high"] or 0
-    problems = store.problems()
+    problems, known = store.problems(), PROBLEMS not in store.damaged()
     benchmark = config.get("benchmark") or (config.get("problems") or {}).get("benchmark")
     sources = ", ".join(dict.fromkeys(problem.source for problem in problems.values()))
     return Provenance(
         benchmark=str(benchmark or sources or "unknown problems"),
-        n_problems=len(problems),
+        n_problems=len(problems) if known else counts["problems"],
         rollouts_per_problem=f"{low}" if low == high else f"{low} to {high}",
-        sampling=sampling_text(sampling) if sampling else "not recorded",
+        sampling=sampling_text(sampling) if sampling else NOT_RECORDED,
         verifier=version or "none: not verified",
-        data_hash=content_digest(list(problems)),
+        data_hash=content_digest(list(problems)) if known else "not known",
         rollouts_hash=f"{(counts['hash'] or 0) & (2**64 - 1):016x}",
-        command=command_text(sessions[-1].command) if sessions else "not recorded",
+        commands=tuple(dict.fromkeys(command_text(session.command) for session in sessions)),
         directory=str(store.path),
     )
 
 
+def training_command(run: Path) -> str:
+    """The command that finished the training run in a directory; empty where there is no report that can be read."""
+    try:
+        return read_report(run).command
+    except S2LError:
+        return ""
+
+
 def command_text(words: Sequence[str]) -> str:
-    """A recorded command as it would be typed: the program by its name, however it was started."""
-    program = Path(words[0]).name if words else ""
-    shown = "s2l-lab" if program in ("-c", "-m", "__main__.py", "s2l-lab") else program
-    return shlex.join([shown, *words[1:]])
+    """A recorded command (`sys.argv`) as it would be typed: an installed program by its name, a script by its path and
+    after the interpreter that ran it."""
+    if not words:
+        return NOT_RECORDED
+    program = Path(words[0])
+    if program.name in ("-c", "-m", "__main__.py", "s2l-lab"):
+        shown = ["s2l-lab"]
+    elif program.suffix == ".py":
+        shown = ["python", str(program)]
+    else:
+        shown = [program.name if program.is_absolute() else words[0]]
+    return shlex.join([*shown, *words[1:]])
 
 
 def caption(about: Provenance, *, interval: str = "", more: Sequence[str] = ()) -> tuple[str, ...]:

@@ -27,6 +27,8 @@ from s2l_lab.errors import DataError
 
 EXPORT_ROWS = 50_000
 """Rollouts that a selection is exported with at most."""
+EXPORT_BYTES = 64 * 2**20
+"""Bytes of their texts (completion, answer, canonical form and detail, in UTF-8) at most; the first goes whole."""
 FOUND = "found"
 """Rows of the listing, as a table of its own; see `_selected`."""
 _KEY = "policy, problem, sample_index, digest"
@@ -64,10 +66,11 @@ class Matching:
     """A selection as a table for export."""
 
     table: pa.Table
-    """policy, problem_id, sample_index, outcome, answer, canonical, detail, stop_reason, tokens, step, text."""
+    """place, of, policy, problem_id, sample_index, outcome, answer, canonical, detail, stop_reason, tokens, step, text.
+    `place` of `of` is the rollout's place in the selection, from 1: a file that was cut says so in its last row."""
     total: int
     cut: bool
-    """Whether the table has only the first EXPORT_ROWS of them."""
+    """Whether the table has only the first of them, by EXPORT_ROWS or by EXPORT_BYTES."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,7 @@ def _matching(store: BrowsedStore, filter: RolloutFilter, rounds: Rounds | None)
             0
         ].as_py()
         keys = _keys(ask, selection, filter, EXPORT_ROWS, 0)
+        keys = keys.slice(0, _that_fit(ask, made, keys))
         found = _wide(ask, made, keys, f"text, {_NARROW}")
     table = found.select([name for name in found.column_names if name not in ("digest", "completion_tokens", "text")])
     steps = [
@@ -158,7 +162,18 @@ def _matching(store: BrowsedStore, filter: RolloutFilter, rounds: Rounds | None)
     ]
     table = table.append_column("tokens", found["completion_tokens"])
     table = table.append_column("step", pa.array(steps, pa.int32())).append_column("text", found["text"])
+    table = table.add_column(0, "of", pa.array([total] * len(steps), pa.int64()))
+    table = table.add_column(0, "place", pa.array(range(1, len(steps) + 1), pa.int64()))
     return Matching(table, total, cut=total > keys.num_rows)
+
+
+def _that_fit(ask: Ask, made: Listing, keys: pa.Table) -> int:
+    """How many of the keys' rollouts, from the first, have texts within EXPORT_BYTES; lengths alone are kept of them,
+    since the texts of a selection may not fit into memory."""
+    lengths = " + ".join(f"coalesce(strlen({name}), 0)" for name in ("text", "answer", "canonical", "detail"))
+    bytes_N = _wide(ask, made, keys, f"{lengths} as bytes")["bytes"].to_numpy()
+    fit = int(np.searchsorted(np.cumsum(bytes_N), EXPORT_BYTES, side="right"))
+    return max(fit, int(keys.num_rows > 0))
 
 
 def answers(store: BrowsedStore, problem_id: str, version: str | None = None) -> tuple[AnswerRow, ...]:

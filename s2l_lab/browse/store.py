@@ -4,7 +4,7 @@ RolloutStore answers the questions of a pipeline and is used by one thread; a pa
 days, while a writer may be at work. So each question reads the ledger, as `rollouts.database` does, and sees exactly
 the parts that are live and whole; only the connection is this module's own, because it has a bound of memory and a
 lock. A part that proves damaged while it is read is found, named in `damaged` and left out, and the question is asked
-again.
+again. A damaged file of problems is named and left out likewise: it holds texts, and no number needs them.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from s2l_lab.rollouts import RolloutStore, RunManifest
 from s2l_lab.rollouts.columns import ROLLOUTS, VERDICTS
 from s2l_lab.rollouts.database import verdicts_folder, versions
 from s2l_lab.rollouts.parts import LEDGER, ROLLOUTS_FOLDER, Ledger, Parts
+from s2l_lab.rollouts.store import PROBLEMS
+from s2l_lab.training.plan import MAX_COMPLETION_LENGTH
 
 MEMORY_LIMIT = "400MB"
 """Of DuckDB, for each store that is open; a larger sort goes to a temporary file."""
@@ -56,12 +58,12 @@ class BrowsedStore:
         self.ranked = ""
         self.found: object = None
         self._policies: tuple[str, tuple[str, ...]] | None = None
-        self._problems: tuple[str, dict[str, Problem]] | None = None
+        self._problems: tuple[str, dict[str, Problem], str] | None = None
 
     def fingerprint(self) -> str:
         """Changes whenever parts, problems, sessions or configuration do. Raises DataError where the store is gone."""
         stamps = []
-        for name in (LEDGER, "problems.parquet", "manifest.json", "config.json"):
+        for name in (LEDGER, PROBLEMS, "manifest.json", "config.json"):
             try:
                 status = (self.path / name).stat()
             except OSError:
@@ -122,11 +124,21 @@ class BrowsedStore:
         return self._policies[1]
 
     def problems(self) -> dict[str, Problem]:
-        """By id, in order of arrival. Raises DataError for a damaged file."""
+        """By id, in order of arrival; none where their file is damaged, which `damaged` then names."""
+        return self._read_problems()[0]
+
+    def _read_problems(self) -> tuple[dict[str, Problem], str]:
+        """(problems, why their file is left out: empty where it is whole)."""
         print_ = self.fingerprint()
-        if self._problems is None or self._problems[0] != print_:
-            self._problems = print_, {problem.id: problem for problem in self._store.problems()}
-        return self._problems[1]
+        read = self._problems
+        if read is None or read[0] != print_:
+            try:
+                read = print_, {problem.id: problem for problem in self._store.problems()}, ""
+            except DataError as error:
+                why = f"it cannot be read ({error.__cause__}), so the problems' texts are missing"
+                read = print_, {}, why
+            self._problems = read
+        return read[1], read[2]
 
     def versions(self) -> tuple[str, ...]:
         """Verifier versions that have verdicts here, oldest first."""
@@ -149,12 +161,14 @@ class BrowsedStore:
             return rows(ROLLOUTS_FOLDER), {version: rows(verdicts_folder(version)) for version in versions(ledger)}
 
     def damaged(self) -> dict[str, str]:
-        """Parts that are left out, and why: those whose footers tell, and those that a question stumbled over."""
+        """Files that are left out, and why: parts whose footers tell, parts that a question stumbled over, and the file
+        of problems."""
+        _, fault = self._read_problems()
         with self._lock:
             ledger = self._parts.ledger()
             for folder in (ROLLOUTS_FOLDER, *map(verdicts_folder, versions(ledger))):
                 self._parts.live(folder, ledger)
-            return dict(self._parts.damaged)
+            return dict(self._parts.damaged) | ({PROBLEMS: fault} if fault else {})
 
     def writer(self) -> str | None:
         """Who writes here now, in words."""
@@ -181,7 +195,7 @@ class BrowsedStore:
         values = config.get("sampling")
         if values is None and isinstance(training, dict):
             values = {name: training[name] for name in ("temperature", "top_p", "seed") if name in training}
-            values |= {"max_tokens": training.get("max_completion_length", SamplingParams().max_tokens)}
+            values |= {"max_tokens": training.get("max_completion_length", MAX_COMPLETION_LENGTH)}
         try:
             return None if values is None else SamplingParams.model_validate(values)
         except ValidationError:

@@ -146,7 +146,8 @@ def _problems(path: Path, trouble: list[str]) -> int:
     try:
         return int(pq.read_metadata(path).num_rows)
     except (pa.ArrowInvalid, OSError) as cause:
-        trouble.append(f"{path.name} cannot be read ({cause}), so the problems' texts are missing.")
+        # In the words of BrowsedStore.damaged, so that a page says it once.
+        trouble.append(f"{path.name} is left out: it cannot be read ({cause}), so the problems' texts are missing.")
         return 0
 
 

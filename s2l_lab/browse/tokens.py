@@ -1,13 +1,11 @@
-"""A rollout token by token: text, surprisal, entropy, where it might have gone otherwise, and who finds it likelier.
+"""A rollout token by token: text, surprisal, entropy, and where it might have gone otherwise.
 
 Surprisal is -log p of the drawn token in nats, under the distribution that was sampled (after temperature and
 truncation) and, where it was stored apart, under the plain model at temperature 1. Entropy is the plain model's, before
 truncation. A *forking* token is one of the FORKING_SHARE of a completion's tokens with the highest entropy (Wang et al.
 2025, arXiv 2506.01939, train on such tokens alone); the threshold is named in nats, and a completion that has no spread
-of entropies has none. What is not stored is NaN, and a note says why; nothing is estimated here.
-
-The log-ratio of two policies on the same tokens needs both their log-probabilities. Rollouts hold only those of the
-policy that drew them, so it exists where the other policy drew the very same tokens too; else words say so.
+of entropies has none. What is not stored is NaN, and a note says why; nothing is estimated here. The log-ratio of two
+policies on the same tokens is `browse.log_ratio`.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from numpy.typing import NDArray
 
 from s2l_lab.browse.decoding import Decoder
 from s2l_lab.browse.rows import FullRollout
-from s2l_lab.browse.store import BrowsedStore
+from s2l_lab.browse.sampled import plain_temperature
 from s2l_lab.errors import unknown_name
 from s2l_lab.policies import SamplingParams
 
@@ -63,19 +61,10 @@ class Strip:
     """What is missing and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogRatio:
-    """Two policies on the same tokens."""
-
-    values_T: Floats | None
-    words: str
-    """What the numbers are, or why there are none."""
-
-
 def strip(rollout: FullRollout, decoder: Decoder | None, sampling: SamplingParams | None = None) -> Strip:
     """The rollout's tokens; no spans where token ids are not stored.
 
-    `sampling` says how the store was sampled: plainly at temperature 1, both surprisals are one, stored once.
+    `sampling` says how its policy was sampled: plainly at temperature 1, both surprisals are one, stored once.
     """
     if rollout.token_ids is None:
         return Strip((), math.nan, ("Its engine gave no token ids, so tokens cannot be told apart.",))
@@ -89,7 +78,7 @@ def strip(rollout: FullRollout, decoder: Decoder | None, sampling: SamplingParam
         if not "".join(filter(None, texts)).startswith(rollout.text):
             notes.append("The tokens do not spell the stored text; it was cleaned or cut when it was decoded.")
     surprisal = _negative(rollout.logprobs, len(ids))
-    one = sampling is not None and sampling.full_support and (sampling.temperature, sampling.presence_penalty) == (1, 0)
+    one = plain_temperature(sampling) == 1
     surprisal_t1 = surprisal if one else _negative(rollout.logprobs_t1, len(ids))
     if rollout.logprobs is None:
         notes.append("Log-probabilities are not stored (training keeps the explorer's alone).")
@@ -125,31 +114,6 @@ def colour_positions(values_T: Sequence[float] | Floats, measure: Measure) -> Fl
         raise unknown_name("measure", measure, get_args(Measure))
     low = -1.0 if measure == "log_ratio" else 0.0
     return np.clip(np.asarray(values_T, np.float64) / SCALE_NATS[measure], low, 1.0)
-
-
-def log_ratio(store: BrowsedStore, rollout: FullRollout, other: str) -> LogRatio:
-    """log p(token | this policy) - log p(token | other), of a rollout's own tokens, from what the store holds."""
-    row = rollout.row
-    if other == row.policy:
-        return LogRatio(None, f"{other} drew this rollout itself; choose another policy.")
-    if rollout.token_ids is None or rollout.logprobs is None:
-        return LogRatio(None, "No log-probabilities are stored with this rollout.")
-    sql = """select logprobs, logprobs_t1 from rollouts where problem_id = ? and policy = ? and text = ?
-        and token_ids = ?::integer[] and logprobs is not null order by sample_index limit 1"""
-    ids = [int(token) for token in rollout.token_ids]
-    found = store.query(sql, [row.problem_id, other, rollout.text, ids]).to_pylist()
-    if not found:
-        return LogRatio(
-            None,
-            f"{other} did not draw these very tokens, and log-probabilities of another policy's tokens are not stored: "
-            "they take the model itself.",
-        )
-    plain = rollout.logprobs_t1 is not None and found[0]["logprobs_t1"] is not None
-    mine = rollout.logprobs_t1 if plain else rollout.logprobs
-    theirs = found[0]["logprobs_t1" if plain else "logprobs"]
-    where = "at temperature 1" if plain else "under the distributions that sampled"
-    words = f"log p under {row.policy} minus log p under {other}, {where}, in nats; both drew these very tokens."
-    return LogRatio(np.asarray(mine, np.float64) - np.asarray(theirs, np.float64), words)
 
 
 def _negative(values_T: NDArray[np.float32] | None, length: int) -> Floats:

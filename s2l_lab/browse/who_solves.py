@@ -2,14 +2,15 @@
 
 "At least one of N correct" is what pass@N counts; it depends on N, so the statement says both, and that the lists mean
 little where they differ. "Rate at least tau" is what Cover@tau counts. Neither list is a test: with few rollouts a
-problem of small rate is solved by chance on one side, which is why every entry carries its counts.
+problem of small rate is solved by chance on one side, which is why every entry carries its counts and the ends of both
+rates' intervals (see `solve_rates`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from s2l_lab.browse.solve_rates import SolveRates
+from s2l_lab.browse.solve_rates import LEVEL, SolveRates
 from s2l_lab.errors import UsageError
 
 
@@ -36,13 +37,17 @@ class SolveRule:
 
 @dataclass(frozen=True, slots=True)
 class SolvedCell:
-    """One problem under both policies."""
+    """One problem under both policies. The ends are of Jeffreys' 95 % interval, about other draws on this problem."""
 
     problem_id: str
     correct_a: int
     total_a: int
+    lower_a: float
+    upper_a: float
     correct_b: int
     total_b: int
+    lower_b: float
+    upper_b: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +67,14 @@ class OnlySolved:
 def only_solved(rates: SolveRates, a: str, b: str, rule: SolveRule | None = None) -> OnlySolved:
     """Sort the problems by who solves them. Raises UsageError for a policy that is not in `rates`."""
     rule = SolveRule() if rule is None else rule
-    places = rates.column(a), rates.column(b)
+    both_P = zip(_side(rates, a), _side(rates, b), strict=True)
     lists: dict[tuple[bool, bool], list[SolvedCell]] = {(x, y): [] for x in (True, False) for y in (True, False)}
     unpaired = []
-    for row, problem_id in enumerate(rates.problem_ids):
-        counts = [(int(rates.correct_PM[row, m]), int(rates.total_PM[row, m])) for m in places]
-        if not all(total for _, total in counts):
+    for problem_id, (in_a, in_b) in zip(rates.problem_ids, both_P, strict=True):
+        if not (in_a[1] and in_b[1]):
             unpaired.append(problem_id)
             continue
-        lists[rule.holds(*counts[0]), rule.holds(*counts[1])].append(SolvedCell(problem_id, *counts[0], *counts[1]))
+        lists[rule.holds(*in_a[:2]), rule.holds(*in_b[:2])].append(SolvedCell(problem_id, *in_a, *in_b))
     sorted_ = {key: tuple(sorted(cells, key=_gap, reverse=True)) for key, cells in lists.items()}
     paired = [cell for cells in sorted_.values() for cell in cells]
     return OnlySolved(
@@ -81,6 +85,13 @@ def only_solved(rates: SolveRates, a: str, b: str, rule: SolveRule | None = None
         unpaired=tuple(unpaired),
         statement=_statement(rule, a, b, paired, len(unpaired)),
     )
+
+
+def _side(rates: SolveRates, policy: str) -> list[tuple[int, int, float, float]]:
+    """(correct, total, lower, upper) of a policy on each of the P problems."""
+    m = rates.column(policy)
+    columns = (rates.correct_PM, rates.total_PM, rates.lower_PM, rates.upper_PM)
+    return list(zip(*(column[:, m].tolist() for column in columns), strict=True))
 
 
 def _gap(cell: SolvedCell) -> float:
@@ -96,7 +107,10 @@ def _statement(rule: SolveRule, a: str, b: str, paired: list[SolvedCell], unpair
         parts.append("The policies have different N, and more draws solve more: compare them at a rate instead.")
     if unpaired:
         parts.append(f"{unpaired} problems are left out: one of the two has no verified rollouts of them.")
-    parts.append("Counts of chance are in these lists: look at the numbers, not at the list alone.")
+    parts.append(
+        f"Intervals: {LEVEL:.0%} (Jeffreys), each about one rate under other draws on that problem. "
+        "Counts of chance are in these lists: look at the numbers, not at the list alone."
+    )
     return " ".join(parts)
 
 

@@ -3,6 +3,7 @@
 The explorer's share of a group's slots is planned; its share of the tokens is what a token-mean loss weighs by, and its
 effective weight is that share times the mean factor before A grad log pi (correction weight times ratio, 0 where the
 ratio is clipped). A schedule may say one half while the update hears nothing of the explorer; only the last line tells.
+It is over the steps where every seed has a weight; a ring is one seed, wherever that seed has one.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from s2l_lab.figures.markup import markup, shortened
 from s2l_lab.figures.palette import FAINT, SOURCE_COLOURS
-from s2l_lab.figures.run_curves import COLUMNS, PANEL_HEIGHT, TITLE_CHARACTERS, draw_band, draw_line
+from s2l_lab.figures.run_curves import COLUMNS, PANEL_HEIGHT, draw_band, draw_line, panel_title, readable_range
 
 if TYPE_CHECKING:
     from s2l_lab.browse.explorer_weight import Annealing
+    from s2l_lab.browse.training_metrics import Band
 
 PLANNED, SLOTS, TOKENS, EFFECTIVE = "planned slots", "slots", "tokens", "effective weight"
+ONE_SEED = "effective weight of one seed"
 """Names of the lines."""
 
 
@@ -27,14 +29,16 @@ def annealing_figure(arms: Sequence[Annealing]) -> Any:
 
     columns = min(COLUMNS, max(1, len(arms)))
     rows = max(1, -(-len(arms) // columns))
+    planned = [share for arm in arms for share in arm.planned_share_R.tolist()]
+    ends = readable_range([band for arm in arms for band in _bands(arm).values()], [0.0, *planned])
     figure = make_subplots(
         rows,
         columns,
         shared_xaxes="all",
         shared_yaxes="all",
-        subplot_titles=[markup(shortened(arm.name, TITLE_CHARACTERS)) for arm in arms],
+        subplot_titles=[panel_title(arm.name, _bands(arm), ends) for arm in arms],
         horizontal_spacing=0.05,
-        vertical_spacing=min(0.16, 60 / (PANEL_HEIGHT * rows)),
+        vertical_spacing=min(0.2, 76 / (PANEL_HEIGHT * rows)),
     )
     said: set[str] = set()
     colour = SOURCE_COLOURS["explorer"]
@@ -45,16 +49,22 @@ def annealing_figure(arms: Sequence[Annealing]) -> Any:
         draw_line(figure, at, arm.tokens, TOKENS, colour, said, width=1.6, dash="dot")
         draw_band(figure, at, arm.effective, colour)
         draw_line(figure, at, arm.effective, EFFECTIVE, colour, said, width=2.6)
+        _draw_seeds(figure, at, arm, said)
     figure.update_layout(
         height=PANEL_HEIGHT * rows + 90,
         legend={"orientation": "h", "y": 1.0, "yref": "container", "yanchor": "top", "x": 0},
-        margin={"t": 70, "l": 60, "r": 20, "b": 50},
+        margin={"t": 86, "l": 60, "r": 20, "b": 50},
         hovermode="closest",
     )
     figure.update_xaxes(title_text="optimiser steps", row=rows)
-    figure.update_yaxes(title_text="the explorer's share", rangemode="tozero", col=1)
+    figure.update_yaxes(title_text="the explorer's share", col=1)
+    figure.update_yaxes(range=ends)
     figure.update_annotations(font_size=13)
     return figure
+
+
+def _bands(arm: Annealing) -> dict[str, Band]:
+    return {SLOTS: arm.slots, TOKENS: arm.tokens, EFFECTIVE: arm.effective}
 
 
 def _draw_plan(figure: Any, at: dict[str, int], arm: Annealing, said: set[str]) -> None:
@@ -75,3 +85,26 @@ def _draw_plan(figure: Any, at: dict[str, int], arm: Annealing, said: set[str]) 
         **at,
     )
     said.add(PLANNED)
+
+
+def _draw_seeds(figure: Any, at: dict[str, int], arm: Annealing, said: set[str]) -> None:
+    points = [
+        (step, value, seed.seed)
+        for seed in arm.seeds
+        for step, value in zip(seed.step_S.tolist(), seed.value_S.tolist(), strict=True)
+    ]
+    if not points:
+        return
+    figure.add_scatter(
+        x=[step for step, _, _ in points],
+        y=[value for _, value, _ in points],
+        mode="markers",
+        marker={"symbol": "circle-open", "size": 9, "color": SOURCE_COLOURS["explorer"], "line": {"width": 1.6}},
+        name=ONE_SEED,
+        legendgroup=ONE_SEED,
+        showlegend=ONE_SEED not in said,
+        hoverinfo="text",
+        hovertext=[f"<b>{EFFECTIVE}</b>, seed {seed}<br>step {step}: {value:.3g}" for step, value, seed in points],
+        **at,
+    )
+    said.add(ONE_SEED)

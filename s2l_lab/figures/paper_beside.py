@@ -1,19 +1,22 @@
 """The paper's curves at the left and ours at the right, on axes of their own kind: for the explorer's page.
 
 Theirs have no interval and none is drawn. The axes of y are one, so that heights can be compared; those of x are not,
-since theirs are prompts or their k and ours are steps or our k. `fig2` and `training_figure` draw the same for print
+since theirs are prompts or their k and ours are steps or our k. A wide band of ours is cut by the axis rather than
+squeeze the lines, which the panel says. Every pass@1 is a learner's and has the learner's colour; arms differ by dash,
+and what explores has diamonds. `fig2` and `training_figure` draw the same for print
 with the verdicts; here is what can be seen at once of whatever runs exist.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from s2l_lab.figures.markup import markup, shortened
 from s2l_lab.figures.palette import SOURCE_COLOURS, translucent
-from s2l_lab.figures.run_curves import draw_band, draw_line
+from s2l_lab.figures.run_curves import BAND_ROOM, CUT, draw_band, draw_line, is_cut, readable_range
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 
 HEIGHT = 420
 NAME_CHARACTERS = 44
+LEARNER = SOURCE_COLOURS["learner"]
+SYMBOLS = {False: "circle", True: "diamond"}
+"""By whether an explorer took part."""
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
@@ -49,7 +55,10 @@ def passk_beside(
 ) -> Any:
     """pass@k over k: a panel of Figure 2, and our curves. `theirs` are the colours of the small and the large member;
     `colours` those of our policies."""
-    figure = _panels([f"paper {panel.name}: {panel.benchmark}, {panel.mode}", *(["ours"] if ours else [])])
+    top = _top(panel, ours)
+    cut = any((curve.upper > top).any() for curve in ours.values())
+    title = f"ours: {CUT}" if cut else "ours"
+    figure = _panels([f"paper {panel.name}: {panel.benchmark}, {panel.mode}", *([title] if ours else [])])
     sizes = ((panel.small, panel.small_value, theirs[0]), (panel.large, panel.large_value, theirs[1]))
     for size, values, colour in sizes:
         hover = [
@@ -78,44 +87,59 @@ def passk_beside(
             for i, v, low, high in zip(curve.k, curve.value, curve.lower, curve.upper, strict=True)
         ]
         _line(figure, k, curve.value.tolist(), name, colour, "solid", hover, col=2)
+    figure.update_yaxes(range=[0, top])
     powers = [2**i for i in range(9)]
     ticks = {"tickvals": powers, "ticktext": [str(k) for k in powers], "minor": {"ticks": ""}}
     figure.update_xaxes(type="log", title_text="k (log scale)", **ticks)
-    figure.update_yaxes(title_text="pass@k", rangemode="tozero", col=1)
+    figure.update_yaxes(title_text="pass@k", col=1)
     return figure
 
 
+def _top(panel: PaperPanel, ours: Mapping[str, Curve]) -> float:
+    """The upper end of the axis: room for all lines, and for bands until they would squeeze the lines."""
+    lines = [*panel.small_value.tolist(), *panel.large_value.tolist()]
+    lines += [value for curve in ours.values() for value in curve.value.tolist() if math.isfinite(value)]
+    bands = [value for curve in ours.values() for value in curve.upper.tolist() if math.isfinite(value)]
+    most = max(lines)
+    return 1.06 * float(min((1 + BAND_ROOM) * most, max([most, *bands])))
+
+
 def training_beside(theirs: Sequence[PaperSeries], ours: Mapping[str, Band], explores: Mapping[str, bool]) -> Any:
-    """pass@1 over training: the paper's series and our arms. GRPO has the learner's colour and whatever explores the
-    explorer's; series of one colour have dashes of their own. `explores` says of each of our arms which it is."""
-    figure = _panels([*(["paper"] if theirs else []), *(["ours"] if ours else [])])
+    """pass@1 over training: the paper's series and our arms. `explores` says of each of our arms whether it has an
+    explorer."""
+    values = [0.0, *(value for series in theirs for value in series.value_S.tolist())]
+    ends = readable_range(ours.values(), values)
+    figure = _panels([*(["paper"] if theirs else []), *([_ours_title(ours, ends)] if ours else [])])
     right = 2 if theirs else 1
-    used = {True: 0, False: 0}
-    for series in theirs:
-        colour, dash = _look(series.explores, used)
-        points = zip(series.step_S.tolist(), series.value_S.tolist(), strict=True)
+    for place, series in enumerate(theirs):
+        points = list(zip(series.step_S.tolist(), series.value_S.tolist(), strict=True))
         hover = [f"<b>{markup(series.name)}</b><br>{s}k prompts: {v:.3f}, digitised; no interval" for s, v in points]
-        _line(
-            figure, series.step_S.tolist(), series.value_S.tolist(), f"paper {series.name}", colour, dash, hover, col=1
-        )
-    used = {True: 0, False: 0}
+        steps, heights = [step for step, _ in points], [value for _, value in points]
+        dash = DASHES[place % len(DASHES)]
+        _line(figure, steps, heights, f"paper {series.name}", LEARNER, dash, hover, col=1)
+        figure.data[-1].marker.symbol = SYMBOLS[series.explores]
     said: set[str] = set()
-    for name, band in ours.items():
-        colour, dash = _look(explores[name], used)
-        draw_band(figure, {"row": 1, "col": right}, band, colour)
-        draw_line(figure, {"row": 1, "col": right}, band, shortened(name, NAME_CHARACTERS), colour, said, dash=dash)
+    for place, (name, band) in enumerate(ours.items()):
+        at, dash = {"row": 1, "col": right}, DASHES[place % len(DASHES)]
+        draw_band(figure, at, band, LEARNER)
+        draw_line(figure, at, band, shortened(name, NAME_CHARACTERS), LEARNER, said, dash=dash)
+        figure.data[-1].marker.symbol = SYMBOLS[explores[name]]
     if theirs:
         figure.update_xaxes(title_text="thousand prompts", col=1)
     if ours:
         figure.update_xaxes(title_text="optimiser steps", col=right)
-    figure.update_yaxes(title_text="pass@1", rangemode="tozero", col=1)
+    figure.update_yaxes(title_text="pass@1", col=1)
+    figure.update_yaxes(range=ends)
+    figure.update_traces(marker_size=7, selector={"mode": "lines+markers"})
     return figure
 
 
-def _look(explores: bool, used: dict[bool, int]) -> tuple[str, str]:
-    """Colour by what it is, dash by how many of its kind came before."""
-    place, used[explores] = used[explores], used[explores] + 1
-    return SOURCE_COLOURS["explorer" if explores else "learner"], DASHES[place % len(DASHES)]
+def _ours_title(ours: Mapping[str, Band], ends: Sequence[float] | None) -> str:
+    seeds = sorted({band.n_seeds for band in ours.values()})
+    counts = " to ".join(dict.fromkeys((str(seeds[0]), str(seeds[-1]))))
+    words = [f"{counts} seed{'s' if counts != '1' else ''} an arm"]
+    words += [CUT] if any(is_cut(band, ends) for band in ours.values()) else []
+    return f"ours: {'; '.join(words)}"
 
 
 def _panels(titles: Sequence[str]) -> Any:

@@ -69,21 +69,57 @@ def locate(
     return found
 
 
+def find_here(member: Member, model_root: Path | None = None) -> Path | str:
+    """The directory on this machine that holds all files of the member, or in one line what is missing.
+
+    Looks where `locate` looks, and into the hub's cache instead of the hub; reads no weights and asks no network.
+    """
+    directory = _directory(member, model_root) or _cached(member)
+    if directory is None:
+        return f"{member.name}: {member.source} is not on this machine."
+    if lacking := _lacking(directory):
+        return f"{member.name}: {directory} lacks {', '.join(lacking)}."
+    return directory
+
+
 def _find(member: Member, model_root: Path | None, trust_remote_code: bool) -> Checkpoint | str:
     """The checkpoint, or in one line why there is none."""
-    if member.embedded:
-        directory = Path(str(resources.files("s2l_lab.policies.tiny"))) / member.source.removeprefix(EMBEDDED)
+    directory = _directory(member, model_root)
+    if directory is not None:
         return _local(member, directory)
-    if Path(member.source).is_dir():
-        return _local(member, Path(member.source))
     candidates = _candidates(member, model_root)
-    for directory in candidates:
-        if directory.is_dir():
-            return _local(member, directory)
     looked = f" Not in --model-root either ({', '.join(str(c) for c in candidates)})." if candidates else ""
-    if Path(member.source).is_absolute() or member.source.count("/") != 1:
+    if not _on_hub(member):
         return f"{member.name}: there is no directory {member.source}.{looked}"
     return _from_hub(member, looked, trust_remote_code)
+
+
+def _directory(member: Member, model_root: Path | None) -> Path | None:
+    """The first directory that is the member's; whether it is whole is another question."""
+    if member.embedded:
+        return Path(str(resources.files("s2l_lab.policies.tiny"))) / member.source.removeprefix(EMBEDDED)
+    candidates = [Path(member.source), *_candidates(member, model_root)]
+    return next((directory for directory in candidates if directory.is_dir()), None)
+
+
+def _on_hub(member: Member) -> bool:
+    """Whether the source can be a hub id."""
+    return not Path(member.source).is_absolute() and member.source.count("/") == 1
+
+
+def _cached(member: Member) -> Path | None:
+    """The snapshot of the member's revision in the hub's cache, however much of it is there."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    if not _on_hub(member):
+        return None
+    names = ("config.json", *_TOKENIZER_FILES)
+    try:
+        found = [try_to_load_from_cache(member.source, name, revision=member.revision) for name in names]
+    except HFValidationError:
+        return None
+    return next((Path(path).parent for path in found if isinstance(path, str)), None)
 
 
 def _candidates(member: Member, model_root: Path | None) -> list[Path]:

@@ -1,22 +1,22 @@
 """The persistence of a stored run: its policies scored under one of them, without sampling anything.
 
-The study of `persistence` samples controls at matched temperatures; a run that is there has none, so this shows the
-learner (the null) and the other policies as explorers. Whether an explorer persists more than temperature does is not
-answered here, and who shows the result says so. It is the same measurement on the first problems and rollouts.
+The study of `persistence` samples controls at matched temperatures, each in a run of its own: sampling parameters are
+the identity of a run, so no run holds one policy at two temperatures. This shows the learner (the null) and the other
+policies as explorers. Whether an explorer persists more than temperature does is not answered here, and who shows the
+result says so. It is the same measurement on the first problems and rollouts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s2l_lab.diversity.scoring import sampling_temperature
-from s2l_lab.errors import UsageError, unknown_name
+from s2l_lab.errors import PolicyError, UsageError, unknown_name
 from s2l_lab.passk import PasskRequest
 from s2l_lab.policies import SamplingParams
-from s2l_lab.policies.families import Member
 from s2l_lab.problems import Benchmark
 from s2l_lab.rollouts import RolloutStore
 from s2l_lab.studies.arms import Arm
@@ -24,8 +24,10 @@ from s2l_lab.studies.contrast_arms import ContrastArm, ContrastArms
 from s2l_lab.studies.diversity import origins_in_order
 from s2l_lab.studies.persistence import persistence
 from s2l_lab.studies.plan import ContrastPlan
+from s2l_lab.studies.run_members import member_here
 
 if TYPE_CHECKING:
+    from s2l_lab.policies.families import Member
     from s2l_lab.problems import Problem
     from s2l_lab.rollouts import Origin
     from s2l_lab.studies.persistence_report import Persistence
@@ -51,10 +53,11 @@ def persistence_of_run(
     announce: Callable[[str], None] = lambda _: None,
 ) -> RunPersistence:
     """Score a pass@k run's policies (None: all) under `learner` (None: the largest), on the first `problems` problems
-    and the rollouts with sample index below n. Loads the models.
+    and the rollouts with sample index below n. Loads the models, from this machine alone.
 
-    Raises UsageError for an unknown policy, fewer than two, a run whose configuration names no models, and sampling
-    that truncates; DataError for rollouts without token ids; PolicyError for models that cannot be opened or compared.
+    Raises UsageError for an unknown policy, fewer than two, and sampling that truncates; DataError for rollouts without
+    token ids; PolicyError, before a model is loaded, for weights that are not on this machine, and for models that
+    cannot be opened or compared.
     """
     with RolloutStore(path) as store:
         config = store.config
@@ -76,7 +79,7 @@ def persistence_of_run(
         sampling=sampling,
         out=path,
     )
-    members = {name: _member(config, name, path) for name in names}
+    members = _members(config, names, path)
 
     def arm(name: str, role: Any) -> ContrastArm:
         found = _arm(members[name], origins[name], request, chosen)
@@ -92,20 +95,20 @@ def persistence_of_run(
         validation=f"not {request.benchmark}",
         max_tokens=sampling.max_tokens,
         seed=sampling.seed,
-        model_root=None if config.get("model_root") is None else Path(config["model_root"]),
     )
     arms = ContrastArms(plan, arm(reference, "learner"), tuple(arm(name, "explorer") for name in explorers), ())
     return RunPersistence(persistence(arms, announce), len(chosen), n)
 
 
-def _member(config: Mapping[str, Any], name: str, path: Path) -> Member:
-    """What the run says of the policy's weights."""
-    record = config.get("policies", {}).get(name)
-    if not isinstance(record, dict) or not record.get("source"):
-        raise UsageError(f"{path} does not say where the weights of {name} are, so it cannot be scored.")
-    revision = record.get("revision")
-    pinned = None if revision is None or str(record["source"]).startswith("embedded:") else revision
-    return Member(name=name, source=record["source"], revision=pinned, template=record.get("template") or "raw")
+def _members(config: dict[str, Any], names: Sequence[str], path: Path) -> dict[str, Member]:
+    """By name. PolicyError names all that cannot be scored."""
+    found = {name: member_here(config, name) for name in names}
+    if missing := [one for one in found.values() if isinstance(one, str)]:
+        raise PolicyError(
+            f"{path}: {len(missing)} of {len(names)} policies cannot be scored here:\n  " + "\n  ".join(missing) + "\n"
+            "Choose policies whose weights are on this machine, or bring the others here."
+        )
+    return {name: one for name, one in found.items() if not isinstance(one, str)}
 
 
 def _arm(member: Member, origin: Origin, request: PasskRequest, problems: tuple[Problem, ...]) -> Arm:

@@ -42,6 +42,8 @@ EXPLORER_FIELDS = (
 """Options of [training] that say nothing at explorer fraction 0."""
 PLACES = ("output_dir", "report_to", "run_name", "project", "logging_dir", "disable_tqdm")
 """Options of [training] that change no number."""
+MAX_COMPLETION_LENGTH = 4096
+"""Tokens, where a plan says nothing."""
 
 
 class _Table(BaseModel):

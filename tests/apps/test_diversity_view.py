@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from opened_views import PASSK, RUNS, address_of, figures, open_view, press, said, sample, sound
 
+from s2l_lab.browse.decoding import decoder_of
 from s2l_lab.browse.store import open_store
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.figures.diversity import within_figure
+from s2l_lab.policies import find_member
+from s2l_lab.policies.checkpoint import find_here
 from s2l_lab.studies.diversity import DiversityReport, diversity_of_run
 from s2l_lab.studies.marks import metric_marks
 from s2l_lab.studies.within import CONDITIONS, Condition
@@ -94,6 +100,40 @@ def test_persistence_is_scored_when_asked_and_says_what_it_lacks(runs: Path, mon
     app = sound(press(app, "Score"))
     assert figures(app) == 1
     assert "No matched temperature" in said(app)
+
+
+def test_only_policies_whose_weights_are_here_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tokenizer is enough to read tokens, not to score them: scoring would have gone for the weights."""
+    place = sample(tmp_path / "runs")
+    model = tmp_path / "model"
+    model.mkdir()
+    whole = find_here(find_member("tiny-60k"))
+    assert isinstance(whole, Path)
+    shutil.copy(whole / "tokenizer.json", model)
+    path = place / PASSK / "config.json"
+    content = json.loads(path.read_text())
+    content["config"]["policies"]["tiny-60k"]["source"] = str(model)
+    path.write_text(json.dumps(content))
+    assert decoder_of(open_store(place / PASSK), "tiny-60k") is not None
+    app = sound(open_view(monkeypatch, place, "diversity", part="persistence", run=PASSK))
+    (under,) = [box for box in app.selectbox if box.label == "Scored under"]
+    assert under.options == POLICIES
+    words = said(app).replace("\\", "")  # signs are escaped
+    assert "Not scored: tiny-60k: " in words
+    assert "lacks a whole config.json, weights (*.safetensors)." in words
+    both = ["tiny-60k", "tiny-2m"]
+    app = sound(open_view(monkeypatch, place, "diversity", part="persistence", run=PASSK, policy=both))
+    assert "1 can be had" in said(app)
+    assert not any(button.label == "Score" for button in app.button)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_a_learner_that_was_not_sampled_at_1_is_not_called_the_null(temperature: float) -> None:
+    from parts.diversity_persistence import NO_CONTROL, control_words
+
+    words = control_words(SimpleNamespace(result=SimpleNamespace(rows=[SimpleNamespace(temperature=temperature)])))
+    assert words.endswith(NO_CONTROL)
+    assert ("no null" in words) == (temperature != 1)
 
 
 def test_the_map_has_every_completion_and_the_colours_are_a_switch(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,8 @@ import pytest
 from opened_views import PASSK, RUNS, address_of, figures, open_view, press, said, sample, sound
 
 from s2l_lab.browse.paper_items import ITEMS, paper_item, reference_columns, references
+from s2l_lab.browse.report_page import Section
+from s2l_lab.training.report import read_report
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +38,46 @@ def test_every_item_says_what_is_not_given_and_shows_its_numbers(
             assert shown == [row[column] for row in rows]
     if not paper_item(name).files:
         assert "No number of this item" in said(app)
+
+
+@pytest.mark.parametrize("name", [item.name for item in ITEMS])
+def test_every_items_report_has_what_is_not_given_and_the_papers_numbers(
+    runs: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: dict[str, list[Section]] = {}
+    monkeypatch.setattr(
+        "parts.paper_report.export_report", lambda key, title, sections, *_: made.update({key: sections()})
+    )
+    sound(open_view(monkeypatch, runs, "paper", run=PASSK, item=name))
+    (sections,) = made.values()
+    item = paper_item(name)
+    texts = [text for section in sections for text in section.texts]
+    assert f"Not given: {item.not_given}" in texts
+    tables = [table.table for section in sections for table in section.tables]
+    for found in references(item):
+        assert reference_columns(found.rows) in tables
+    (ours,) = [section for section in sections if section.title == "Ours beside the paper"]
+    if item.ours in ("training", "cost"):
+        assert "seeds" in ours.tables[-1].table[0] or "relative rollout compute" in ours.tables[-1].table[0]
+
+
+def test_the_teaser_has_our_relative_rollout_compute(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = sound(open_view(monkeypatch, runs, "paper", run=PASSK, item="teaser"))
+    (table,) = [t.value for t in app.dataframe if "relative rollout compute" in t.value.columns]
+    expected = [read_report(runs / run).relative_rollout_compute for run in RUNS]
+    assert table["relative rollout compute"].tolist() == expected
+
+
+def test_the_benchmark_of_our_curves_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = sample(tmp_path / "runs")
+    for run in RUNS:
+        path = place / run / "report.json"
+        report = json.loads(path.read_text())
+        report["evaluations"] += [one | {"benchmark": "other"} for one in report["evaluations"]]
+        path.write_text(json.dumps(report))
+    app = sound(open_view(monkeypatch, place, "paper", run=RUNS[0], item="fig4", benchmark="other"))
+    assert address_of(app)["benchmark"] == ["other"]
+    assert "Ours: pass@1 on other." in said(app).replace("\\", "")
 
 
 def test_figure_2_has_both_crossings(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,45 @@ def test_a_training_run_shows_its_own_files_too(monkeypatch: pytest.MonkeyPatch)
     app = sound(open_view(monkeypatch, SAMPLE, "provenance", run="training/seed-0"))
     labels = [button.label for button in app.get("download_button")]
     assert any("report" in label for label in labels)
+
+
+def test_a_training_run_without_a_readable_store_still_has_its_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    runs = sample(tmp_path / "runs")
+    run = runs / "training" / "seed-0"
+    report = json.loads((run / "report.json").read_text())
+    (run / "report.json").write_text(json.dumps(report | {"command": "s2l-lab train plan.toml seed=0"}))
+    app = sound(open_view(monkeypatch, runs, "provenance", run="training/seed-0"))
+    about = provenance(open_store(run / "rollouts"))
+    assert [code.value for code in app.code][:2] == ["s2l-lab train plan.toml seed=0", "\n".join(about.commands)]
+    bare = tmp_path / "bare"  # a directory of its own: a list of runs is kept for some seconds
+    shutil.copytree(runs, bare)
+    for store in [path.parent for path in (bare / "training" / "seed-0").glob("*/parts.json")]:
+        shutil.rmtree(store)
+    app = sound(open_view(monkeypatch, bare, "provenance", run="training/seed-0"))
+    assert "has no rollouts that can be read" in said(app)
+    assert app.code[0].value == "s2l-lab train plan.toml seed=0"
+
+
+def test_every_command_of_a_topped_up_run_is_shown_and_packages_leave_as_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    runs = sample(tmp_path / "runs")
+    file = runs / PASSK / "manifest.json"
+    stored = json.loads(file.read_text())
+    last = stored["sessions"][-1]
+    stored["sessions"].append(last | {"command": ["s2l-lab", "passk", "-n", "32"], "packages": {"numpy": "9.9"}})
+    file.write_text(json.dumps(stored))
+    app = sound(open_view(monkeypatch, runs, "provenance", run=PASSK))
+    commands = provenance(open_store(runs / PASSK)).commands
+    assert commands[-1] == "s2l-lab passk -n 32"
+    assert len(commands) == 2
+    assert app.code[0].value == "\n".join(commands)
+    keys = {button.proto.id.rpartition("-")[2] for button in app.get("download_button")}
+    assert {"provenance.versions.csv", "provenance.versions.parquet"} <= keys
+    (packages,) = [frame.value for frame in app.dataframe if "package" in frame.value.columns]
+    assert packages.to_dict("records") == [{"package": "numpy", "version": "9.9"}]
 
 
 def test_a_hostile_run_is_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

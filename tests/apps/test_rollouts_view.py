@@ -6,16 +6,23 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hostile_runs import KNOWN, POLICY, TEXTS, hostile_runs, known_runs
-from opened_views import address_of, open_view, said, sound
-from small_store import ORDER, Known
+from opened_views import PASSK, SAMPLE, address_of, open_view, press, said, sound
+from small_store import LATER, ORDER, SAMPLING, VERSION, Known, make, manifest, problems
 from streamlit.testing.v1 import AppTest
 
+from parts.look import outcome_label
 from parts.safe import MOST, SHOWN, visible
+from parts.tokens import FEW
+from parts.tokens import MOST as MOST_TOKENS
 from s2l_lab.browse.filters import RolloutFilter
-from s2l_lab.browse.rollout_pages import page
+from s2l_lab.browse.log_ratio import Scoring, log_ratio, scored
+from s2l_lab.browse.rollout_pages import page, read_rollout
 from s2l_lab.browse.store import open_store
+from s2l_lab.policies import Completion, Draw, StopReason
+from s2l_lab.rollouts import Origin, RolloutStore
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +159,88 @@ def test_two_megabytes_are_cut_until_asked_for(hostile: Path, monkeypatch: pytes
     sound(more.set_value(True).run())
     assert max(len(code.value) for code in app.code) == MOST
     assert f"of {len(TEXTS[-1]):,} characters" in said(app)
+
+
+def strip_of(app: AppTest) -> list[str]:
+    """The tokens on the page, each as its element."""
+    (block,) = [block.value for block in app.get("html") if 'class="tokens"' in block.value]
+    return re.findall(r"<span[^>]*>", block)
+
+
+def test_surprisal_at_1_is_shown_where_rollouts_were_drawn_at_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = sound(open_view(monkeypatch, SAMPLE, "rollouts", run=PASSK, show="tokens", colour="surprisal_t1"))
+    assert not re.search("not stored|not known", said(app))
+    tokens = strip_of(app)
+    assert any("background" in token for token in tokens)
+    numbers = [re.search(r"surprisal ([\d.]+), at T = 1 ([\d.]+)", token) for token in tokens]
+    assert all(found and found[1] == found[2] for found in numbers)
+
+
+def test_a_log_ratio_is_scored_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = {"run": PASSK, "policy": "tiny-60k", "show": "tokens", "colour": "log_ratio", "other": "tiny-360k"}
+    app = sound(open_view(monkeypatch, SAMPLE, "rollouts", **address))
+    assert "tiny-360k has not scored these tokens" in said(app).replace("\\", "")
+    assert not any("log-ratio" in token for token in strip_of(app))
+    sound(press(app, "Score"))
+    store = open_store(SAMPLE / PASSK)
+    row = page(store, RolloutFilter(policies=("tiny-60k",))).rows[0]
+    asked = log_ratio(store, read_rollout(store, row.address), "tiny-360k")
+    assert isinstance(asked, Scoring)
+    wanted = scored(asked).values_T
+    assert wanted is not None
+    assert [re.search(r"log-ratio ([-+.\d]+)", token)[1] for token in strip_of(app)] == [f"{x:+.3f}" for x in wanted]  # type: ignore[index]
+    assert any("background" in token for token in strip_of(app))
+    again = sound(open_view(monkeypatch, SAMPLE, "rollouts", **address))
+    assert strip_of(again) == strip_of(app)
+
+
+def test_a_policy_whose_weights_are_not_here_offers_no_scoring(
+    known: tuple[Path, list[Known]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = {"policy": "tiny-2m", "show": "tokens", "colour": "log_ratio", "other": "step-20"}
+    app = sound(open_view(monkeypatch, known[0], "rollouts", **address))
+    words = said(app).replace("\\", "")
+    assert "step-20 did not draw these very tokens" in words
+    assert "does not say where its weights are" in words
+    assert "Score" not in [button.label for button in app.button]
+
+
+def test_list_open_rollout_and_caption_are_of_one_verifier_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The later verifier finds everything correct: an older one was chosen, and the open rollout had the newer's."""
+    make(tmp_path / KNOWN, later=True)
+    for address, version, outcome in (
+        ({"verifier": VERSION, "outcome": "incorrect"}, VERSION, "incorrect"),
+        ({"outcome": "correct"}, LATER, "correct"),
+    ):
+        app = sound(open_view(monkeypatch, tmp_path, "rollouts", **address))
+        shown = page(open_store(tmp_path / KNOWN), RolloutFilter(outcomes=(outcome,), version=version))
+        assert shown.total
+        badges = [block.value.partition("-badge[")[2] for block in app.markdown]
+        label = outcome_label(outcome)
+        assert [badge for badge in badges if "correct" in badge] == [f"{label} {shown.total}]", f"{label}]"]
+        answer = shown.rows[0]
+        assert f"{answer.answer} (canonical: {answer.canonical})" in [text.value for text in app.text]
+        assert f"Verifier {version};" in said(app).replace("\\", "")
+
+
+def test_tokens_beyond_what_a_browser_can_draw_are_in_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    length = MOST_TOKENS + 5
+    values = np.linspace(0.1, 2, length).astype(np.float32)
+    ids = np.full(length, 7, np.int32)
+    done = Completion("3" * length, ids, -values, None, values.astype(np.float16), StopReason.LENGTH, 5)
+    (problem,) = problems(1)
+    with RolloutStore.open(tmp_path / KNOWN, manifest(), {}) as store:
+        store.add_problems([problem])
+        store.append([Draw(problem.id, 0, done)], Origin("a", "digest", SAMPLING.digest))
+    app = sound(open_view(monkeypatch, tmp_path, "rollouts", show="tokens"))
+    assert len(strip_of(app)) == FEW
+    assert f"The first {FEW:,} of {length:,} tokens; CSV and Parquet" in said(app).replace("\\", "")
+    (more,) = [toggle for toggle in app.toggle if "tokens" in toggle.label]
+    assert more.label == f"Show the first {MOST_TOKENS:,} tokens"
+    sound(more.set_value(True).run())
+    assert len(strip_of(app)) == MOST_TOKENS
+    assert f"The first {MOST_TOKENS:,} of {length:,} tokens; CSV and Parquet" in said(app).replace("\\", "")

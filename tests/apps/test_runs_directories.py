@@ -54,6 +54,47 @@ def test_one_damaged_part_is_named_and_the_rest_is_shown(monkeypatch: pytest.Mon
     assert left == len(known) - lost
 
 
+VIEWS = ("family", "rollouts", "compare", "diversity", "training", "paper", "provenance")
+PARTS = [("diversity", part) for part in ("within", "between", "persistence", "map")]
+DAMAGED = {"problems": "problems.parquet", "verdicts": "verdicts/*/part-*.parquet"}
+
+
+def _damage(file: Path, how: str) -> None:
+    """Cut the file, or leave its footer whole and no page of it."""
+    content = file.read_bytes()
+    pages = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    file.write_bytes(content[:-9] if how == "cut" else b"PAR1" + bytes(pages - 4) + content[pages:])
+
+
+@pytest.mark.parametrize("how", ["cut", "without pages"])
+@pytest.mark.parametrize("what", DAMAGED)
+def test_every_view_opens_beside_a_damaged_file_and_names_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, what: str, how: str
+) -> None:
+    """A damaged file of problems once left nothing on a page but its error."""
+    runs = sample(tmp_path / "runs")
+    file = sorted((runs / PASSK).glob(DAMAGED[what]))[0]
+    _damage(file, how)
+    app = open_view(monkeypatch, runs, "family", run=PASSK)
+    for view, part in [*((view, "") for view in VIEWS), *PARTS]:
+        app.query_params.clear()
+        app.query_params["run"] = PASSK
+        if part:
+            app.query_params["part"] = part
+        sound(app.switch_page(f"views/{view}.py").run())
+        if view not in ("training", "paper"):  # these show other runs
+            assert words(app).count(f"{file.relative_to(runs / PASSK)} is left out") == 1, view
+        if view == "family":
+            assert "n = 12 problems" in words(app)  # counted from the rollouts where their texts are lost
+
+
+def test_steps_of_a_training_run_are_read_without_its_problems(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    runs = sample(tmp_path / "runs")
+    for file in (runs / "training").glob("**/problems.parquet"):
+        _damage(file, "cut")
+    sound(open_view(monkeypatch, runs, "training", run="training/seed-0", part="rollouts"))
+
+
 def _parts(ledger: object, at: str = "") -> list[tuple[str, int]]:
     """(name, rows) of every part that a ledger lists, however it nests them."""
     found = []

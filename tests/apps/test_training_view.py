@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 from opened_views import PASSK, RUNS, address_of, figures, open_view, said, sample, sound
 
+from s2l_lab.browse.filters import RolloutFilter
+from s2l_lab.browse.metric_words import explain
+from s2l_lab.browse.rollout_pages import page
+from s2l_lab.browse.store import open_store
 from s2l_lab.browse.training_metrics import metrics
 from s2l_lab.browse.training_runs import read_run, rounds_of
 from s2l_lab.rollouts import RolloutStore
@@ -95,6 +99,49 @@ def test_the_rollouts_of_a_step_are_those_it_was_trained_on(
     )
     if by["learner"]:
         assert set(one.dataframe[0].value["source"]) == {"learner"}
+
+
+def test_the_row_that_is_open_stands_in_the_address(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = 2
+    at = {"run": RUNS[0], "part": "rollouts", "step": str(step)}
+    app = sound(open_view(monkeypatch, runs, "training", **at))
+    assert "rollout" not in address_of(app)
+    assert "Choose a row" in said(app)
+    store, rounds = open_store(runs / RUNS[0] / "rollouts"), rounds_of(read_run(runs / RUNS[0]))
+    found = page(store, RolloutFilter(min_step=step, max_step=step, page_size=50), rounds)
+    chosen = found.rows[-1]
+    app = sound(open_view(monkeypatch, runs, "training", **at, rollout=chosen.address))
+    assert address_of(app)["rollout"] == [chosen.address]
+    words = said(app).replace("\\", "")
+    assert f"{chosen.policy}, rollout {chosen.sample_index} of problem {chosen.problem_id}" in words
+    app = sound(open_view(monkeypatch, runs, "training", **at, rollout="gone.0"))
+    assert "is not in this list" in said(app)
+    assert "rollout" not in address_of(app)
+
+
+@pytest.mark.parametrize("part", ["curves", "evaluations", "annealing", "cost", "rollouts"])
+def test_every_part_has_its_report(runs: Path, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = sound(open_view(monkeypatch, runs, "training", run=RUNS[0], part=part))
+    assert len([button for button in app.get("download_button") if button.proto.label == "Report"]) == 1
+
+
+def test_hovering_the_metric_explains_the_one_that_is_chosen(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = sound(open_view(monkeypatch, runs, "training", run=RUNS[0], metric="loss"))
+    (switch,) = [box for box in app.selectbox if box.label == "Metric"]
+    assert switch.help.replace("\\", "") == explain("loss")
+
+
+def test_every_column_of_the_cost_is_explained(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = sound(open_view(monkeypatch, runs, "training", run=RUNS[0], part="cost"))
+    columns = json.loads(app.dataframe[0].proto.columns)
+    assert [name for name in app.dataframe[0].value.columns if not columns.get(name, {}).get("help")] == []
+
+
+def test_each_step_without_an_effective_weight_says_why(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = sound(open_view(monkeypatch, runs, "training", run=RUNS[0], part="annealing"))
+    words = said(app).replace("\\", "")
+    assert "the rewards of every group were equal" in words
+    assert "the explorer has no slot (seed 0, steps 5 to 6; seed 1, steps 5 to 6)" in words
 
 
 def test_one_bad_run_hides_no_other_and_torn_lines_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,17 @@ def test_a_directory_without_runs_says_why_and_what_to_do(tmp_path: Path, what: 
 
 
 def test_one_bad_run_never_hides_the_others(tmp_path: Path) -> None:
-    for name in ("good", "old", "new", "torn ledger", "no config", "torn manifest", "cut", "a/deep/good"):
+    for name in (
+        "good",
+        "old",
+        "new",
+        "torn ledger",
+        "no config",
+        "torn manifest",
+        "cut",
+        "no problems",
+        "a/deep/good",
+    ):
         make(tmp_path / name)
     for name, schema in (("old", SCHEMA_VERSION - 1), ("new", SCHEMA_VERSION + 1)):
         ledger = tmp_path / name / "parts.json"
@@ -41,11 +51,13 @@ def test_one_bad_run_never_hides_the_others(tmp_path: Path) -> None:
     (tmp_path / "torn manifest" / "manifest.json").write_text('{"sessions": 3}')
     part = sorted((tmp_path / "cut" / "rollouts").glob("*.parquet"))[0]
     part.write_bytes(part.read_bytes()[:-7])
+    (tmp_path / "no problems" / "problems.parquet").write_bytes(b"no Parquet")
     found = {entry.name: entry for entry in find_runs(tmp_path).entries}
-    assert set(found) == {"good", "old", "new", "torn ledger", "no config", "torn manifest", "cut", "a/deep/good"}
+    readable = {"good", "a/deep/good", "no config", "torn manifest", "cut", "no problems"}
+    assert set(found) == {"old", "new", "torn ledger"} | readable
     states = {name: entry.state for name, entry in found.items()}
     assert [states[name] for name in ("old", "new", "torn ledger")] == ["older schema", "newer schema", "unreadable"]
-    for name in ("good", "a/deep/good", "no config", "torn manifest", "cut"):
+    for name in readable:
         assert states[name] == "done"
         assert found[name].readable
         assert [store.name for store in found[name].stores] == [""]
@@ -55,6 +67,12 @@ def test_one_bad_run_never_hides_the_others(tmp_path: Path) -> None:
     assert "manifest.json" in found["torn manifest"].trouble[0]
     assert part.name in found["cut"].trouble[0]
     assert "(damaged)" in found["cut"].label
+    (trouble,) = found["no problems"].trouble
+    assert (
+        trouble
+        == f"problems.parquet is left out: {open_store(tmp_path / 'no problems').damaged()['problems.parquet']}."
+    )
+    assert found["no problems"].rollouts == ROLLOUTS
     good = found["good"]
     assert (good.kind, good.policies, good.problems, good.rollouts) == ("pass@k", ORDER, 4, ROLLOUTS)
     assert good.unverified == len(POLICIES) * 4

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from s2l_lab.browse.explorer_weight import annealing
+from s2l_lab.browse.explorer_weight import EQUAL_REWARDS, NO_SLOT, NOT_LOGGED, annealing, undefined_words
 from s2l_lab.browse.training_cost import cost_row
 from s2l_lab.browse.training_metrics import metrics
 from s2l_lab.browse.training_runs import group_arms, read_run
@@ -60,6 +60,25 @@ def test_the_plan_is_the_schedule_and_the_product_is_over_steps_that_have_both(t
     assert found.effective.mean_S == pytest.approx(slots[[0, 2]] / G / 2 * mean_weight)
     assert found.effective.n_seeds == 2
     assert (found.effective.lower_S < found.effective.mean_S).all()
+
+
+def test_each_seed_keeps_its_own_steps_and_says_why_the_others_have_none(tmp_path: Path) -> None:
+    lines = {seed: logged(seed) for seed in (0, 1)}
+    lines[0][1] |= {"zero_variance_groups": 1.0}
+    lines[1][1] |= {"zero_variance_groups": 0.5, "explorer/weight": 0.25}  # a product that seed 0 does not have
+    del lines[1][0]["explorer/weight"]
+    runs = [read_run(run(tmp_path / str(seed), seed, lines[seed])) for seed in (0, 1)]
+    (arm,) = group_arms(runs)
+    found = annealing(arm, [metrics(one.path) for one in runs])
+    assert found.effective.step_S.tolist() == [3]
+    first, second = found.seeds
+    assert (first.seed, first.step_S.tolist(), second.seed, second.step_S.tolist()) == (0, [1, 3], 1, [2, 3])
+    assert second.value_S[0] == pytest.approx(explorer_slots(G, T_MIX, 2) / G / 2 * 0.25)
+    assert first.undefined == {EQUAL_REWARDS: (2,), NO_SLOT: (4, 5, 6)}
+    assert second.undefined == {NOT_LOGGED: (1,), NO_SLOT: (4, 5, 6)}
+    words = undefined_words(found)
+    assert f"No effective weight: {NO_SLOT} (seed 0, steps 4 to 6; seed 1, steps 4 to 6)." in words
+    assert f"No effective weight: {EQUAL_REWARDS} (seed 0, step 2)." in words
 
 
 def test_what_was_not_logged_is_unknown_and_not_zero(tmp_path: Path) -> None:

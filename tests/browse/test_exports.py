@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,11 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_store import SAMPLING, VERSION, make, manifest
 
+from s2l_lab.browse.catalog import bundled_runs
 from s2l_lab.browse.exports import csv_bytes, figure_html, file_name, parquet_bytes
-from s2l_lab.browse.provenance import caption, command_text, provenance
+from s2l_lab.browse.provenance import caption, command_text, provenance, training_command
 from s2l_lab.browse.report_page import QUOTE, ROWS, FigureItem, Section, TableItem, report_page
 from s2l_lab.browse.store import open_store
 from s2l_lab.rollouts import RolloutStore
+from s2l_lab.training.report import read_report
 
 EVIL = "</pre></script><script>alert(1)</script>![x](http://example.invalid/a.png)\x00\x1b[31m\u202e\"'&"
 FORMULAS = st.tuples(st.sampled_from("=+-@\t\r\n"), st.text()).map("".join)
@@ -119,4 +123,36 @@ def test_a_caption_carries_n_intervals_sampling_hashes_and_command(tmp_path: Pat
 def test_a_command_is_shown_as_it_is_typed() -> None:
     assert command_text(("-c", "train", "a b.toml")) == "s2l-lab train 'a b.toml'"
     assert command_text(("/somewhere/bin/s2l-lab", "passk")) == "s2l-lab passk"
-    assert command_text(("apps/make.py",)) == "make.py"
+    assert command_text(("apps/sample/make.py", "a b")) == "python apps/sample/make.py 'a b'"
+    assert command_text(("/a place/make.py",)) == "python '/a place/make.py'"
+    assert command_text(("python", "apps/sample/make.py")) == "python apps/sample/make.py"
+    assert command_text(("./bin/tool", "-v")) == "./bin/tool -v"
+    assert command_text(("/somewhere/bin/tool",)) == "tool"
+    assert command_text(()) == "not recorded"
+
+
+def test_a_run_that_was_topped_up_names_every_command_once(tmp_path: Path) -> None:
+    place = tmp_path / "run"
+    make(place)
+    file = place / "manifest.json"
+    stored = json.loads(file.read_text())
+    first = stored["sessions"][0]
+    numbers = [8, 16, 8, 32, 64]
+    stored["sessions"] = [first | {"command": ["/bin/s2l-lab", "passk", "-n", str(n)]} for n in numbers]
+    file.write_text(json.dumps(stored))
+    about = provenance(open_store(place))
+    assert about.commands == tuple(f"s2l-lab passk -n {n}" for n in (8, 16, 32, 64))
+    assert about.again == "s2l-lab passk -n 64"
+    end = "made by: s2l-lab passk -n 16; s2l-lab passk -n 32; s2l-lab passk -n 64 (and 1 before)"
+    assert caption(about)[-1].endswith(end)
+    two = replace(about, commands=about.commands[:2])
+    assert two.command == "s2l-lab passk -n 8; s2l-lab passk -n 16"
+
+
+def test_the_command_of_a_training_run_is_its_reports(tmp_path: Path) -> None:
+    assert training_command(tmp_path) == ""
+    (tmp_path / "report.json").write_text("{")
+    assert training_command(tmp_path) == ""
+    run = bundled_runs()
+    assert run is not None
+    assert training_command(run / "training" / "seed-0") == read_report(run / "training" / "seed-0").command

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from s2l_lab.browse.made_figures import made_figures
-from s2l_lab.browse.paper_items import ITEMS, PaperItem, reference_columns, references
+from s2l_lab.browse.paper_items import COLUMN_WORDS, ITEMS, PaperItem, reference_columns, references
 
 SHIPPED = sorted(p.name for p in (files("s2l_lab.figures") / "reference").iterdir() if p.name.endswith(".csv"))
 
@@ -25,6 +25,11 @@ def test_every_row_of_every_reference_file_is_in_some_item(name: str) -> None:
     shown = [row for item in ITEMS for found in references(item) if found.file == name for row in found.rows]
     assert shown
     assert sorted(map(str, shown)) == sorted(map(str, raw_rows(name)))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_column_of_every_reference_file_is_explained(name: str) -> None:
+    assert [column for column in raw_rows(name)[0] if not COLUMN_WORDS.get(column)] == []
 
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.name)

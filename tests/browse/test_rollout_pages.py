@@ -16,6 +16,7 @@ from small_store import LATER, ORDER, SAMPLING, VERSION, Known, completion, make
 
 from s2l_lab.browse.filters import OUTCOMES, SORTS, RolloutFilter
 from s2l_lab.browse.rollout_pages import PREVIEW, answers, matching, page, read_rollout
+from s2l_lab.browse.solve_rates import solve_rates
 from s2l_lab.browse.store import BrowsedStore, open_store
 from s2l_lab.errors import DataError
 from s2l_lab.policies import Draw
@@ -163,6 +164,25 @@ def test_an_export_holds_the_whole_selection(known: tuple[BrowsedStore, list[Kno
     cut = matching(store, filter)
     assert (cut.total, cut.table.num_rows, cut.cut) == (len(wanted), 5, True)
     assert cut.table == found.table.slice(0, 5)
+    assert cut.table["place"].to_pylist() == [1, 2, 3, 4, 5]
+    assert set(cut.table["of"].to_pylist()) == {len(wanted)}
+
+
+def test_an_export_is_bounded_by_what_its_texts_take(
+    known: tuple[BrowsedStore, list[Known]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty thousand completions of 32,000 tokens are five gigabytes."""
+    store, rollouts = known
+    filter = RolloutFilter(version=VERSION)
+    whole = matching(store, filter).table
+    texts = [[row[name] or "" for name in ("text", "answer", "canonical", "detail")] for row in whole.to_pylist()]
+    ends = np.cumsum([len("".join(row).encode()) for row in texts])
+    for bound in (1, int(ends[6]), int(ends[6]) - 1, int(ends[-1]) - 1, int(ends[-1])):
+        monkeypatch.setattr("s2l_lab.browse.rollout_pages.EXPORT_BYTES", bound)
+        found = matching(store, filter)
+        fit = max(1, sum(end <= bound for end in ends.tolist()))
+        assert (found.table, found.total, found.cut) == (whole.slice(0, fit), len(rollouts), fit < len(rollouts))
+    assert matching(store, RolloutFilter(problem="none")).table.num_rows == 0
 
 
 def test_answers_are_counted_by_policy(known: tuple[BrowsedStore, list[Known]]) -> None:
@@ -228,3 +248,24 @@ def test_a_damaged_part_is_named_and_left_out(with_damage: tuple[Path, str, int]
     assert page(store, RolloutFilter(sort="most surprising")).total == left
     assert [part for part in store.damaged() if part.endswith(name)]
     assert matching(store, RolloutFilter()).total == left
+
+
+@pytest.mark.parametrize("content", [b"", b"no Parquet", None])
+def test_without_the_file_of_problems_every_number_stays(tmp_path: Path, content: bytes | None) -> None:
+    make(tmp_path / "run")
+    store = open_store(tmp_path / "run")
+    before, rates = page(store, RolloutFilter(page_size=100)), solve_rates(store)
+    file = tmp_path / "run" / "problems.parquet"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-9] if content is None else content)
+    assert store.problems() == {}
+    assert list(store.damaged()) == ["problems.parquet"]
+    after, without = page(store, RolloutFilter(page_size=100)), solve_rates(store)
+    assert (after.total, after.by_outcome, after.by_policy) == (before.total, before.by_outcome, before.by_policy)
+    assert {row.address: row for row in after.rows} == {row.address: row for row in before.rows}
+    order = [without.problem_ids.index(name) for name in rates.problem_ids]
+    np.testing.assert_array_equal(without.correct_PM[order], rates.correct_PM)
+    np.testing.assert_array_equal(without.total_PM[order], rates.total_PM)
+    assert read_rollout(store, after.rows[0].address).prompt == ""
+    file.write_bytes(whole)
+    assert (len(store.problems()), store.damaged()) == (len(IDS), {})

@@ -16,8 +16,9 @@ from tokenizers import Tokenizer, decoders, models
 from s2l_lab.browse.decoding import decoder_of
 from s2l_lab.browse.filters import RolloutFilter
 from s2l_lab.browse.rollout_pages import FullRollout, page, read_rollout
+from s2l_lab.browse.sampled import plain_temperature, sampling_of
 from s2l_lab.browse.store import BrowsedStore, open_store
-from s2l_lab.browse.tokens import FORKING_SHARE, SCALE_NATS, colour_positions, forking_threshold, log_ratio, strip
+from s2l_lab.browse.tokens import FORKING_SHARE, SCALE_NATS, colour_positions, forking_threshold, strip
 from s2l_lab.errors import UsageError
 from s2l_lab.policies import Completion, Draw, StopReason
 from s2l_lab.rollouts import Origin, RolloutStore
@@ -62,6 +63,27 @@ def test_tokens_spell_the_text_and_carry_their_numbers(tmp_path: Path) -> None:
     assert all(math.isnan(span.surprisal_t1) for span in hot.spans)
 
 
+def test_an_explorer_has_the_sampling_of_its_own(tmp_path: Path) -> None:
+    """A training run's learner at temperature 1 says nothing of how its explorer's surprisal at 1 can be had."""
+    texts = {"explorer": ("x", [4]), "learner": ("x", [4])}
+    cold = stored(tmp_path / "cold", texts, training={"temperature": 1.0, "explorer_temperature": 0.7})
+    assert [plain_temperature(sampling_of(cold, policy)) for policy in texts] == [0.7, 1.0]
+    explorer = first(cold, "explorer")
+    assert math.isnan(strip(explorer, None, sampling_of(cold, "explorer")).spans[0].surprisal_t1)
+    hot = stored(tmp_path / "hot", texts, training={"temperature": 1.3})
+    assert [plain_temperature(sampling_of(hot, policy)) for policy in texts] == [1.0, 1.3]
+    assert strip(explorer, None, sampling_of(hot, "explorer")).spans[0].surprisal_t1 == 1
+    cut = stored(tmp_path / "cut", texts, training={"explorer_top_p": 0.95})
+    assert [plain_temperature(sampling_of(cut, policy)) for policy in texts] == [None, 1.0]
+    for words in ({"explorer_temperature": "?"}, {"temperature": "?"}):
+        assert sampling_of(stored(tmp_path / str(words)[2:6], texts, training=words), "explorer") is None
+    named = stored(tmp_path / "named", texts, sampling=SAMPLING.model_dump(mode="json"))
+    assert sampling_of(named, "explorer") == SAMPLING
+    assert sampling_of(stored(tmp_path / "none", texts), "explorer") is None
+    assert plain_temperature(None) is None
+    assert plain_temperature(SAMPLING.model_copy(update={"presence_penalty": 0.5})) is None
+
+
 def test_what_is_not_stored_is_said(tmp_path: Path) -> None:
     rollout = first(stored(tmp_path, {"a": ("x", [4])}), "a")
     assert strip(replace(rollout, token_ids=None), None).spans == ()
@@ -102,22 +124,6 @@ def test_colours_lie_on_one_scale(values: list[float]) -> None:
                 assert place == min(max(value / SCALE_NATS[measure], low), 1)
     with pytest.raises(UsageError, match="measure"):
         colour_positions([], "beauty")  # type: ignore[arg-type]
-
-
-def test_a_log_ratio_needs_the_same_tokens_of_both(tmp_path: Path) -> None:
-    same, other = ("3+", [7, 14]), ("3+", [7, 5])
-    store = stored(tmp_path, {"a": same, "b": same, "c": other})
-    found = log_ratio(store, first(store, "a"), "b")
-    assert found.values_T is not None
-    assert found.values_T.tolist() == [1, 1]
-    back = log_ratio(store, first(store, "b"), "a")
-    assert back.values_T is not None
-    assert back.values_T.tolist() == [-1, -1]
-    for policy, words in (("c", "did not draw these very tokens"), ("none", "did not draw"), ("a", "itself")):
-        missing = log_ratio(store, first(store, "a"), policy)
-        assert missing.values_T is None
-        assert words in missing.words
-    assert log_ratio(store, replace(first(store, "a"), logprobs=None), "b").values_T is None
 
 
 @given(st.text(max_size=20))

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from s2l_lab.browse.explorer_weight import Annealing
+from s2l_lab.browse.explorer_weight import Annealing, SeedWeight
 from s2l_lab.browse.strategy_map import MapPoint
 from s2l_lab.browse.training_cost import CostRow
 from s2l_lab.browse.training_metrics import Band
-from s2l_lab.figures.annealing import EFFECTIVE, PLANNED, annealing_figure
+from s2l_lab.figures.annealing import EFFECTIVE, ONE_SEED, PLANNED, annealing_figure
 from s2l_lab.figures.palette import SOURCE_COLOURS
 from s2l_lab.figures.paper import fig2_panels
 from s2l_lab.figures.paper_beside import PaperSeries, passk_beside, training_beside
-from s2l_lab.figures.run_curves import CurvePanel, run_curves_figure
+from s2l_lab.figures.run_curves import CUT, CurvePanel, readable_range, run_curves_figure
 from s2l_lab.figures.strategy_map import NO_ANSWER, OTHER, strategy_map_figure
 from s2l_lab.figures.training_cost import cost_figure
 
@@ -76,7 +76,9 @@ def test_no_name_is_markup() -> None:
 
 def schedule(name: str) -> Annealing:
     planned = np.array([1.0, 0.5, 0.0])
-    return Annealing(name, np.array([1, 2, 3]), planned, band([1.0, 0.5, 0.0]), band([0.8, 0.3]), band([0.4, 0.1]))
+    alone = SeedWeight(7, np.array([2, 4]), np.array([0.3, 0.2]), {})
+    bands = (band([1.0, 0.5, 0.0]), band([0.8, 0.3]), band([0.4, 0.1]))
+    return Annealing(name, np.array([1, 2, 3]), planned, *bands, (alone,))
 
 
 def test_the_schedule_and_what_arrives_of_it_are_drawn_as_given() -> None:
@@ -86,6 +88,9 @@ def test_the_schedule_and_what_arrives_of_it_are_drawn_as_given() -> None:
     first, second = named(figure, EFFECTIVE)
     assert list(first.y) == list(second.y) == [0.4, 0.1]
     assert first.line.color == SOURCE_COLOURS["explorer"]
+    rings, _ = named(figure, ONE_SEED)
+    assert (list(rings.x), list(rings.y)) == ([2, 4], [0.3, 0.2])
+    assert "seed 7" in rings.hovertext[0]
 
 
 def point(**given: Any) -> MapPoint:
@@ -125,5 +130,43 @@ def test_theirs_stand_at_the_left_and_ours_at_the_right_on_one_axis_of_heights()
     made = training_beside(theirs, {"ours": band([0.5, 0.6])}, {"ours": True})
     assert named(made, "paper GRPO 8B")[0].line.color == SOURCE_COLOURS["learner"]
     (ours,) = named(made, "ours")
-    assert ours.line.color == SOURCE_COLOURS["explorer"]
     assert (ours.xaxis, made.layout.yaxis2.matches) == ("x2", "y")
+
+
+def test_a_learners_pass_at_1_has_the_learners_colour_whoever_explores() -> None:
+    theirs = [PaperSeries(name, np.array([0, 1]), np.array([0.1, 0.2])) for name in ("GRPO 8B", "S2L-PO 1.7B>8B")]
+    ours = {"plain": band([0.2, 0.3]), "mixed": band([0.5, 0.6])}
+    figure = training_beside(theirs, ours, {"plain": False, "mixed": True})
+    lines = [trace for trace in figure.data if trace.name is not None]
+    assert {trace.line.color for trace in lines} == {SOURCE_COLOURS["learner"]}
+    for panel in (lines[:2], lines[2:]):
+        assert len({trace.line.dash for trace in panel}) == 2
+        assert [trace.marker.symbol for trace in panel] == ["circle", "diamond"]
+
+
+def wide(values: list[float], reach: float) -> Band:
+    mean = np.array(values)
+    return Band(np.arange(1, len(values) + 1), mean, mean - reach, mean + reach, 2, "Student's t over 2 seeds")
+
+
+def test_a_wide_band_is_cut_and_said_so_and_leaves_the_lines_half_of_the_axis() -> None:
+    figure = run_curves_figure([CurvePanel("arm", {"learner": wide([0.1, 0.2], 1.5)})], "reward")
+    low, high = figure.layout.yaxis.range
+    assert low < 0.1
+    assert high > 0.2
+    assert (0.2 - 0.1) / (high - low) > 0.4
+    (title,) = [note.text for note in figure.layout.annotations]
+    assert f"2 seeds; {CUT}" in title
+    theirs = [PaperSeries("GRPO 8B", np.array([0, 1]), np.array([0.1, 0.2]))]
+    beside = training_beside(theirs, {"ours": wide([0.1, 0.2], 1.5)}, {"ours": True})
+    assert beside.layout.yaxis.range[1] < 0.4
+    assert any(CUT in note.text for note in beside.layout.annotations)
+
+
+def test_a_band_that_fits_is_whole_and_nothing_defined_has_no_range() -> None:
+    figure = run_curves_figure([CurvePanel("arm", {"learner": wide([0.1, 0.5], 0.1)})], "reward")
+    low, high = figure.layout.yaxis.range
+    assert low < 0.0
+    assert high > 0.6
+    assert CUT not in figure.layout.annotations[0].text
+    assert readable_range([wide([np.nan], 1.0)]) is None

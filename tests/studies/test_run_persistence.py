@@ -36,6 +36,14 @@ def test_the_learner_is_its_own_null_and_an_explorer_is_not(tmp_path: Path) -> N
     assert [row.n_rollouts for row in other.result.rows] == [6, 6]
 
 
+def test_at_another_temperature_the_learner_deviates_from_itself(tmp_path: Path) -> None:
+    """Scores are the learner's at T = 1, so the run's own learner is no null: whoever shows it must say so."""
+    found = persistence_of_run(sampled(tmp_path / "run", temperature=1.5), problems=4, n=4)
+    learner = found.result.rows[0]
+    assert (learner.role, learner.temperature) == ("learner", 1.5)
+    assert learner.kl.value > 0
+
+
 def test_one_policy_an_unknown_one_and_truncated_sampling_are_refused(tmp_path: Path) -> None:
     path = sampled(tmp_path / "run")
     with pytest.raises(UsageError, match="only tiny-60k"):
