@@ -8,8 +8,8 @@ from typing import Any
 
 from readme_studies import estimate, experiment, table
 
-NAMES = ("fig4", "table1")
-"""Figures that have results."""
+NAMES = ("fig3c", "fig4", "fig5", "fig6", "fig7", "table1", "table2", "table4")
+"""Figures and tables that have results."""
 
 
 def main_comparison() -> str:
