@@ -1,94 +1,26 @@
-"""The app as a person meets it: a real server, a real Chromium, real clicks. `pytest -m browser tests/apps`.
-
-Chromium is the machine's own (CHROMIUM, or the first of chromium, chromium-browser, google-chrome on the path); it is
-driven by Playwright's core, whose own browsers are not downloaded.
-"""
+"""The app as a person meets it: a real server, a real Chromium, real clicks. `pytest -m browser tests/apps`."""
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 import re
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlencode
 
 import pytest
-from hostile_runs import HOSTILE, TEXTS, hostile_runs
-from playwright.sync_api import Browser, Page, sync_playwright
+from hostile_runs import HOSTILE, TEXTS
+from in_browser import RUN, SLOW, opened, query, served, settle
+from opened_views import PASSK, SAMPLE
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from s2l_lab.browse.filters import RolloutFilter, to_query
+from s2l_lab.browse.rollout_pages import page as page_of
+from s2l_lab.browse.rollout_pages import read_rollout
+from s2l_lab.browse.store import open_store
 
 pytestmark = pytest.mark.browser
 
-SAMPLE = Path(__file__).parents[2] / "apps" / "sample"
-RUN = "run=passk-tiny-countdown"
+MAIN = '[data-testid="stMain"]'
 VIEWS = ("Family", "Rollouts", "Compare", "Diversity", "Training", "Paper", "Provenance")
-SLOW = 120_000.0
-"""Milliseconds that a step may take on a busy machine; nothing is asserted of time."""
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server on a copy of the bundled runs and a hostile one."""
-    runs = tmp_path_factory.mktemp("runs")
-    shutil.copytree(SAMPLE, runs, dirs_exist_ok=True)
-    hostile_runs(runs)
-    yield from served(runs)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = os.environ.get("CHROMIUM") or next((found for name in names if (found := shutil.which(name))), None)
-    assert path, "no Chromium here; install one, or name it by the environment variable CHROMIUM"
-    flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=flags)
-        yield started
-        started.close()
-
-
-def served(runs: Path) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "s2l_lab", "dashboard", "--runs", str(runs), "--port", str(port)]
-    server = subprocess.Popen([*command, "--address", "127.0.0.1"], stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    next(line for line in server.stdout if "http://127.0.0.1" in line)
-    yield f"http://127.0.0.1:{port}"
-    server.send_signal(signal.SIGINT)
-    server.communicate(timeout=60)
-
-
-def opened(browser: Browser, url: str) -> tuple[Page, list[str]]:
-    """A page in a profile of its own, settled, and the requests it makes to anywhere but the server."""
-    page = browser.new_context(viewport={"width": 1366, "height": 1000}, accept_downloads=True).new_page()
-    page.set_default_timeout(SLOW)
-    outside: list[str] = []
-    page.on("request", lambda request: outside.append(request.url) if _outside(request.url, url) else None)
-    page.goto(url)
-    page.wait_for_selector("h1")
-    settle(page)
-    return page, outside
-
-
-def settle(page: Page) -> None:
-    busy = '[data-testid="stStatusWidget"], [data-testid="stSpinner"], [data-testid="stSkeleton"]'
-    page.wait_for_function(f"() => !document.querySelector('{busy}')")
-
-
-def _outside(url: str, base: str) -> bool:
-    return not url.startswith(("data:", "blob:")) and urlsplit(url).netloc != urlsplit(base).netloc
-
-
-def query(page: Page) -> dict[str, list[str]]:
-    return parse_qs(urlsplit(page.url).query)
 
 
 def test_a_first_visit_without_runs_finds_the_bundled_ones_and_every_view_opens(
@@ -105,15 +37,41 @@ def test_a_first_visit_without_runs_finds_the_bundled_ones_and_every_view_opens(
         assert not outside
 
 
-def test_a_filter_is_in_the_address_and_the_address_shows_the_same_elsewhere(browser: Browser, base: str) -> None:
+def test_a_filter_chosen_by_hand_is_in_the_address_which_shows_the_same_elsewhere_and_back_takes_it_away(
+    browser: Browser, base: str
+) -> None:
+    outcome, text = {"outcomes": ("incorrect",)}, {"text": "times"}
+    steps = [RolloutFilter(**said) for said in ({}, outcome, outcome | text, outcome | text | {"page": 2})]
     page, _ = opened(browser, f"{base}/rollouts?{RUN}")
-    everything = page.inner_text('[data-testid="stMain"]')
-    narrowed, _ = opened(browser, f"{base}/rollouts?{RUN}&outcome=correct&policy=tiny-2m")
-    mine = narrowed.inner_text('[data-testid="stMain"]')
-    assert mine != everything
-    assert query(narrowed)["outcome"] == ["correct"]
-    elsewhere, _ = opened(browser, narrowed.url)
-    assert elsewhere.inner_text('[data-testid="stMain"]') == mine
+    lists(page, steps[0])
+    page.get_by_role("combobox", name="Outcome").click()
+    page.get_by_role("option", name=" incorrect").click()
+    page.keyboard.press("Escape")
+    lists(page, steps[1])
+    page.get_by_label("Words in it").fill("times")
+    page.keyboard.press("Enter")
+    lists(page, steps[2])
+    page.get_by_role("button", name="Page 2", exact=True).click()
+    lists(page, steps[3])
+    elsewhere, _ = opened(browser, page.url)
+    lists(elsewhere, steps[3])
+    words = page.inner_text(MAIN)
+    expect(elsewhere.locator(MAIN)).to_have_text(words, use_inner_text=True, timeout=SLOW)
+    for earlier in reversed(steps[:3]):
+        page.go_back()
+        lists(page, earlier)
+
+
+def lists(page: Page, filter: RolloutFilter) -> None:
+    """The address, the widgets, the count and the rows come to be those of a filter of the sample."""
+    found = page_of(open_store(SAMPLE / PASSK), filter)
+    address = urlencode({"run": PASSK} | to_query(filter), doseq=True)
+    expect(page).to_have_url(re.compile(re.escape(f"/rollouts?{address}") + "$"), timeout=SLOW)
+    expect(page.get_by_text(f"{found.total:,} rollouts", exact=True)).to_be_visible(timeout=SLOW)
+    expect(page.get_by_label("Words in it")).to_have_value(filter.text or "", timeout=SLOW)
+    # The table is drawn on a canvas; it stands inside it once more, for who cannot see.
+    completions = page.locator('[data-testid="stDataFrame"] canvas td[aria-colindex="3"]')
+    expect(completions).to_have_text([" ".join(row.preview.split()) for row in found.rows], timeout=SLOW)
 
 
 def test_a_cell_of_the_heat_map_opens_its_rollouts(browser: Browser, base: str) -> None:
@@ -121,28 +79,41 @@ def test_a_cell_of_the_heat_map_opens_its_rollouts(browser: Browser, base: str) 
     page.wait_for_function("() => document.querySelectorAll('.js-plotly-plot').length >= 4")
     heat = page.locator(".js-plotly-plot").last
     heat.scroll_into_view_if_needed()
-    cell = heat.locator(".scatterlayer path.point").nth(20).bounding_box()
-    assert cell is not None
-    page.mouse.click(cell["x"] + cell["width"] / 2, cell["y"] + cell["height"] / 2)
+    click_at(page, heat.locator(".scatterlayer path.point").nth(20))
     page.wait_for_url(re.compile("/rollouts"))
     settle(page)
     shown = query(page)
-    assert shown["run"] == ["passk-tiny-countdown"]
+    assert shown["run"] == [PASSK]
     assert len(shown["policy"]) == len(shown["problem"]) == 1
     assert page.locator('[data-testid="stException"]').count() == 0
 
 
-def test_a_table_and_a_picture_can_be_taken_away(browser: Browser, base: str) -> None:
-    page, _ = opened(browser, f"{base}/?{RUN}")
-    with page.expect_download() as download:
-        page.get_by_text("CSV", exact=True).first.click()
-    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text(encoding="utf-8"))))
-    assert {row["policy"] for row in rows} == {"tiny-60k", "tiny-360k", "tiny-2m"}
-    page.get_by_text("PNG, SVG", exact=True).first.click()
-    page.wait_for_selector("[role=dialog] .modebar-btn")
-    with page.expect_download() as picture:
-        page.locator("[role=dialog] .modebar-btn").first.click()
-    assert picture.value.path().read_bytes().startswith(b"\x89PNG")
+def test_a_mark_of_the_strategy_map_reads_its_completion(browser: Browser, base: str) -> None:
+    """One policy, so no two marks have one place. The embedder is the one that is installed; nothing is fetched."""
+    page, outside = opened(browser, f"{base}/diversity?{RUN}&part=map&policy=tiny-60k&map-rollouts=10")
+    page.get_by_role("button", name="Make the map").click()
+    marks = page.locator(".js-plotly-plot .scatterlayer path.point")
+    marks.first.wait_for()
+    addresses = page.evaluate("() => document.querySelector('.js-plotly-plot').data[0].customdata.map(at => at[0])")
+    assert len(set(addresses)) == marks.count() > 1
+    store = open_store(SAMPLE / PASSK)
+    for place in (0, len(addresses) - 1):
+        click_at(page, marks.nth(place))
+        read = read_rollout(store, addresses[place]).text
+        expect(page.locator('[data-testid="stCode"]').last).to_have_text(read, timeout=SLOW)
+    page.get_by_role("link", name="Open in Rollouts").click()
+    page.wait_for_selector('h1:has-text("Rollouts")')
+    expect(page.locator('[data-testid="stCode"]').last).to_have_text(read, timeout=SLOW)
+    assert query(page)["rollout"] == [addresses[-1]]
+    assert not outside
+
+
+def click_at(page: Page, mark: Locator) -> None:
+    """Click in the middle of a mark of a figure; what lies over the figure takes the click and gives it on."""
+    mark.scroll_into_view_if_needed()
+    box = mark.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 
 
 def test_hostile_rollouts_do_no_harm(browser: Browser, base: str) -> None:
@@ -153,7 +124,7 @@ def test_hostile_rollouts_do_no_harm(browser: Browser, base: str) -> None:
     for place in range(len(TEXTS)):
         settle(page)
         assert page.evaluate("() => window.harm") is None
-        strange = '[data-testid="stMain"] script, [data-testid="stMain"] img[src*="invalid"], a[href^="javascript"]'
+        strange = f'{MAIN} script, {MAIN} img[src*="invalid"], a[href^="javascript"]'
         assert page.locator(strange).count() == 0
         if place < len(TEXTS) - 1:
             page.get_by_text("Next", exact=True).first.click()
