@@ -29,6 +29,7 @@ def show_diversity(here: Opened, address: Address, item: PaperItem) -> Ours:
     figure = table3_figure(report, theirs)
     chart(figure, "paper.table3.figure", width="content")
     lines = measured_caption(here, report)
-    export_figure("paper.table3", figure, item.title, lines, lambda: table3_numbers(report, theirs)["ours"], ready=True)
-    table = TableItem(table3_numbers(report, theirs)["ours"], "Ours, for every reading of the paper's columns.")
+    rows = table3_numbers(report, theirs)["ours"]
+    export_figure("paper.table3", figure, item.title, lines, rows, ready=True)
+    table = TableItem(rows, "Ours, for every reading of the paper's columns.")
     return Ours((FigureItem(figure, item.title, ""),), (table,), lines=tuple(lines))

@@ -61,8 +61,9 @@ def show_passk(here: Opened, address: Address, item: PaperItem) -> Ours:
     words = f"Paper: the small model overtakes {_paper_words(panel)}. {ours}"
     st.markdown(plain(words))
     title = f"{item.title}, panel {panel.name}, and ours"
-    export_figure("paper.fig2", figure, title, lines, lambda: _rows(panel, curves))
-    table = TableItem(_rows(panel, curves), "The curves that are drawn.")
+    rows = _rows(panel, curves)
+    export_figure("paper.fig2", figure, title, lines, rows)
+    table = TableItem(rows, "The curves that are drawn.")
     return Ours((FigureItem(figure, title, words),), (table,), (words,), tuple(lines))
 
 

@@ -16,9 +16,7 @@ from s2l_lab.browse.store import open_store
 from s2l_lab.browse.training_runs import Arm, TrainingRun, evaluations, group_size
 from s2l_lab.errors import S2LError
 from s2l_lab.rollouts.parts import LEDGER, ROLLOUTS_FOLDER
-
-MAX_TOKENS = 4096
-"""Of S2LPOConfig, which a plan leaves out where it does not change it (a test holds them equal)."""
+from s2l_lab.training.plan import MAX_COMPLETION_LENGTH
 
 
 def arms_caption(arms: Sequence[Arm], interval: str, more: Sequence[str] = ()) -> tuple[str, ...]:
@@ -53,7 +51,7 @@ def _drawn(run: TrainingRun) -> str:
 
 
 def _max_tokens(run: TrainingRun) -> int:
-    return int(run.plan.training.get("max_completion_length", MAX_TOKENS))
+    return int(run.plan.training.get("max_completion_length", MAX_COMPLETION_LENGTH))
 
 
 def _evaluated(runs: Sequence[TrainingRun]) -> dict[str, str]:

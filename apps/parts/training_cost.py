@@ -28,19 +28,14 @@ ABOUT = (
 def show_cost(address: Address, arms: Sequence[Arm]) -> None:
     """Figure and table."""
     st.caption(ABOUT)
-    rows = [(arm, cost_row(run, metrics_of(run))) for arm in arms for run in arm.runs]
-    figure = cost_figure([row for _, row in rows])
+    found = [(arm, cost_row(run, metrics_of(run))) for arm in arms for run in arm.runs]
+    rows = cost_rows(found)
+    figure = cost_figure([row for _, row in found])
     chart(figure, "training.cost.figure")
     lines = arms_caption(arms, "none: counts of these very runs")
-    export_figure("training.cost.bars", figure, TITLE, lines, lambda: cost_rows(rows))
-    st.dataframe(
-        cost_rows(rows),
-        hide_index=True,
-        width="stretch",
-        height="content",
-        column_config=_columns(cost_rows(rows)),
-    )
-    export_table("training.cost", lambda: cost_rows(rows))
+    export_figure("training.cost.bars", figure, TITLE, lines, rows)
+    st.dataframe(rows, hide_index=True, width="stretch", height="content", column_config=_columns(rows))
+    export_table("training.cost", rows)
     export_report("training.cost", TITLE, lambda: [_section(figure, rows)], lines)
 
 
@@ -66,5 +61,5 @@ def cost_rows(rows: Sequence[tuple[Arm, CostRow]]) -> list[dict[str, Any]]:
     return shown
 
 
-def _section(figure: Any, rows: Sequence[tuple[Arm, CostRow]]) -> Section:
-    return Section("Cost", (FigureItem(figure, TITLE, ABOUT),), (TableItem(cost_rows(rows), "A row per run."),))
+def _section(figure: Any, rows: list[dict[str, Any]]) -> Section:
+    return Section("Cost", (FigureItem(figure, TITLE, ABOUT),), (TableItem(rows, "A row per run."),))

@@ -102,19 +102,20 @@ def _list(store: BrowsedStore, address: Address, found: Page, rounds: Rounds, st
         return
     key = f"training.steps.list.{store.path}.{step}.{found.filter.source}"
     addresses = [row.address for row in found.rows]
-    rows = [addresses.index(opened)] if opened else []
-    st.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+    selected = [addresses.index(opened)] if opened else []
+    st.session_state[key] = {"selection": {"rows": selected, "columns": [], "cells": []}}
+    rows = list_rows(found)
     st.dataframe(
-        list_rows(found),
+        rows,
         hide_index=True,
         width="stretch",
         key=key,
         on_select=lambda: _picked(address, key, addresses),
         selection_mode="single-row",
-        column_config=column_words(*list_rows(found)[0]),
+        column_config=column_words(*rows[0]),
     )
     lines = caption(provenance_of(store), more=[f"Rollouts that optimiser step {step} was trained on."])
-    export_table("training.steps", lambda: list_rows(found), lines)
+    export_table("training.steps", rows, lines)
     title = f"Rollouts of optimiser step {step}"
     export_report("training.steps", title, lambda: _sections(store, found, rounds, title, words, opened), lines)
     if opened:

@@ -24,6 +24,7 @@ from s2l_lab.browse.store import open_store
 from s2l_lab.browse.training_runs import group_arms, read_run
 from s2l_lab.cli.app import app as command_line
 from s2l_lab.training.config import S2LPOConfig
+from s2l_lab.training.plan import MAX_COMPLETION_LENGTH
 
 PACKAGE = APPS.parent / "s2l_lab"
 SOURCES = [*sorted((APPS / "views").glob("*.py")), *sorted((APPS / "parts").glob("*.py"))]
@@ -205,7 +206,7 @@ def test_a_training_caption_has_the_hashes_of_its_stores(runs: Path) -> None:
 
 
 def test_what_a_training_run_did_not_record_is_said(tmp_path: Path) -> None:
-    from parts.training_caption import MAX_TOKENS, arms_caption
+    from parts.training_caption import arms_caption
 
     place = sample(tmp_path / "runs") / RUNS[0]
     (place / "rollouts" / "parts.json").unlink()
@@ -214,6 +215,6 @@ def test_what_a_training_run_did_not_record_is_said(tmp_path: Path) -> None:
     run = dataclasses.replace(run, plan=run.plan.model_copy(update={"training": training}))
     caption = arms_caption(group_arms([run]), "none")
     assert "verifier not recorded; data not recorded; rollouts not recorded" in caption[1]
-    assert f"at most {MAX_TOKENS} tokens" in caption[1]
+    assert f"at most {MAX_COMPLETION_LENGTH} tokens" in caption[1]
     (usual,) = [field.default for field in dataclasses.fields(S2LPOConfig) if field.name == "max_completion_length"]
-    assert usual == MAX_TOKENS
+    assert usual == MAX_COMPLETION_LENGTH

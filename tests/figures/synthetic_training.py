@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 
 STEPS = (0, 15, 30, 45, 60)
 PROBLEMS = 40
+FIGURE: dict[str, Any] = {
+    "kind": "curves",
+    "baseline": "GRPO",
+    "benchmarks": ["countdown"],
+    "curve_k": [1, 16],
+    "end_k": [1, 64],
+    "margin": 0.004,
+}
+"""A plan's [figure] without its title, panels and claims."""
 
 
 def counts(shift: float, seed: int, step: int, n: int, *, problems: int = PROBLEMS, benchmark: str = "x") -> list[int]:

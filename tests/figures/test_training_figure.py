@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
-from synthetic_training import STEPS, report, reports
+from synthetic_training import FIGURE, STEPS, report, reports
 from test_palette import MACHADO, linear, luminance, oklab
 
 from s2l_lab.cli import figures
@@ -30,14 +30,8 @@ FOUND = reports({"GRPO": (range(10), 0.03), "8-step": (range(10), 0.06), "5-step
 
 
 def plan(**changes: Any) -> TrainingFigure:
-    values: dict[str, Any] = {
-        "kind": "curves",
+    values: dict[str, Any] = FIGURE | {
         "title": "how long?",
-        "baseline": "GRPO",
-        "benchmarks": ["countdown"],
-        "curve_k": [1, 16],
-        "end_k": [1, 64],
-        "margin": 0.004,
         "panel": [{"title": "all <i>arms</i>", "arms": list(ARMS), "paper": ["GRPO", "8-step"]}],
         "claim": [
             {"text": "8 above GRPO", "arm": "8-step", "against": "GRPO"},

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic_training import PROBLEMS, STEPS, counts, evaluation, report, reports
+from synthetic_training import FIGURE, PROBLEMS, STEPS, counts, evaluation, report, reports
 
 from s2l_lab.errors import DataError, UsageError
 from s2l_lab.estimators import seed_difference, seeds_curve
@@ -20,14 +20,8 @@ FOUND = reports(
 
 
 def plan(**changes: Any) -> TrainingFigure:
-    values: dict[str, Any] = {
-        "kind": "curves",
+    values: dict[str, Any] = FIGURE | {
         "title": "which?",
-        "baseline": "GRPO",
-        "benchmarks": ["countdown"],
-        "curve_k": [1, 16],
-        "end_k": [1, 64],
-        "margin": 0.004,
         "panel": [{"title": "all", "arms": list(ARMS)}],
         "claim": [
             {"text": "higher", "arm": "S2L-PO", "against": "GRPO"},
