@@ -48,11 +48,13 @@ def test_a_hanging_expression_is_unscored_and_the_others_are_graded(strict):
     assert {r.status for i, r in enumerate(results) if i != 75} == {Status.EQUAL}
 
 
-def test_a_memory_bomb_is_unscored(strict):
-    (result,) = strict.compare([GROWS])
-    assert result.status is Status.ERROR
-    assert result.detail == "more than 300 MB"
-    assert strict.compare([FINE])[0].status is Status.EQUAL
+def test_a_memory_bomb_is_unscored():
+    # Time to grow, also on a busy machine: with a second of computing it depends on the load which limit comes first.
+    with MathsPool(2, seconds=60, megabytes=300) as pool:
+        (result,) = pool.compare([GROWS])
+        assert result.status is Status.ERROR
+        assert result.detail == "more than 300 MB"
+        assert pool.compare([FINE])[0].status is Status.EQUAL
 
 
 def test_an_item_that_hangs_is_not_asked_twice(strict):
