@@ -17,7 +17,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,6 @@ from datasets import Dataset
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 from transformers.utils import logging
 
-from s2l_lab.errors import UsageError
 from s2l_lab.policies import SamplingParams
 from s2l_lab.policies.device import device_name
 from s2l_lab.policies.stopping import eos_ids
@@ -35,15 +34,15 @@ from s2l_lab.rollouts import RolloutStore, RunManifest, verify_with
 from s2l_lab.rollouts.durable import append_line, make_folder, replacing
 from s2l_lab.rollouts.lock import WriterLock
 from s2l_lab.training.evaluation import Evaluation, Evaluator
+from s2l_lab.training.kept_plan import keep_plan, require_same
 from s2l_lab.training.opened import LearnerFiles, open_explorer, training_problems
-from s2l_lab.training.plan import TrainingPlan, plan_of
+from s2l_lab.training.plan import TrainingPlan
 from s2l_lab.training.recording import RolloutRecorder
 from s2l_lab.training.report import (
     CHECKPOINTS,
     LOCK,
     METRICS,
     MODEL,
-    PLAN,
     REPORT,
     CostReport,
     TrainingReport,
@@ -69,7 +68,7 @@ def train(
     """
     if (out / REPORT).is_file():
         report = read_report(out)
-        _require_same(plan, report.plan, out)
+        require_same(plan, report.plan, out)
         return report
     config = plan.config(out / CHECKPOINTS)
     first = int(os.environ.get("RANK", "0")) == 0
@@ -78,7 +77,7 @@ def train(
             make_folder(out)
             lock = WriterLock(out / LOCK)
             stack.callback(lock.release)
-            _keep_plan(plan, out)
+            keep_plan(plan, out)
         return _train(plan, config, out, stack, first=first, command=command, announce=announce)
 
 
@@ -304,34 +303,6 @@ def _explorer_in_words(plan: TrainingPlan) -> str:
     if not plan.explores or wanted is None:
         return ""
     return f" and explorer {wanted.member}" if wanted.member else f" and a copy of it ({wanted.kind}) as explorer"
-
-
-def _keep_plan(plan: TrainingPlan, out: Path) -> None:
-    path = out / PLAN
-    if path.is_file():
-        _require_same(plan, json.loads(path.read_bytes()), out)
-        return
-    with replacing(path) as stream:
-        stream.write(plan.model_dump_json(indent=1).encode())
-
-
-def _require_same(plan: TrainingPlan, there: Any, out: Path) -> None:
-    other = plan_of(there, str(out / PLAN))
-    if other.digest == plan.digest:
-        return
-    raise UsageError(
-        f"{out} holds a run of another plan ({', '.join(_differing(plan.identity, other.identity))}). Give --out "
-        "another directory, or leave it out for one that is named by the plan."
-    )
-
-
-def _differing(mine: Mapping[str, Any], theirs: Mapping[str, Any], at: str = "") -> Iterator[str]:
-    for key in sorted({*mine, *theirs}):
-        a, b = mine.get(key), theirs.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            yield from _differing(a, b, f"{at}{key}.")
-        elif a != b:
-            yield f"{at}{key}: {b} there, {a} asked"
 
 
 def _forget_after(metrics: Path, step: int) -> None:
