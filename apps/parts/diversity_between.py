@@ -46,7 +46,7 @@ def show_between(here: Opened, address: Address, policies: tuple[str, ...]) -> N
     title = f"What each policy adds to {reference}"
     export_figure("diversity.between.dots", figure, title, caption, lambda: share_rows(report), ready=True)
     st.dataframe(_shown(report), hide_index=True, width="stretch", height="content")
-    export_table("diversity.between", lambda: share_rows(report))
+    export_table("diversity.between", lambda: share_rows(report), caption)
     export_report("diversity.between", title, lambda: _sections(report, figure), caption)
 
 

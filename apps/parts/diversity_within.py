@@ -71,7 +71,7 @@ def show_within(here: Opened, address: Address, policies: tuple[str, ...]) -> No
         empty(
             f"No problem has {report.within.m[condition]} correct rollouts of every policy; ask for fewer, or more N."
         )
-    export_table("diversity.within", lambda: number_rows(report))
+    export_table("diversity.within", lambda: number_rows(report), caption)
     figure = explained(within_figure(report, metric_marks()))
     chart(figure, "diversity.within.figure", width="content")
     export_figure(

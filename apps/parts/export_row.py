@@ -52,18 +52,17 @@ def export_figure(
         _file(
             "HTML", lambda: figure_html(figure if ready else _titled(figure, title), title, caption), name, "html", key
         )
-        _file("CSV", lambda: csv_bytes(_made(table)), name, "csv", key)
+        _file("CSV", lambda: csv_bytes(_made(table), [title, *caption]), name, "csv", key)
     show_caption(caption)
 
 
 def export_table(key: str, table: Table | Callable[[], Table], caption: Sequence[str] = ()) -> None:
-    """The export row of a table; `table` may be a function that makes it when a file is asked for."""
+    """The export row of a table; `table` may be a function that makes it when a file is asked for. The caption goes
+    into the files alone; `show_caption` puts it on the page, where nothing else has done so."""
     name = key.replace(".", "-")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        _file("CSV", lambda: csv_bytes(_made(table)), name, "csv", key)
-        _file("Parquet", lambda: parquet_bytes(_made(table)), name, "parquet", key)
-    if caption:
-        show_caption(caption)
+        _file("CSV", lambda: csv_bytes(_made(table), caption), name, "csv", key)
+        _file("Parquet", lambda: parquet_bytes(_made(table), caption), name, "parquet", key)
 
 
 def export_report(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from parts.export_row import export_table
+from parts.export_row import export_table, show_caption
 from parts.runs import Opened
 from parts.safe import plain
 from parts.states import empty, notes
@@ -31,6 +31,7 @@ def show_reference(item: PaperItem) -> None:
             column_config={name: st.column_config.Column(help=COLUMN_WORDS[name]) for name in rows[0]},
         )
         export_table(f"paper.{item.name}.{found.file.removesuffix('.csv')}", rows, found.notes)
+        show_caption(found.notes)
 
 
 def show_made(here: Opened, item: PaperItem) -> None:
@@ -50,6 +51,8 @@ def show_made(here: Opened, item: PaperItem) -> None:
         if made.verdicts:
             rows = list(made.verdicts)
             st.dataframe(rows, hide_index=True, width="stretch", height="content", column_config=column_words(*rows[0]))
-            export_table(f"paper.{item.name}.{made.scale}", rows, [f"Made by: {made.command}", f"From: {made.folder}"])
+            lines = [f"Made by: {made.command}", f"From: {made.folder}"]
+            export_table(f"paper.{item.name}.{made.scale}", rows, lines)
+            show_caption(lines)
         if made.image is not None:
             st.image(str(made.image))

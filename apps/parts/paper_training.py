@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from parts.address import Address
-from parts.export_row import chart, export_figure, export_table
+from parts.export_row import chart, export_figure, export_table, show_caption
 from parts.paper_report import Ours
 from parts.runs import Opened, catalog_of
 from parts.states import empty, notes
@@ -71,6 +71,7 @@ def _with_table(item: PaperItem, drawn: Ours, rows: list[dict[str, Any]], lines:
     """Draw the table, and add it to what is drawn."""
     st.dataframe(rows, hide_index=True, width="stretch", height="content", column_config=column_words(*rows[0]))
     export_table(f"paper.{item.name}.ours", rows, lines)
+    show_caption(lines)
     merged = tuple(dict.fromkeys((*drawn.lines, *lines)))
     return replace(drawn, tables=(*drawn.tables, TableItem(rows, about)), lines=merged)
 

@@ -12,12 +12,13 @@ from parts.address import Address, shared
 from parts.export_row import export_table
 from parts.look import OUTCOME_BADGES, OUTCOME_WORDS, outcome_label
 from parts.measured import on_demand
-from parts.runs import Opened
+from parts.runs import Opened, provenance_of
 from parts.safe import model_text, plain, visible
 from parts.states import errors_shown, notes
 from parts.tokens import token_strip
 from s2l_lab.browse.decoding import decoder_of
 from s2l_lab.browse.log_ratio import LogRatio, log_ratio, scored
+from s2l_lab.browse.provenance import caption
 from s2l_lab.browse.rollout_pages import FullRollout, read_rollout
 from s2l_lab.browse.sampled import sampling_of
 from s2l_lab.browse.store import BrowsedStore
@@ -146,7 +147,10 @@ def _tokens(url: Address, store: BrowsedStore, one: FullRollout, colour: Measure
         said.append(f"{_WORDS[colour]} is not known here, so no token is coloured.")
     token_strip(shown, colour, values, f"reader.{one.row.address}.tokens")
     notes(said)
-    export_table("reader.tokens", lambda: tokens_table(shown, values))
+    row = one.row
+    about = f"Tokens of {row.policy}, rollout {row.sample_index} of problem {row.problem_id}; shown: {_WORDS[colour]}."
+    lines = caption(provenance_of(store), more=[about])
+    export_table("reader.tokens", lambda: tokens_table(shown, values), lines)
 
 
 def _log_ratio(store: BrowsedStore, one: FullRollout, other: str) -> LogRatio:

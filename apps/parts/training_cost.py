@@ -35,7 +35,7 @@ def show_cost(address: Address, arms: Sequence[Arm]) -> None:
     lines = arms_caption(arms, "none: counts of these very runs")
     export_figure("training.cost.bars", figure, TITLE, lines, rows)
     st.dataframe(rows, hide_index=True, width="stretch", height="content", column_config=_columns(rows))
-    export_table("training.cost", rows)
+    export_table("training.cost", rows, lines)
     export_report("training.cost", TITLE, lambda: [_section(figure, rows)], lines)
 
 

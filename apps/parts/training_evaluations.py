@@ -55,7 +55,7 @@ def show_evaluations(address: Address, arms: Sequence[Arm]) -> None:
         height="content",
         column_config=column_words(f"pass@{k}", "arm", "step", "of", "interval"),
     )
-    export_table("training.last", lambda: last_rows(bands, k, numbers=True))
+    export_table("training.last", lambda: last_rows(bands, k, numbers=True), lines)
     export_report("training.evaluations", title, lambda: [_section(figure, title, bands, k)], lines)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from parts.address import Address, came_from_outside
-from parts.export_row import export_report, export_table
+from parts.export_row import export_report, export_table, show_caption
 from parts.look import outcome_label
 from parts.runs import Opened, provenance_of, store_of
 from parts.safe import model_text, plain
@@ -116,6 +116,7 @@ def _list(store: BrowsedStore, address: Address, found: Page, rounds: Rounds, st
     )
     lines = caption(provenance_of(store), more=[f"Rollouts that optimiser step {step} was trained on."])
     export_table("training.steps", rows, lines)
+    show_caption(lines)
     title = f"Rollouts of optimiser step {step}"
     export_report("training.steps", title, lambda: _sections(store, found, rounds, title, words, opened), lines)
     if opened:

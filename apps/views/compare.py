@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 
 from parts.address import Address, came_from_outside, shared
-from parts.export_row import export_report, export_table
+from parts.export_row import export_report, export_table, show_caption
 from parts.header import header
 from parts.look import outcome_label
 from parts.pager import pager
@@ -238,7 +238,9 @@ def _found(store: BrowsedStore, rates: SolveRates, chosen: list[str], problem: s
         empty("No rollout on this problem has a verdict.")
         return
     st.dataframe(table, hide_index=True, key="compare.answers", height=min(38 + 35 * len(table), 390))
-    export_table("compare.found", table, [_answers_words(table, chosen)])
+    words = [_answers_words(table, chosen)]
+    export_table("compare.found", table, [*words, *caption(provenance_of(store))])
+    show_caption(words)
 
 
 def _answers_words(table: list[dict[str, Any]], chosen: list[str]) -> str:

@@ -157,7 +157,7 @@ def _crossings(url: Address, here: Opened, chosen: tuple[str, ...]) -> tuple[Com
     with left:
         table = crossings_table(comparisons)
         _verdicts(table, int(comparisons[0].k[-1]))
-        export_table("family.verdicts", table)
+        export_table("family.verdicts", table, lines)
     with right:
         pair = st.selectbox("Difference of", pairs, key=url.option("pair", pairs, pairs[-1]))
         comparison = comparisons[pairs.index(pair)]

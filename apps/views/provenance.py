@@ -68,7 +68,7 @@ def _facts(about: Provenance) -> None:
     st.subheader("What it is")
     table = facts_table(about)
     st.dataframe(table, hide_index=True, key="provenance.facts", height="content")
-    export_table("provenance.about", table)
+    export_table("provenance.about", table, caption(about))
 
 
 def facts_table(about: Provenance) -> list[dict[str, str]]:

@@ -54,7 +54,7 @@ def show() -> None:
         most = f", the first {EXPORT_ROWS:,} and at most {EXPORT_BYTES // 2**20} MiB of texts"
         cut = most if found.total > EXPORT_ROWS else ""
         st.caption(f"All {found.total:,} rollouts of the filter{cut}, as a table:")
-        export_table("rollouts.selection", lambda: matching(store, wanted, rounds).table)
+        export_table("rollouts.selection", lambda: matching(store, wanted, rounds).table, lines)
         export_report("rollouts", "Rollouts", lambda: _sections(store, found, here), lines)
     show_caption(lines)
     url.publish(to_query(found.filter.model_copy(update={"version": wanted.version})))

@@ -2,12 +2,13 @@
 
 A CSV is opened in spreadsheets, which run a cell that begins with = + - or @ as a formula, and model text may begin so.
 Such text gets a leading apostrophe, as spreadsheets mark text themselves; numbers are left as they are, and the Parquet
-file holds everything unchanged. Lines end as RFC 4180 says, so that a lone carriage return in a text is quoted.
+file holds everything unchanged. Quoting is that of RFC 4180, and every text is quoted, so that a `#` in one is no
+comment; the caption stands above the header in lines that begin with `#` (pandas: `read_csv(file, comment="#")`), and
+in a Parquet file under the key `caption` of the schema's metadata.
 """
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
@@ -25,21 +26,23 @@ Table = Any
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def csv_bytes(table: Table) -> bytes:
-    """UTF-8 with a header line; null is an empty cell, a list is JSON-like text."""
+def csv_bytes(table: Table, caption: Sequence[str] = ()) -> bytes:
+    """UTF-8: the caption as comment lines, a header line, the rows; null is an empty cell, a list is JSON-like text."""
     arrow = as_arrow(table)
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\r\n")
-    writer.writerow([_cell(name) for name in arrow.column_names])
+    lines = [f"# {printable(line)}" for line in caption]
+    lines.append(",".join(map(_cell, arrow.column_names)))
     columns = [column.to_pylist() for column in arrow.columns]
-    writer.writerows([_cell(value) for value in row] for row in zip(*columns, strict=True))
-    return stream.getvalue().encode("utf-8", "replace")
+    lines += [",".join(map(_cell, row)) for row in zip(*columns, strict=True)]
+    return "".join(f"{line}\r\n" for line in lines).encode("utf-8", "replace")
 
 
-def parquet_bytes(table: Table) -> bytes:
-    """The same table with its types."""
+def parquet_bytes(table: Table, caption: Sequence[str] = ()) -> bytes:
+    """The same table with its types, and the caption in its metadata."""
+    arrow = as_arrow(table)
+    if caption:
+        arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), "caption": "\n".join(caption)})
     stream = io.BytesIO()
-    pq.write_table(as_arrow(table), stream, compression="zstd")
+    pq.write_table(arrow, stream, compression="zstd")
     return stream.getvalue()
 
 
@@ -72,7 +75,12 @@ def file_name(*parts: str, suffix: str) -> str:
     return f"{re.sub('-+', '-', stem).strip('-.')[:100] or 's2l-lab'}.{suffix}"
 
 
-def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return "'" + value
-    return value
+def _cell(value: Any) -> str:
+    """A number or a truth as it is, null as nothing, anything else quoted."""
+    if value is None:
+        return ""
+    if isinstance(value, int | float):
+        return str(value)
+    text = str(value)
+    mark = "'" if isinstance(value, str) and value.startswith(_FORMULA) else ""
+    return f'"{mark}{text.replace(chr(34), chr(34) * 2)}"'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import struct
+from itertools import dropwhile
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -23,9 +24,9 @@ POLICIES = {"tiny-60k", "tiny-360k", "tiny-2m"}
 
 
 def of_csv(download: Download) -> list[dict[str, str]]:
-    """The rows of a CSV file."""
+    """The rows of a CSV file, without its caption."""
     with Path(download.path()).open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
+        return list(csv.DictReader(dropwhile(lambda line: line.startswith("#"), stream)))
 
 
 def rests_on_the_sample(words: str) -> bool:
@@ -84,6 +85,7 @@ def test_a_report_holds_figures_and_tables_without_a_network(browser: Browser, b
     page, _ = opened(browser, f"{base}/?{RUN}")
     page.get_by_role("button", name="Report").wait_for()
     files = [taken(page, "CSV", place) for place in range(page.get_by_text("CSV", exact=True).count())]
+    assert rests_on_the_sample(Path(files[0].path()).read_text(encoding="utf-8").partition("\r\n\"")[0])
     firsts = {file.suggested_filename: [next(iter(row.values())) for row in of_csv(file)] for file in files}
     taken(page, "Report").save_as(tmp_path / "report.html")
     alone, asked = from_disk(browser, tmp_path / "report.html")

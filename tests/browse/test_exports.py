@@ -8,6 +8,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import plotly.graph_objects as go
 import pyarrow as pa
@@ -49,9 +50,27 @@ def test_tables_come_back(rows: list[dict[str, object]]) -> None:
 def test_every_kind_of_table_is_taken(kind: str) -> None:
     rows = [{"a": 1, "b": "=1+1"}, {"a": 2, "b": None}]
     table = {"arrow": pa.Table.from_pylist(rows), "pandas": pd.DataFrame(rows), "rows": rows}[kind]
-    assert csv_bytes(table) == b"a,b\r\n1,'=1+1\r\n2,\r\n"
+    assert csv_bytes(table) == b'"a","b"\r\n1,"\'=1+1"\r\n2,\r\n'
     assert pq.read_table(io.BytesIO(parquet_bytes(table))).to_pylist() == rows
-    assert csv_bytes(pa.table({"a": pa.array([], pa.int64())})) == b"a\r\n"
+    assert csv_bytes(pa.table({"a": pa.array([], pa.int64())})) == b'"a"\r\n'
+
+
+def test_the_caption_travels_with_a_table_and_is_no_row(tmp_path: Path) -> None:
+    """As pandas and DuckDB read it; a `#`, a quote or a line break in a text is text."""
+    rows = [{"text": 'a # b, "c"\n# d', "#": 1.5}, {"text": "#", "#": None}]
+    lines = ['pass@k of "one", n = 4', "second line\n1,2 of the caption"]
+    file = tmp_path / "table.csv"
+    file.write_bytes(csv_bytes(rows, lines))
+    shown = file.read_text(encoding="utf-8").splitlines()[:2]
+    assert shown == ["# " + line.replace("\n", "\ufffd") for line in lines]
+    read = pd.read_csv(file, comment="#").astype(object)
+    assert read.where(read.notna(), None).to_dict("records") == rows
+    query = duckdb.read_csv(str(file), comment="#", header=True, quotechar='"', escapechar='"')
+    assert [dict(zip(query.columns, row, strict=True)) for row in query.fetchall()] == rows
+    kept = pq.read_schema(io.BytesIO(parquet_bytes(rows, lines))).metadata
+    assert kept[b"caption"].decode() == "\n".join(lines)
+    of_pandas = parquet_bytes(pd.DataFrame({"a": [1]}), lines)
+    assert {b"caption", b"pandas"} <= set(pq.read_schema(io.BytesIO(of_pandas)).metadata)
 
 
 @given(st.lists(st.text(), max_size=4))

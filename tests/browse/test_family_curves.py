@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import itertools
 import json
@@ -299,9 +300,9 @@ def test_tables_leave_whole_and_what_is_not_known_is_null() -> None:
     nulls = 0
     for table in tables:
         assert pq.read_table(io.BytesIO(parquet_bytes(table))).equals(table)
-        lines = csv_bytes(table).decode().splitlines()
-        assert len(lines) == table.num_rows + 1
-        assert lines[0].split(",") == table.column_names
+        header, *cells = csv.reader(io.StringIO(csv_bytes(table).decode(), newline=""))
+        assert len(cells) == table.num_rows
+        assert header == table.column_names
         for column in table.columns:
             nulls += column.null_count
             if pa.types.is_floating(column.type):
