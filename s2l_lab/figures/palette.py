@@ -6,7 +6,8 @@ who do not see red or green as well. Every stop has a contrast of 3 to 1 on whit
 one figure serves light and dark pages. A test holds all of this.
 
 The arms of a study follow one rule: an explorer has its member's colour, and everything that is made from the learner
-(siblings, temperatures, matched controls) has the learner's, with a symbol and a dash of its own.
+(siblings, temperatures, matched controls) has the learner's, with a symbol and a dash of its own. Arms of training are
+learners all; together in one panel they have a scale of their own (`training_looks`), without the sources' colours.
 """
 
 from __future__ import annotations

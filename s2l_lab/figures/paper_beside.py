@@ -2,9 +2,9 @@
 
 Theirs have no interval and none is drawn. The axes of y are one, so that heights can be compared; those of x are not,
 since theirs are prompts or their k and ours are steps or our k. A wide band of ours is cut by the axis rather than
-squeeze the lines, which the panel says. Every pass@1 is a learner's and has the learner's colour; arms differ by dash,
-and what explores has diamonds. `fig2` and `training_figure` draw the same for print
-with the verdicts; here is what can be seen at once of whatever runs exist.
+squeeze the lines, which the panel says. Arms have the looks of the printed figures (`training_looks`), plain GRPO
+first. `fig2` and `training_figure` draw the same for print with the verdicts; here is what can be seen at once of
+whatever runs exist.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from s2l_lab.figures.markup import markup, shortened
-from s2l_lab.figures.palette import SOURCE_COLOURS, translucent
+from s2l_lab.figures.palette import translucent
 from s2l_lab.figures.run_curves import BAND_ROOM, CUT, draw_band, draw_line, is_cut, readable_range
+from s2l_lab.figures.training_looks import arm_looks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,13 +25,10 @@ if TYPE_CHECKING:
     from s2l_lab.browse.training_metrics import Band
     from s2l_lab.estimators import Curve
     from s2l_lab.figures.paper import PaperPanel
+    from s2l_lab.figures.training_looks import Look
 
 HEIGHT = 420
 NAME_CHARACTERS = 44
-LEARNER = SOURCE_COLOURS["learner"]
-SYMBOLS = {False: "circle", True: "diamond"}
-"""By whether an explorer took part."""
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +109,21 @@ def training_beside(theirs: Sequence[PaperSeries], ours: Mapping[str, Band], exp
     ends = readable_range(ours.values(), values)
     figure = _panels([*(["paper"] if theirs else []), *([_ours_title(ours, ends)] if ours else [])])
     right = 2 if theirs else 1
-    for place, series in enumerate(theirs):
+    looks = _looks({series.name: series.explores for series in theirs})
+    for series in theirs:
         points = list(zip(series.step_S.tolist(), series.value_S.tolist(), strict=True))
         hover = [f"<b>{markup(series.name)}</b><br>{s}k prompts: {v:.3f}, digitised; no interval" for s, v in points]
         steps, heights = [step for step, _ in points], [value for _, value in points]
-        dash = DASHES[place % len(DASHES)]
-        _line(figure, steps, heights, f"paper {series.name}", LEARNER, dash, hover, col=1)
-        figure.data[-1].marker.symbol = SYMBOLS[series.explores]
+        look = looks[series.name]
+        _line(figure, steps, heights, f"paper {series.name}", look.colour, look.dash, hover, col=1)
+        figure.data[-1].marker.symbol = look.symbol
     said: set[str] = set()
-    for place, (name, band) in enumerate(ours.items()):
-        at, dash = {"row": 1, "col": right}, DASHES[place % len(DASHES)]
-        draw_band(figure, at, band, LEARNER)
-        draw_line(figure, at, band, shortened(name, NAME_CHARACTERS), LEARNER, said, dash=dash)
-        figure.data[-1].marker.symbol = SYMBOLS[explores[name]]
+    looks = _looks({name: explores[name] for name in ours})
+    for name, band in ours.items():
+        at, look = {"row": 1, "col": right}, looks[name]
+        draw_band(figure, at, band, look.colour)
+        draw_line(figure, at, band, shortened(name, NAME_CHARACTERS), look.colour, said, dash=look.dash)
+        figure.data[-1].marker.symbol = look.symbol
     if theirs:
         figure.update_xaxes(title_text="thousand prompts", col=1)
     if ours:
@@ -132,6 +132,12 @@ def training_beside(theirs: Sequence[PaperSeries], ours: Mapping[str, Band], exp
     figure.update_yaxes(range=ends)
     figure.update_traces(marker_size=7, selector={"mode": "lines+markers"})
     return figure
+
+
+def _looks(explores: Mapping[str, bool]) -> dict[str, Look]:
+    """A look for each name: the first that has no explorer is the baseline, further ones follow as they come."""
+    baseline = next((name for name in explores if not explores[name]), None)
+    return arm_looks(sorted(explores, key=lambda name: name != baseline))
 
 
 def _ours_title(ours: Mapping[str, Band], ends: Sequence[float] | None) -> str:

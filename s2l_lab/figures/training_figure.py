@@ -20,7 +20,7 @@ from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, plain
 from s2l_lab.figures.palette import FAINT
 from s2l_lab.figures.training_blocks import claim_words, draw_claims, draw_ends, draw_paper_table
-from s2l_lab.figures.training_looks import arm_looks, hover, level_words, seeds_words
+from s2l_lab.figures.training_looks import MARKS, arm_looks, hover, level_words, seeds_words
 from s2l_lab.figures.training_paper import TABLES, paper_cells, paper_curve
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _draw_row(
     canvas.text(24, top + 22, _legend(arms, looks), size=13)
     plot = top + 98
     if _has_paper(plan):
-        _paper_panel(canvas, name, panel, plot)
+        _paper_panel(canvas, name, panel, looks, plot)
     ks = (min(plan.curve_k), max(plan.curve_k))
     for (left, width), k in zip(OURS if _has_paper(plan) else OURS_ALONE, ks, strict=True):
         _our_panel(canvas, plan, arms, looks, k, (left, plot, width, HEIGHT))
@@ -191,24 +191,22 @@ def _draw_curve(panel: Panel, name: str, levels: Sequence[Any], look: Look) -> N
     )
 
 
-def _paper_panel(canvas: Canvas, name: str, panel: PanelPlan, top: float) -> None:
-    """The digitised curves, in the colours of the arms that they are named after: GRPO's, then the explorer's."""
+def _paper_panel(canvas: Canvas, name: str, panel: PanelPlan, looks: dict[str, Look], top: float) -> None:
+    """The digitised curves, each with the look of our arm that is its counterpart, by their places in the panel."""
     if not panel.paper:
         canvas.text(PAPER[0], top - 42, "<b>paper</b>", size=14)
         canvas.text(PAPER[0], top - 20, "no curve of the paper could be had for this panel", size=12, color=FAINT)
         return
     curves = [paper_curve(name, series) for series in panel.paper]
-    looks = arm_looks(panel.paper)
+    own = {series: looks[arm] for series, arm in zip(panel.paper, panel.arms, strict=False)}
     x = fine_axis([0.0, float(max(curve.step[-1] for curve in curves))], "thousand prompts", most=6)
     y = fine_axis([v for curve in curves for v in curve.value.tolist()], "pass@1")
-    legend = " \u00b7 ".join(
-        f'<span style="color:{looks[c.name].colour}">\u25cf</span> {markup(c.name)}' for c in curves
-    )
+    legend = " \u00b7 ".join(f"{_mark(own[curve.name])} {markup(curve.name)}" for curve in curves)
     drawn = canvas.panel(
         (PAPER[0], top, PAPER[1], HEIGHT), "paper \u00b7 AIME 2024 and 2025 \u00b7 pass@1", legend, x, y
     )
     for curve in curves:
-        look = looks[curve.name]
+        look = own[curve.name]
         told = [
             f"<b>{markup(curve.name)}</b><br>{step}k: {value:.3f}, digitised; no interval"
             for step, value in zip(curve.step, curve.value, strict=True)
@@ -226,13 +224,17 @@ def _paper_panel(canvas: Canvas, name: str, panel: PanelPlan, top: float) -> Non
 
 
 def _legend(arms: Sequence[ArmResult], looks: dict[str, Look]) -> str:
-    """Arms with their colour and seeds; those without a run are named too."""
+    """Arms with their mark and seeds; those without a run are named too, and their marks are hollow."""
     parts = []
     for arm in arms:
-        mark = "\u25cf" if arm.finished else "\u25cb"
         seeds = f'<span style="color:{FAINT}">({markup(seeds_words(arm))})</span>'
-        parts.append(f'<span style="color:{looks[arm.name].colour}">{mark}</span> {markup(arm.name)} {seeds}')
+        parts.append(f"{_mark(looks[arm.name], hollow=not arm.finished)} {markup(arm.name)} {seeds}")
     return "\u2003".join(parts)
+
+
+def _mark(look: Look, *, hollow: bool = False) -> str:
+    """An arm's symbol in its colour, for a line of text; markup."""
+    return f'<span style="color:{look.colour}">{MARKS[look.symbol][hollow]}</span>'
 
 
 def _caption(plan: TrainingFigure) -> list[str]:

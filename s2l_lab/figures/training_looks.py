@@ -1,7 +1,9 @@
 """Colours, symbols and numbers of the arms of a training figure.
 
-The baseline has the learner's colour and the first explorer arm the explorer's, as everywhere; further arms follow in
-the order of the plan. Colour is never alone: every arm has a symbol and a dash of its own as well.
+An arm is neither a source nor a member. What is drawn of it is its learner's, whoever explored, so where arms stand
+together in one panel they have a scale of their own, on which the colours of explorer and learner do not occur: those
+mean a source wherever they stand. The baseline comes first, further arms follow in the order of the plan. Colour is
+never alone: every arm has a symbol and a dash of its own as well.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from s2l_lab.figures.dots import Dot
 from s2l_lab.figures.markup import markup
-from s2l_lab.figures.palette import RAMP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,10 +21,20 @@ if TYPE_CHECKING:
     from s2l_lab.estimators import Estimate
     from s2l_lab.figures.training_results import ArmResult, Cost
 
-ARM_COLOURS = (RAMP[-1], RAMP[0], "#00997f", "#b5309a", "#705c5c", "#0c90e9")
-"""Learner, explorer, then teal, magenta, brown, sky; a seventh arm begins again with another symbol and dash. Chosen
-for their least distance under three kinds of sight (tests), at a contrast of 3 to 1 on white and on near-black."""
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star")
+ARM_COLOURS = ("#1e785a", "#aa64fa", "#0aa0b4", "#d20014", "#b48c5a", "#7850a0")
+"""Green, violet, cyan, red, tan, purple; a seventh arm begins again with another symbol and dash. Chosen for their
+least distance from each other, and from the sources' colours, under three kinds of sight (tests), at a contrast of 3 to
+1 on white and on near-black."""
+MARKS = {
+    "circle": "\u25cf\u25cb",
+    "square": "\u25a0\u25a1",
+    "diamond": "\u25c6\u25c7",
+    "triangle-up": "\u25b2\u25b3",
+    "x": "\u2716\u2715",
+    "star": "\u2605\u2606",
+}
+"""Symbol -> the same in a line of text, full and hollow."""
+SYMBOLS = tuple(MARKS)
 DASHES = ("solid", "solid", "dash", "dashdot", "dot", "longdash")
 
 

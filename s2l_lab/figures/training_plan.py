@@ -23,7 +23,8 @@ class PanelPlan(_Table):
     title: str
     arms: tuple[str, ...] = Field(min_length=1)
     paper: tuple[str, ...] = ()
-    """Names in figures/reference: series of a figure, or learners of a table."""
+    """Names in figures/reference: series of a figure, each in the place of the arm that is its counterpart, or
+    learners of a table."""
     baseline: str | None = None
     """The arm that this panel's are compared with, where its learner is another; None is the figure's."""
 
@@ -67,6 +68,8 @@ class TrainingFigure(_Table):
     def _fits_its_kind(self) -> Self:
         if (self.kind == "curves") != bool(self.curve_k):
             raise ValueError("curves need curve_k, and a table has none")
+        if self.kind == "curves" and any(len(panel.paper) > len(panel.arms) for panel in self.panel):
+            raise ValueError("a series of the paper needs an arm of ours in its place: its counterpart")
         for claim in self.claim:
             if claim.benchmark is not None and claim.benchmark not in self.benchmarks:
                 raise ValueError(f"claim {claim.text!r} is about {claim.benchmark}, which is none of benchmarks")

@@ -12,12 +12,13 @@ from s2l_lab.browse.strategy_map import MapPoint
 from s2l_lab.browse.training_cost import CostRow
 from s2l_lab.browse.training_metrics import Band
 from s2l_lab.figures.annealing import EFFECTIVE, ONE_SEED, PLANNED, annealing_figure
-from s2l_lab.figures.palette import SOURCE_COLOURS
+from s2l_lab.figures.palette import SOURCE_COLOURS, translucent
 from s2l_lab.figures.paper import fig2_panels
 from s2l_lab.figures.paper_beside import PaperSeries, passk_beside, training_beside
 from s2l_lab.figures.run_curves import CUT, CurvePanel, readable_range, run_curves_figure
 from s2l_lab.figures.strategy_map import NO_ANSWER, OTHER, strategy_map_figure
 from s2l_lab.figures.training_cost import cost_figure
+from s2l_lab.figures.training_looks import arm_looks
 
 HOSTILE = "<b>arm</b> & <img src=x>"
 
@@ -128,20 +129,24 @@ def test_theirs_stand_at_the_left_and_ours_at_the_right_on_one_axis_of_heights()
     assert [list(trace.y) for trace in figure.data] == [panel.small_value.tolist(), panel.large_value.tolist()]
     theirs = [PaperSeries("GRPO 8B", np.array([0, 1]), np.array([0.1, 0.2]))]
     made = training_beside(theirs, {"ours": band([0.5, 0.6])}, {"ours": True})
-    assert named(made, "paper GRPO 8B")[0].line.color == SOURCE_COLOURS["learner"]
+    assert list(named(made, "paper GRPO 8B")[0].y) == [0.1, 0.2]
     (ours,) = named(made, "ours")
     assert (ours.xaxis, made.layout.yaxis2.matches) == ("x2", "y")
 
 
-def test_a_learners_pass_at_1_has_the_learners_colour_whoever_explores() -> None:
-    theirs = [PaperSeries(name, np.array([0, 1]), np.array([0.1, 0.2])) for name in ("GRPO 8B", "S2L-PO 1.7B>8B")]
-    ours = {"plain": band([0.2, 0.3]), "mixed": band([0.5, 0.6])}
-    figure = training_beside(theirs, ours, {"plain": False, "mixed": True})
-    lines = [trace for trace in figure.data if trace.name is not None]
-    assert {trace.line.color for trace in lines} == {SOURCE_COLOURS["learner"]}
-    for panel in (lines[:2], lines[2:]):
-        assert len({trace.line.dash for trace in panel}) == 2
-        assert [trace.marker.symbol for trace in panel] == ["circle", "diamond"]
+def test_arms_beside_the_paper_look_as_in_print_and_none_as_a_source() -> None:
+    """Orange was an explorer on one page and S2L-PO's learner in print. The baseline comes first wherever it stands."""
+    theirs = [PaperSeries(name, np.array([0, 1]), np.array([0.1, 0.2])) for name in ("S2L-PO 1.7B", "GRPO 8B")]
+    ours = {"mixed": band([0.5, 0.6]), "plain": band([0.2, 0.3]), "hot": band([0.1, 0.2])}
+    figure = training_beside(theirs, ours, {"mixed": True, "plain": False, "hot": False})
+    printed = [*arm_looks(["GRPO 8B", "S2L-PO 1.7B"]).items(), *arm_looks(["plain", "mixed", "hot"]).items()]
+    lines = {(trace.name or "").removeprefix("paper "): trace for trace in figure.data if trace.name is not None}
+    for name, look in printed:
+        drawn = lines[name]
+        assert (drawn.line.color, drawn.line.dash, drawn.marker.symbol) == (look.colour, look.dash, look.symbol)
+    bands = [trace.fillcolor for trace in figure.data if trace.fill == "toself"]
+    assert bands == [translucent(lines[name].line.color, 0.16) for name in ours]
+    assert not {trace.line.color for trace in lines.values()} & set(SOURCE_COLOURS.values())
 
 
 def wide(values: list[float], reach: float) -> Band:

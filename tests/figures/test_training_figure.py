@@ -15,7 +15,9 @@ from test_palette import MACHADO, linear, luminance, oklab
 from s2l_lab.cli import figures
 from s2l_lab.cli.training_figures import write_training
 from s2l_lab.errors import UsageError
+from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import as_json
+from s2l_lab.figures.palette import SOURCE_COLOURS
 from s2l_lab.figures.training_figure import training_figure, training_numbers
 from s2l_lab.figures.training_looks import ARM_COLOURS, arm_looks, difference_words, level_words, signed
 from s2l_lab.figures.training_paper import paper_curve
@@ -69,6 +71,16 @@ def test_the_papers_curves_stand_first_without_an_interval(figure: Any) -> None:
         assert list(trace.y) == paper_curve("fig7", name).value.tolist()
 
 
+def test_a_series_of_the_paper_looks_like_the_arm_in_its_place(results: TrainingResults) -> None:
+    """Figure 4's second panel had the paper's S2L-PO in another colour than ours beside it."""
+    swapped = plan(panel=[{"title": "", "arms": ["GRPO", "5-step"], "paper": ["GRPO", "8-step"]}])
+    figure = training_figure("fig7", swapped, results, ["data here"], scale="mini")
+    theirs, ours = traces(figure, 1), traces(figure, 2)
+    for series, arm in (("GRPO", "GRPO"), ("8-step", "5-step")):
+        assert theirs[series].line.color == ours[arm].line.color
+        assert theirs[series].marker.symbol == ours[arm].marker.symbol
+
+
 def test_our_curves_are_the_levels_with_their_bands(figure: Any, results: TrainingResults) -> None:
     for axis, k in ((2, 1), (3, 16)):
         drawn = traces(figure, axis)
@@ -95,6 +107,8 @@ def test_differences_and_cost_stand_below(figure: Any, results: TrainingResults)
 def test_owed_arms_and_seeds_are_named_and_nothing_is_markup(figure: Any) -> None:
     shown = " ".join(texts(figure))
     assert "no finished run, 5 owed" in shown
+    for mark, name in zip("\u25cf\u25a0\u25c6\u25b3", ARMS, strict=True):  # the last has no run: hollow
+        assert f"{mark}</span> {markup(name)} <span" in shown
     assert "4 of 5 seeds" in shown
     assert "&lt;b&gt;owed&lt;/b&gt;" in shown
     assert "all &lt;i&gt;arms&lt;/i&gt;" in shown
@@ -162,10 +176,24 @@ def test_words_by_hand() -> None:
     assert level_words(single.estimate).endswith("(no interval)")
 
 
-def test_the_baseline_is_the_learners_colour_and_looks_differ() -> None:
+def test_looks_differ_also_where_colours_begin_again() -> None:
     looks = arm_looks([f"arm {i}" for i in range(9)])
-    assert looks["arm 0"].colour == ARM_COLOURS[0]
+    assert [look.colour for look in looks.values()] == [*ARM_COLOURS, *ARM_COLOURS[:3]]
     assert len(set(looks.values())) == 9
+
+
+@pytest.mark.parametrize("source", SOURCE_COLOURS)
+def test_no_arm_has_the_colour_of_a_source(source: str) -> None:
+    """S2L-PO's learner had the explorer's orange once. A colour that is only nearly a source's would be as bad."""
+    assert SOURCE_COLOURS[source] not in ARM_COLOURS
+    for sight in MACHADO:
+        assert min(np.linalg.norm(seen(SOURCE_COLOURS[source], sight) - seen(arm, sight)) for arm in ARM_COLOURS) > 0.05
+
+
+def test_no_mark_of_the_figure_has_the_colour_of_a_source(figure: Any) -> None:
+    drawn = {str(part.color).lower() for trace in figure.data for part in (trace.line, trace.marker) if part.color}
+    assert set(ARM_COLOURS[:3]) <= drawn
+    assert not drawn & set(SOURCE_COLOURS.values())
 
 
 @pytest.mark.parametrize("colour", ARM_COLOURS)
@@ -176,8 +204,12 @@ def test_colours_have_three_to_one_on_white_and_on_near_black(colour: str) -> No
 
 @pytest.mark.parametrize("sight", MACHADO)
 def test_arms_stay_apart_without_red_or_green(sight: str) -> None:
-    seen = [oklab(np.clip(np.array(MACHADO[sight]) @ linear(colour), 0, 1)) for colour in ARM_COLOURS]
-    assert min(float(np.linalg.norm(a - b)) for a, b in itertools.combinations(seen, 2)) > 0.05
+    arms = [seen(colour, sight) for colour in ARM_COLOURS]
+    assert min(float(np.linalg.norm(a - b)) for a, b in itertools.combinations(arms, 2)) > 0.1
+
+
+def seen(colour: str, sight: str) -> np.ndarray:
+    return oklab(np.clip(np.array(MACHADO[sight]) @ linear(colour), 0, 1))
 
 
 SWEEP = """

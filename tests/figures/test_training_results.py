@@ -166,6 +166,7 @@ def test_rollouts_that_nobody_judged_are_not_wrong() -> None:
         ({"claim": [{"text": "", "arm": "GRPO", "against": "z"}]}, UsageError, "unknown arm 'z'"),
         ({"curve_k": []}, DataError, "curves need curve_k"),
         ({"kind": "table"}, DataError, "a table has none"),
+        ({"panel": [{"title": "", "arms": ["GRPO"], "paper": ["a", "b"]}]}, DataError, "its counterpart"),
         ({"margin": 0}, DataError, "margin"),
         ({"colour": "red"}, DataError, "colour"),
         ({"claim": [{"text": "t", "arm": "GRPO", "against": "owed", "benchmark": "b"}]}, DataError, "none of benchm"),
