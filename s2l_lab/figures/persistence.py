@@ -43,8 +43,8 @@ def persistence_figure(result: Persistence, about: Sequence[str]) -> Any:
     canvas = Canvas(
         WIDTH,
         f"Do deviations from {result.learner} last along a trajectory?",
-        f"solid: {markup(result.learner)} (the null) and explorers; dotted: the learner at a higher temperature; "
-        "dashed: the learner at an explorer's KL",
+        f"solid: {markup(result.learner)} ({_null(result)}) and explorers; dotted: the learner at a higher "
+        "temperature; dashed: the learner at an explorer's KL",
     )
     rows = by_role(result.rows)
     arms = list(zip(rows, arm_looks(result.learner, rows), strict=True))
@@ -161,6 +161,12 @@ def _span(values: Sequence[float]) -> str:
     """The least and the largest of bounds that differ by arm and lag."""
     low, high = (f"{v:.3g}" if v < 1000 else f"{v:,.0f}" for v in (min(values), max(values)))
     return low if low == high else f"{low} to {high}"
+
+
+def _null(result: Persistence) -> str:
+    """What the learner's own line is: the null only where its rollouts were drawn at the temperature of the scores."""
+    (temperature,) = {row.temperature for row in result.rows if row.role == "learner"}
+    return "the null" if temperature == 1 else f"drawn at T = {temperature:.3g}, so no null"
 
 
 def _end(curve: ByLag) -> float:

@@ -4,7 +4,8 @@ Where files come from, first hit wins: inside the package (`embedded:`), a direc
 (DIR/<last part of the hub id>, DIR/<org>/<name>, DIR/<member name>), the hub. What comes from the hub is identified by
 its *commit*: a branch is resolved when it is opened, and the digest holds the commit. What comes from a directory is
 identified by the SHA-256 of its files, since a directory says nothing about its revision; so a local copy of a hub
-commit and the commit itself are two policies, although they would draw alike.
+commit and the commit itself are two policies, although they would draw alike. A member whose revision is such a hash is
+those files and no others.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.jinja", "*.model", "tokenizer*")
 """What is fetched from the hub; `*.py` only with --trust-remote-code."""
+HASHED = "sha256:"
+"""A revision that begins so is the fingerprint of a directory's files."""
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
 
 
@@ -132,7 +135,13 @@ def _candidates(member: Member, model_root: Path | None) -> list[Path]:
 def _local(member: Member, directory: Path) -> Checkpoint | str:
     if lacking := _lacking(directory):
         return f"{member.name}: {directory} lacks {', '.join(lacking)}."
-    return Checkpoint(member, directory, f"sha256:{fingerprint(directory)}")
+    revision = f"{HASHED}{fingerprint(directory)}"
+    if (member.revision or "").startswith(HASHED) and member.revision != revision:
+        return (
+            f"{member.name}: {directory} does not hold the files that are asked for: {member.revision} was recorded, "
+            f"{revision} was found. Bring those files back, or sample again with these."
+        )
+    return Checkpoint(member, directory, revision)
 
 
 def _lacking(directory: Path) -> list[str]:

@@ -37,7 +37,8 @@ class Member(BaseModel):
     source: str = Field(min_length=1)
     """`embedded:FAMILY/MEMBER`, a directory, a hub id, an endpoint's address (http...) or `scripted:SPEC`."""
     revision: str | None = None
-    """Commit hash on the hub. A branch, or None, is resolved to a commit when the member is opened."""
+    """Commit hash on the hub; a branch, or None, is resolved to a commit when the member is opened. `sha256:...` is the
+    fingerprint of a directory's files, which are refused where they are others."""
     parameters: int | None = Field(default=None, ge=1)
     """All parameters, tied embeddings once; None where nobody said."""
     template: str = "raw"

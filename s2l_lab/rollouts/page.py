@@ -41,17 +41,20 @@ def read_page(
     if offset < 0 or (limit is not None and limit < 0):
         raise UsageError(f"a page has limit and offset of at least 0; given limit {limit}, offset {offset}.")
     condition, parameters = _condition(where)
+    # The same verdicts join whether the others are left out before the join or by it; before, they are never held.
+    of_verdicts, of_key = _condition({name: value for name, value in where.items() if name in KEY})
     cut = f" limit {NO_LIMIT if limit is None else limit} offset {offset}"
-    restriction = ""
     if limit is not None and limit <= TWO_STEP_LIMIT:
         filtered = _source("", any(name in _VERDICT_COLUMNS for name in where))
         sql = f"select problem_id, digest from {filtered}{condition} order by {_ORDER}{cut}"
         restriction = _rows(database.query(sql, parameters, version=version))
         # The condition stays: two rollouts of one 64-bit digest are unlikely, not impossible.
         condition += f"{' and' if condition else ' where'} {restriction}"
-        cut = ""
+        of_verdicts, of_key, cut = f" where {restriction}", [], ""
     selected = ", ".join(f'"{name}"' for name in columns)
-    source = _source(restriction and f" where {restriction}", version is not None)
+    source = _source(of_verdicts, version is not None)
+    if version is not None:
+        parameters = [*of_key, *parameters]
     return database.query(
         f"select {selected} from {source}{condition} order by {_ORDER}{cut}", parameters, version=version
     )
@@ -75,13 +78,17 @@ def _source(restriction: str, with_verdicts: bool) -> str:
 
 
 def _condition(where: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    """` where ...` and its parameters. A sequence means any of its values, None means missing."""
+    """` where ...` and its parameters. A sequence means any of its values (a range of step 1 as two bounds, which the
+    statistics of a row group can rule out), None means missing."""
     terms: list[str] = []
     parameters: list[Any] = []
     for name, value in where.items():
         if value is None:
             terms.append(f'"{name}" is null')
-        elif isinstance(value, (list, tuple, set, frozenset)):
+        elif isinstance(value, range) and value.step == 1:
+            terms.append(f'"{name}" >= ? and "{name}" < ?')
+            parameters.extend((value.start, value.stop))
+        elif isinstance(value, (list, tuple, set, frozenset, range)):
             terms.append(f'"{name}" in ({", ".join("?" * len(value))})' if value else "false")
             parameters.extend(value)
         else:

@@ -147,7 +147,8 @@ class RolloutStore:
             return columns.problems_of(pq.ParquetFile(path).read())
         except (pa.ArrowInvalid, OSError, ValueError) as cause:
             raise DataError(
-                f"{path} cannot be read ({cause}). Rename it and go on: it is then written anew."
+                f"{path} cannot be read ({cause}). Rename it and run the command that made this run once more: it "
+                "writes the file anew and samples only what is owed."
             ) from cause
 
     def origins(self) -> list[Origin]:
@@ -279,8 +280,8 @@ class RolloutStore:
         """A page of rollouts as an Arrow table (`.to_pandas()` for pandas) ordered by policy, problem and sample index.
 
         `names` are columns of `columns.ROLLOUTS`, with a verifier `version` also outcome, answer, canonical and detail
-        (null where it gave no verdict). `where` maps columns to a value, to several allowed ones, or to None for
-        missing. Raises UsageError for an unknown column or a negative page.
+        (null where it gave no verdict). `where` maps columns to a value, to several allowed ones (a list or a
+        range), or to None for missing. Raises UsageError for an unknown column or a negative page.
         """
         return read_page(self._database, columns=names, where=where or {}, version=version, limit=limit, offset=offset)
 

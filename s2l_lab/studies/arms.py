@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-_COLUMNS = ("problem_id", "sample_index", "text", "token_ids", "stop_reason", "completion_tokens")
+_COLUMNS = ("problem_id", "text", "token_ids", "stop_reason", "completion_tokens")
 _VERDICT = ("outcome", "canonical")
 
 
@@ -86,10 +86,11 @@ def read_completions(arm: Arm) -> Completions:
         "policy_digest": origin.policy_digest,
         "sampling_digest": origin.sampling_digest,
         "problem_id": list(place),
+        "sample_index": range(arm.request.rollouts),
     }
     with RolloutStore(arm.request.run_directory) as store:
         table = store.read(["problem_id", "sample_index", "token_ids"], where)
-    rows = [row for row in table.to_pylist() if row["sample_index"] < arm.request.rollouts]
+    rows = table.to_pylist()
     if any(row["token_ids"] is None for row in rows):
         raise DataError(
             f"{arm.name} has rollouts without token ids in {arm.request.run_directory} (an endpoint gives text only); "
@@ -138,10 +139,10 @@ def read_sets(
         "policy_digest": origin.policy_digest,
         "sampling_digest": origin.sampling_digest,
         "problem_id": [problem.id for problem in problems],
+        "sample_index": range(n),
     }
     table = store.read([*_COLUMNS, *_VERDICT], where, version=version)
-    keep = (table["sample_index"].to_numpy() < n) & np.asarray(table["outcome"].is_valid())
-    by_problem = _rows_by_problem(table.filter(keep))
+    by_problem = _rows_by_problem(table.filter(table["outcome"].is_valid()))
     sets = []
     for problem in problems:
         rows = by_problem.get(problem.id, [])

@@ -144,12 +144,18 @@ def _read(path: Path, policies: Sequence[str] | None, problems: int | None, n: i
             wanted = 2 if n is None else n
             listed = ", ".join(f"{name} has {count}" for name, count in few.items())
             raise UsageError(
-                f"{path}: {wanted} verified rollouts of every problem are needed; {listed} of some problem. Finish the "
-                "run with the `s2l-lab passk` call that began it, or leave the policy out with --member."
+                f"{path}: {wanted} verified rollouts of every problem are needed; {listed} of some problem. "
+                f"{_left_out(store)}Finish the run with the `s2l-lab passk` call that began it, or leave the policy "
+                "out with --member."
             )
         common = min(have.values())
         sets = {o.policy: read_sets(store, o, version, chosen, common) for o in origins}
         return _Run(chosen, sets, version, sampling, str(store.config["benchmark"]), common)
+
+
+def _left_out(store: RolloutStore) -> str:
+    """The damaged parts whose rollouts or verdicts are missing, as a sentence; empty where there is none."""
+    return f"Damaged and left out: {', '.join(store.damaged)}. " if store.damaged else ""
 
 
 def origins_in_order(store: RolloutStore, policies: Sequence[str] | None, sampling: SamplingParams) -> list[Origin]:

@@ -12,14 +12,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from s2l_lab.errors import UsageError
-from s2l_lab.policies.checkpoint import find_here
+from s2l_lab.policies.checkpoint import HASHED, find_here
 from s2l_lab.policies.families import Member
 from s2l_lab.policies.opening import choose_engine
 
 
 def member_here(config: Mapping[str, Any], name: str) -> Member | str:
     """A policy of the run with this configuration, its source the directory here that holds its weights; else in one
-    line what is missing. Opening such a member touches no network, whatever the run's policy came from."""
+    line what is missing. Opening such a member touches no network, whatever the run's policy came from, and fails where
+    its files are not those that the run recorded."""
     policies = config.get("policies")
     record = policies.get(name) if isinstance(policies, dict) else None
     if not isinstance(record, dict) or not record.get("source"):
@@ -34,4 +35,8 @@ def member_here(config: Mapping[str, Any], name: str) -> Member | str:
         return str(error)
     root = config.get("model_root")
     found = find_here(named, Path(root) if isinstance(root, str) else None)
-    return found if isinstance(found, str) else named.model_copy(update={"source": str(found), "revision": None})
+    if isinstance(found, str):
+        return found
+    # A hash is kept and held against the files when they are opened; a commit says nothing about a directory.
+    hashed = named.revision if (named.revision or "").startswith(HASHED) else None
+    return named.model_copy(update={"source": str(found), "revision": hashed})

@@ -67,6 +67,14 @@ def test_the_check_on_the_instrument_and_the_constant_hazard_are_drawn(result: P
     assert figure.layout[f"yaxis{SURVIVAL}"].type == "log"
 
 
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_a_learner_that_was_not_drawn_at_1_is_not_called_the_null(result: Persistence, temperature: float) -> None:
+    rows = tuple(replace(row, temperature=temperature) if row.role == "learner" else row for row in result.rows)
+    words = " ".join(str(a.text) for a in persistence_figure(replace(result, rows=rows), ABOUT).layout.annotations)
+    assert ("(the null)" in words) == (temperature == 1)
+    assert ("drawn at T = 0.7, so no null" in words) == (temperature != 1)
+
+
 def test_other_arms_have_no_line_and_are_named(result: Persistence, figure: Any) -> None:
     others = [row for row in result.rows if row.role not in DRAWN]
     assert others

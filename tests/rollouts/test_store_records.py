@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,7 +17,9 @@ from s2l_lab.errors import PolicyError, S2LError, UsageError
 from s2l_lab.policies import Completion, Draw, StopReason
 from s2l_lab.rollouts import Origin, Rollout, RolloutKey, RolloutStore
 from s2l_lab.rollouts.columns import problems_of, problems_table, rollouts_of, rollouts_table, well_formed
+from s2l_lab.rollouts.database import Database
 from s2l_lab.rollouts.parquet import ROW_GROUP_BYTES, ROW_GROUP_ROWS
+from s2l_lab.studies.arms import read_sets
 
 ORIGIN = Origin("small", "a" * 16, "b" * 16)
 
@@ -177,6 +180,10 @@ def test_problems_come_back_equal_and_in_order(tmp_path: Path) -> None:
     assert RolloutStore(tmp_path / "run").problems() == [items[3], items[1], items[0]]
 
 
+def _meets(row: dict[str, Any], where: dict[str, Any]) -> bool:
+    return all(row[name] in (value if isinstance(value, (list, range)) else [value]) for name, value in where.items())
+
+
 def test_pages_are_slices_of_one_order_under_any_filter(tmp_path: Path) -> None:
     items, policy = problems(3), HashedPolicy()
     origin = Origin.of(policy, SAMPLING)
@@ -190,15 +197,20 @@ def test_pages_are_slices_of_one_order_under_any_filter(tmp_path: Path) -> None:
                     VERSION, rollouts, verify([(i, d.completion) for i, d in zip(items, draws, strict=True)])
                 )
         names = ["problem_id", "sample_index", "text", "outcome"]
+        everything = store.read(version=VERSION).to_pylist()
         for where in (
             {},
             {"problem_id": [items[0].id, items[2].id]},
             {"outcome": None},
             {"sample_index": []},
+            {"sample_index": range(2, 5), "problem_id": [items[1].id]},
+            {"sample_index": range(1, 7, 3), "outcome": "incorrect"},
+            {"sample_index": range(3, 3)},
             {"stop_reason": "eos", "outcome": "incorrect"},
         ):
             whole = store.read(names, where, version=VERSION).to_pylist()
             keys = [(row["problem_id"], row["sample_index"]) for row in whole]
+            assert set(keys) == {(r["problem_id"], r["sample_index"]) for r in everything if _meets(r, where)}
             assert keys == sorted(set(keys))
             pages = [store.read(names, where, version=VERSION, limit=9, offset=o).to_pylist() for o in (0, 9, 18)]
             assert [row for page in pages for row in page] == whole
@@ -210,6 +222,37 @@ def test_pages_are_slices_of_one_order_under_any_filter(tmp_path: Path) -> None:
             store.read(["text"], {"outcome": "correct"})
         with pytest.raises(UsageError, match="offset -1"):
             store.read(offset=-1)
+
+
+def test_a_study_reads_the_rollouts_that_it_asks_for_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 3 problems x 50 rollouts x 2 policies, 2 x 4 of one are asked: as many rows leave the query, and the sets are
+    those of all rows read and sifted here."""
+    items, policies = problems(3), [HashedPolicy("asked"), HashedPolicy("other")]
+    with writer(tmp_path / "run") as store:
+        for policy in policies:
+            draws = [policy.draw(item, index) for index in range(50) for item in items]
+            origin = Origin.of(policy, SAMPLING)
+            store.append(draws, origin)
+            rollouts = [Rollout(RolloutKey(origin, d.problem_id, d.index), d.completion) for d in draws]
+            by_id = {item.id: item for item in items}
+            store.append_verdicts(VERSION, rollouts, verify([(by_id[d.problem_id], d.completion) for d in draws]))
+        everything = store.read(version=VERSION).to_pylist()
+        read, asked = Database.query, []
+
+        def counting(self: Database, *arguments: Any, **options: Any) -> Any:
+            asked.append(read(self, *arguments, **options))
+            return asked[-1]
+
+        monkeypatch.setattr(Database, "query", counting)
+        sets = read_sets(store, Origin.of(policies[0], SAMPLING), VERSION, items[1:], 4)
+        assert sum(table.num_rows for table in asked) == 2 * 4
+    for item, found in zip(items[1:], sets, strict=True):
+        rows = [r for r in everything if (r["policy"], r["problem_id"]) == ("asked", item.id) and r["sample_index"] < 4]
+        assert found.text_N == tuple(row["text"] for row in rows)
+        assert found.canonical_N == tuple(row["canonical"] for row in rows)
+        assert found.correct_N.tolist() == [row["outcome"] == "correct" for row in rows]
 
 
 def test_duckdb_shows_all_versions_and_the_problems(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from s2l_lab.errors import PolicyError
 from s2l_lab.passk import PasskRequest
 from s2l_lab.passk.run import run_passk
 from s2l_lab.policies import SamplingParams, find_member
-from s2l_lab.policies.checkpoint import find_here
+from s2l_lab.policies.checkpoint import find_here, fingerprint
 from s2l_lab.policies.families import Member
+from s2l_lab.policies.opening import open_policy
 from s2l_lab.studies.run_members import member_here
 from s2l_lab.studies.run_persistence import persistence_of_run
 
@@ -64,6 +65,20 @@ def test_whole_weights_are_found_where_they_lie(tmp_path: Path, cache: Path, whe
         "cache": run("some/tiny"),
     }[where]
     assert member_here(config, "a") == Member(name="a", source=str(directory))
+
+
+def test_other_weights_than_the_run_recorded_are_refused(tmp_path: Path) -> None:
+    directory = Path(shutil.copytree(tiny(), tmp_path / "tiny"))
+    recorded = f"sha256:{fingerprint(directory)}"
+    member = member_here({"policies": {"a": {"source": str(directory), "revision": recorded}}}, "a")
+    assert isinstance(member, Member)
+    open_policy(member, engine="transformers").close()
+    weights = directory / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(PolicyError, match=f"a: .*{recorded} was recorded, sha256:{fingerprint(directory)} was found"):
+        open_policy(member, engine="transformers")
 
 
 @pytest.mark.parametrize("missing", FILES)
