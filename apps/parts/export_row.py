@@ -16,6 +16,7 @@ from s2l_lab.browse.exports import Table, csv_bytes, figure_html, file_name, par
 from s2l_lab.browse.report_page import Section, report_page
 from s2l_lab.figures.caption import wrapped
 from s2l_lab.figures.markup import markup
+from s2l_lab.figures.on_page import on_page
 from s2l_lab.figures.palette import FAINT, GRID, INK
 from s2l_lab.figures.write import PAGE_CONFIG
 
@@ -25,13 +26,15 @@ _IMAGE = "An image with title and caption, drawn in this browser."
 _LINE = 16
 _CHARACTERS = 165
 _DOWNLOAD = ":material/download:"
+_MODEBAR = {"bgcolor": "white", "color": FAINT, "activecolor": INK}
+"""The camera on a printed figure: plotly's own greys are too faint on white."""
 
 
 def chart(figure: Any, key: str, **more: Any) -> Any:
-    """A plotly figure on the page, in the reader's light or dark colours. `more` goes to st.plotly_chart
-    (`on_select="rerun", selection_mode="points"` for clicks)."""
+    """A plotly figure on the page, in the reader's light or dark colours, printed ones too. `more` goes to
+    st.plotly_chart (`on_select="rerun", selection_mode="points"` for clicks)."""
     buttons = {"modeBarButtonsToRemove": ["toImage", "select2d", "lasso2d", "autoScale2d"]}
-    return st.plotly_chart(figure, theme="streamlit", key=key, config=PAGE_CONFIG | buttons, **more)
+    return st.plotly_chart(on_page(figure), theme="streamlit", key=key, config=PAGE_CONFIG | buttons, **more)
 
 
 def export_figure(
@@ -121,8 +124,11 @@ def _titled(figure: Any, title: str) -> Any:
 
 @st.dialog("Save the figure as an image", width="large")
 def _image_dialog(figure: Any, name: str, key: str) -> None:
+    import plotly.graph_objects as go
+
     kind = st.segmented_control("Format", ["png", "svg"], default="png", required=True, key=f"{key}.format")
     st.caption("The camera above the figure saves it in this format. It is drawn in this browser; nothing is sent.")
+    figure = go.Figure(figure).update_layout(modebar=_MODEBAR)
     options = {"format": kind, "filename": file_name(name, suffix=kind).rpartition(".")[0], "scale": 2}
     camera = {"displayModeBar": True, "modeBarButtons": [["toImage"]], "toImageButtonOptions": options}
     st.plotly_chart(figure, theme=None, width="content", key=f"{key}.{kind}", config=PAGE_CONFIG | camera)

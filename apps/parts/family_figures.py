@@ -27,6 +27,8 @@ CELL = 24
 """Largest side of a heat map's cell in pixels."""
 SHADES = [[place / 8, translucent(RAMP[-1], 0.03 + 0.97 * (place / 8) ** 0.5)] for place in range(9)]
 """Solve rates on any background: from clear to the blue of the largest member, in steps that part small rates."""
+CELLS = "Ring: none solved; disc: all solved; square: its shade is the solve rate; dash: no verdict."
+"""The forms of the heat map's cells, for its caption: the ends of a shade are not read from the shade."""
 _WIDTH = 900
 _NAME = 24
 _LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left", "title": None}
@@ -114,17 +116,18 @@ def difference_figure(c: Comparison) -> Any:
 
 
 def heat_figure(rates: SolveRates, start: int = 0) -> Any:
-    """Solve rates as square markers, one column per problem and one row per policy, large policies on top. `customdata`
-    of a point is (problem id, policy); a cell without verdicts is an open square."""
+    """Solve rates as markers, one column per problem and one row per policy, large policies on top. `customdata` of a
+    point is (problem id, policy). CELLS says what forms they have."""
     wide, high = len(rates.problem_ids), len(rates.policies)
     rate_PM, lower_PM, upper_PM = rates.rate_PM, rates.lower_PM, rates.upper_PM
-    xs, ys, colour, hover, data = [], [], [], [], []
+    xs, ys, symbols, colour, hover, data = [], [], [], [], [], []
     for p, problem in enumerate(rates.problem_ids):
         for m, policy in enumerate(rates.policies):
             xs.append(start + p + 1)
             ys.append(m)
             rate = float(rate_PM[p, m])
-            colour.append(rate if math.isfinite(rate) else None)
+            symbols.append(_cell(rate))
+            colour.append(rate if math.isfinite(rate) else 0.0)
             data.append((problem, policy))
             counts = f"{rates.correct_PM[p, m]} of {rates.total_PM[p, m]} correct"
             ends = (
@@ -140,9 +143,11 @@ def heat_figure(rates: SolveRates, start: int = 0) -> Any:
         go.Scatter(
             x=xs, y=ys, mode="markers", hoverinfo="text", hovertext=hover, customdata=data, showlegend=False,
             marker={
-                "symbol": ["square" if value is not None else "square-open" for value in colour],
-                "size": size, "color": [0.0 if value is None else value for value in colour],
-                "colorscale": SHADES, "cmin": 0, "cmax": 1, "line": {"width": 1, "color": translucent(NEUTRAL, 0.55)},
+                "symbol": symbols, "size": size, "color": colour, "colorscale": SHADES, "cmin": 0, "cmax": 1,
+                "line": {
+                    "width": [1 if symbol == "square" else 2 for symbol in symbols],
+                    "color": [RAMP[-1] if symbol == "circle" else NEUTRAL for symbol in symbols],
+                },
                 "colorbar": {"title": {"text": "solve rate"}, "tickformat": ".0%", "thickness": 10, "len": 1.0},
             },
             unselected={"marker": {"opacity": 1}},
@@ -155,6 +160,13 @@ def heat_figure(rates: SolveRates, start: int = 0) -> Any:
     )
     figure.update_xaxes(range=[start + 0.2, start + wide + 0.8], showgrid=False)
     return figure
+
+
+def _cell(rate: float) -> str:
+    """plotly's symbol of a solve rate, 0 to 1 or NaN. The filling of a circle at 0 is clear, which makes a ring."""
+    if math.isnan(rate):
+        return "line-ew"
+    return "circle" if rate in (0, 1) else "square"
 
 
 def _guesses(figure: Any, name: str, known: Recorded, scale: float, colour: str) -> None:

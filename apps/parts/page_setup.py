@@ -9,6 +9,8 @@ ICON = (
     '<circle cx="9" cy="23" r="5" fill="#e96f0a"/></svg>'
 )
 """Small beside large. Drawn here: Streamlit would load one of its own icons from a server."""
+DARK_PAPER = "#111317"
+"""The dark page, as `.streamlit/config.toml` has it."""
 STYLE = """<style>
 .block-container{padding:3.4rem 2.4rem 3rem;max-width:1560px}
 h1{font-size:1.7rem!important;padding:0 0 .1rem!important}
@@ -27,7 +29,15 @@ padding:10px 12px;unicode-bidi:isolate}
 .tokens .u{opacity:.75}
 .scale{display:inline-block;width:130px;height:10px;border-radius:3px;vertical-align:middle;margin:0 6px}
 .legend{font-size:.82rem;opacity:.85;margin:2px 0 6px}
-</style>"""
+[data-testid="stCaptionContainer"]{opacity:.75}
+[data-testid="stButtonGroup"] [data-selected="true"],[data-testid="stButtonGroup"] [data-selected="true"] *
+{color:inherit!important}
+[data-testid="stMain"] .cartesianlayer text,[data-testid="stMain"] .infolayer text{fill:currentColor!important}
+[data-testid="stMain"] .scatterlayer path.point[style*="fill: rgb(255, 255, 255)"]
+{fill:light-dark(#fff,PAPER)!important}
+</style>""".replace("PAPER", DARK_PAPER)
+"""Streamlit's captions, its text in figures and its choice that is on are too faint on a light or on a dark page.
+Hollow dots of printed figures are filled with paper."""
 
 
 def page_setup() -> None:

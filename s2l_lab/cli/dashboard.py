@@ -1,8 +1,9 @@
 """`s2l-lab dashboard`: the explorer app in a browser, on a runs directory, for this machine alone unless told.
 
-Streamlit runs in this process, with flags that do not depend on any configuration file: bound to `address`, no usage
-statistics, its own error pages without source code. The app lies beside this package in a checkout and inside it when
-installed.
+Streamlit runs in this process, from whatever directory, with what the app's own configuration says given as flags: no
+usage statistics, error pages without source code, the colours of light and dark. Whoever runs `streamlit run` in a
+checkout has the same, from the same file. It lies beside the app, which lies beside this package in a checkout and
+inside it when installed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import importlib.util
 import os
 import socket
 import sys
+import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import s2l_lab
 from s2l_lab.errors import UsageError
@@ -36,19 +40,29 @@ def run(directory: Path | None = None, port: int = PORT, address: str = ADDRESS)
 
 
 def arguments(app: Path, directory: Path | None, port: int, address: str) -> list[str]:
-    """Streamlit's command line."""
-    options = {
-        "server.address": address,
-        "server.port": port,
-        "server.fileWatcherType": "none",
-        "server.showEmailPrompt": "false",
-        "browser.gatherUsageStats": "false",
-        "runner.magicEnabled": "false",
-        "client.toolbarMode": "viewer",
-        "client.showErrorDetails": "type",
-    }
-    flags = [f"--{name}={value}" for name, value in options.items()]
+    """Streamlit's command line: the app's configuration, and what only this command knows."""
+    own = {"server.address": address, "server.port": str(port), "server.fileWatcherType": "none"}
+    flags = [f"--{name}={value}" for name, value in (configuration(app) | own).items()]
     return ["run", str(app), *flags, *(["--", "--runs", str(directory)] if directory is not None else [])]
+
+
+def configuration(app: Path) -> dict[str, str]:
+    """The options of the configuration file that ships with the app, by their full names. Raises UsageError without
+    one."""
+    path = app.parent.parent / ".streamlit" / "config.toml"
+    try:
+        return dict(_options(tomllib.loads(path.read_text(encoding="utf-8"))))
+    except FileNotFoundError:
+        raise UsageError(f"{path} is missing from this installation; install s2l-lab again.") from None
+
+
+def _options(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Names with dots, and values as a command line has them, of a TOML table and the tables in it."""
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _options(value, f"{above}{name}.")
+        else:
+            yield above + name, str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def app_file() -> Path:

@@ -2,7 +2,8 @@
 
 Position is likeness of wording and method together, and nothing else can be read off it: the two axes hold only part of
 the variance, which their titles say. An outcome is the shape of a mark, so it is seen whatever the colours say.
-Completions of one policy with one text are one mark; the more there are, the larger it is.
+Completions of one policy with one text are one mark; the more there are, the larger it is. Marks that overlap are seen
+through each other's filling; a mark's edge is opaque, and has 3 to 1 on white and on near-black.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from s2l_lab.figures.markup import markup, shortened
-from s2l_lab.figures.palette import FAINT
+from s2l_lab.figures.palette import FAINT, translucent
 
 if TYPE_CHECKING:
     from s2l_lab.browse.strategy_map import MapPoint
@@ -33,12 +34,16 @@ OUTCOME_COLOURS = {
     "verifier_error": "#8545cc",
     "unverified": "#6b7280",
 }
-ANSWER_COLOURS = ("#00997f", "#d4550f", "#3756d6", "#b5309a", "#0c90e9", "#9a7400", "#705c5c", "#8545cc")
+ANSWER_COLOURS = ("#00997f", "#d4550f", "#3756d6", "#b5309a", "#0c90e9", "#9a7400", "#786363", "#8545cc")
 """Of the most frequent answers; what is rarer is grey."""
 OTHER = "other answers"
+OTHER_COLOUR = "#868d99"
 NO_ANSWER = "no answer"
 SMALLEST, LARGEST = 8.0, 30.0
 """Diameters in pixels of a completion that stands alone, and at most."""
+EDGE = 1.5
+FILLING = 0.55
+"""Opacity of a closed mark within its edge."""
 LABEL_CHARACTERS = 36
 
 
@@ -58,18 +63,23 @@ def strategy_map_figure(
         chosen = sorted((p for p, name in zip(points, names, strict=True) if name == category), key=lambda p: -p.count)
         if not chosen:
             continue
+        symbols = [OUTCOME_SYMBOLS.get(p.outcome, "square-open") for p in chosen]
+        colour = colours[category]
         figure.add_scatter(
             x=[p.x for p in chosen],
             y=[p.y for p in chosen],
             mode="markers",
             name=markup(shortened(category, LABEL_CHARACTERS)),
             marker={
-                "color": colours[category],
+                "color": [colour if symbol.endswith("-open") else translucent(colour, FILLING) for symbol in symbols],
                 "size": [min(LARGEST, SMALLEST * p.count**0.5) for p in chosen],
-                "symbol": [OUTCOME_SYMBOLS.get(p.outcome, "square-open") for p in chosen],
-                "opacity": 0.75,
-                "line": {"width": 1, "color": colours[category]},
+                "symbol": symbols,
+                "opacity": 1,
+                "line": {"width": EDGE, "color": colour},
             },
+            # The mark that is read stands out by its size; plotly would let all others fade.
+            selected={"marker": {"size": LARGEST}},
+            unselected={"marker": {"opacity": 1}},
             customdata=[[p.address] for p in chosen],
             hoverinfo="text",
             hovertext=[_hover(p) for p in chosen],
@@ -115,7 +125,7 @@ def _colours(
     for name, point in zip(names, points, strict=True):
         counts[name] = counts.get(name, 0) + point.count
     frequent = sorted((n for n in counts if n not in (NO_ANSWER, OTHER)), key=lambda n: (-counts[n], n))
-    greys = {OTHER: "#9ca3af", NO_ANSWER: FAINT}
+    greys = {OTHER: OTHER_COLOUR, NO_ANSWER: FAINT}
     return greys | dict(zip(frequent, ANSWER_COLOURS, strict=False))
 
 
@@ -125,6 +135,6 @@ def _hover(point: MapPoint) -> str:
         f"<b>{markup(point.policy)}</b>, {markup(point.outcome.replace('_', ' '))}",
         f"answer: {markup(shortened(answer, 60))}",
         f"{point.count} completions with this text" if point.count > 1 else "1 completion",
-        markup(shortened(point.preview, 90)),
+        markup(shortened(" ".join(point.preview.split()), 90)),
     ]
     return "<br>".join(lines)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -62,9 +63,10 @@ def served(runs: Path) -> Iterator[str]:
     server.communicate(timeout=60)
 
 
-def opened(browser: Browser, url: str) -> tuple[Page, list[str]]:
-    """A page in a profile of its own, settled, and the requests it makes to anywhere but the server."""
-    page = browser.new_context(viewport={"width": 1366, "height": 1000}, accept_downloads=True).new_page()
+def opened(browser: Browser, url: str, **profile: Any) -> tuple[Page, list[str]]:
+    """A page in a profile of its own (`profile`: what else Playwright's context is told), settled, and the requests it
+    makes to anywhere but the server."""
+    page = browser.new_context(viewport={"width": 1366, "height": 1000}, accept_downloads=True, **profile).new_page()
     page.set_default_timeout(SLOW)
     outside: list[str] = []
     page.on("request", lambda request: outside.append(request.url) if _outside(request.url, url) else None)
@@ -86,8 +88,12 @@ def from_disk(browser: Browser, file: Path) -> tuple[Page, list[str]]:
 
 
 def settle(page: Page) -> None:
-    busy = '[data-testid="stStatusWidget"], [data-testid="stSpinner"], [data-testid="stSkeleton"]'
-    page.wait_for_function(f"() => !document.querySelector('{busy}')")
+    """Wait until no script runs and every figure is drawn: a click on a page that still moves can miss."""
+    page.wait_for_function(
+        """() => document.querySelector('[data-test-script-state="notRunning"]')
+            && !document.querySelector('[data-testid="stSpinner"], [data-testid="stSkeleton"]')
+            && [...document.querySelectorAll('[data-testid="stPlotlyChart"]')].every(c => c.querySelector('.main-svg'))"""
+    )
 
 
 def taken(page: Page, label: str, place: int = 0) -> Download:

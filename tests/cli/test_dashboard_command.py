@@ -7,12 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tomllib
 import urllib.request
 from pathlib import Path
 
 import pytest
 
-from s2l_lab.cli.dashboard import app_file, arguments, run
+from s2l_lab.cli.dashboard import app_file, arguments, configuration, run
 from s2l_lab.errors import UsageError
 
 
@@ -22,6 +23,33 @@ def test_the_app_serves_this_machine_alone_sends_nothing_and_gets_the_directory(
     assert {"--server.address=localhost", "--browser.gatherUsageStats=false"} <= set(words)
     assert words[-3:] == ["--", "--runs", "some runs"]
     assert "--" not in arguments(app_file(), None, 8502, "localhost")
+
+
+def test_both_ways_of_starting_the_app_say_the_same() -> None:
+    """The command once gave no colours, so that outside a checkout the app had Streamlit's own."""
+    file = tomllib.loads((Path(__file__).parents[2] / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    words = set(arguments(app_file(), None, 8502, "localhost"))
+    said = {
+        f"--{table}.{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for table in ("server", "browser", "runner", "client")
+        for name, value in file[table].items()
+    }
+    colours = {
+        f"--theme.{mode}.{name}={value}" for mode in ("light", "dark") for name, value in file["theme"][mode].items()
+    }
+    assert {"--server.address=localhost", "--theme.dark.primaryColor=" + file["theme"]["dark"]["primaryColor"]} <= words
+    assert words - {"run", str(app_file()), "--server.port=8502", "--server.fileWatcherType=none"} == said | colours
+
+
+def test_everything_in_the_configuration_is_an_option_that_streamlit_knows() -> None:
+    from streamlit.config import get_config_options
+
+    assert set(configuration(app_file())) <= set(get_config_options())
+
+
+def test_an_installation_without_the_configuration_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"config\.toml is missing.*install s2l-lab again"):
+        arguments(tmp_path / "apps" / "dashboard.py", None, 8502, "localhost")
 
 
 @pytest.mark.parametrize("port", [0, 65_536])
