@@ -16,7 +16,7 @@ if HERE not in sys.path:
     # `streamlit run` does this; a test or an installed package may come in by another way.
     sys.path.insert(0, HERE)
 
-from parts.header import run_picker  # noqa: E402
+from parts.header import damage_named, run_picker  # noqa: E402
 from parts.page_setup import page_setup  # noqa: E402
 from parts.states import errors_shown  # noqa: E402
 
@@ -43,7 +43,7 @@ def main() -> None:
         if file.is_file()
     ]
     page = st.navigation(pages)
-    with errors_shown():
+    with errors_shown(), damage_named():
         run_picker()
         page.run()
 

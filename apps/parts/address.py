@@ -14,7 +14,7 @@ import streamlit as st
 
 from parts.safe import plain
 
-SHARED = ("run", "store")
+SHARED = ("run", "store", "verifier")
 """Parameters of the frame, on every page."""
 _PUBLISHED = "address.published"
 _SHARED = "address.shared"
@@ -38,13 +38,11 @@ def shared() -> dict[str, str]:
 def share(parameters: Mapping[str, str]) -> None:
     """Set the frame's part, in the URL at once: a view that ends in an empty state publishes nothing."""
     st.session_state[_SHARED] = dict(parameters)
-    for name in SHARED:
-        if st.query_params.get(name) == parameters.get(name):
-            continue
-        if name in parameters:
-            st.query_params[name] = parameters[name]
-        else:
-            del st.query_params[name]
+    there = current()
+    wanted = {name: [value] for name, value in parameters.items()}
+    if {name: there[name] for name in SHARED if name in there} != wanted:
+        # At once: each writing is a place of its own that the browser goes back to.
+        st.query_params.from_dict(wanted | {name: values for name, values in there.items() if name not in SHARED})
 
 
 def publish(view: str, parameters: Mapping[str, Sequence[str] | str]) -> None:
@@ -77,7 +75,8 @@ class Address:
         return self._declare(name, options[0] if default is None and options else default, options, several=False)
 
     def several(self, name: str, options: Sequence[str], default: Sequence[str] = ()) -> str:
-        """Key for a widget that chooses some of `options` (st.multiselect, multi st.pills)."""
+        """Key for a widget that chooses some of `options` (st.multiselect, multi st.pills). Where a reader empties one
+        whose default is not empty, the URL has the parameter with nothing behind it."""
         return self._declare(name, list(default), options, several=True)
 
     def text(self, name: str, default: str = "") -> str:
@@ -132,7 +131,7 @@ class Address:
             value = ("on" if value else "off") if isinstance(value, bool) else value
             value = str(value) if isinstance(value, int) else value
             if value is not None and value != default:
-                said[name] = value
+                said[name] = value if value != [] else ""
         publish(self.view, said | dict(more or {}))
 
     def _declare(self, name: str, default: Any, options: Sequence[str] | None, *, several: bool) -> str:
@@ -149,6 +148,8 @@ class Address:
         if isinstance(value, bool):
             return value
         if several:
+            if list(value) in ([], [""]):
+                return []
             kept = [item for item in value if item in options]
             if self._outside and len(kept) < len(value):
                 lost = next(item for item in value if item not in options)

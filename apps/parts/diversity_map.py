@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from parts.address import shared
+from parts.address import came_from_outside, shared
 from parts.export_row import chart, export_figure, export_report
 from parts.look import policy_colours
 from parts.measured import embeddings_folder, on_demand
@@ -18,6 +18,7 @@ from s2l_lab.browse.filters import PAGE_SIZES
 from s2l_lab.browse.provenance import caption
 from s2l_lab.browse.report_page import FigureItem, Section
 from s2l_lab.browse.rollout_pages import read_rollout
+from s2l_lab.errors import DataError
 from s2l_lab.figures.strategy_map import strategy_map_figure
 
 if TYPE_CHECKING:
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
     from parts.address import Address
     from parts.runs import Opened
+    from s2l_lab.browse.rows import FullRollout
     from s2l_lab.browse.strategy_map import StrategyMap
 
+FIGURE = "diversity.map.figure"
 COLOURS = ("policy", "answer", "outcome")
 SIZES = tuple(map(str, PAGE_SIZES))
 
@@ -55,16 +58,47 @@ def show_map(here: Opened, address: Address, policies: tuple[str, ...]) -> None:
         from s2l_lab.browse.strategy_map import strategy_map
 
         announce("embedding the completions")
-        return strategy_map(store, problem, policies, int(n), "minilm", embeddings_folder(), here.rounds)
+        return strategy_map(store, problem, policies, int(n), "minilm", embeddings_folder(), here.rounds, here.version)
 
-    content = ("map", str(store.path), store.fingerprint(), policies, problem, n)
+    content = ("map", str(store.path), store.fingerprint(), here.version, policies, problem, n)
     about = f"Embeds at most {len(policies) * int(n)} completions; what was embedded before is not embedded again."
+    address.text("rollout")
+    opened = _opened(here, address, problem, policies)
     found = on_demand("diversity.map.make", "Make the map", about, content, make)
     if found is not None:
-        _show(here, found, problem, policies, colour)
+        _show(here, address, found, problem, policies, colour)
+    if opened is not None:
+        _read(opened)
 
 
-def _show(here: Opened, found: StrategyMap, problem: str, policies: tuple[str, ...], colour: Any) -> None:
+def _opened(here: Opened, address: Address, problem: str, policies: tuple[str, ...]) -> FullRollout | None:
+    """The completion that the URL names, with or without a map around it; None where it is none of this map's, which is
+    said where the URL came from outside."""
+    at = str(address.value("rollout"))
+    if not at:
+        return None
+    try:
+        one = read_rollout(here.store, at, here.version, here.rounds)
+    except DataError:  # it is gone, or the address never was one
+        pass
+    else:
+        if one.row.problem_id == problem and one.row.policy in policies:
+            return one
+    if came_from_outside(address.view):
+        address.problems.append(f"rollout = {at[:100]!r} is none of this map; click a mark to read one.")
+    address.set("rollout", "")
+    return None
+
+
+def _clicked(address: Address) -> None:
+    """A mark was clicked, or let go."""
+    points = st.session_state[FIGURE]["selection"]["points"]
+    address.set("rollout", str(points[0]["customdata"][0]) if points else "")
+
+
+def _show(
+    here: Opened, address: Address, found: StrategyMap, problem: str, policies: tuple[str, ...], colour: Any
+) -> None:
     figure = strategy_map_figure(found.points, found.explained, colour, policy_colours(here.store.policies()))
     share = sum(v for v in found.explained if math.isfinite(v))
     st.caption(
@@ -72,10 +106,10 @@ def _show(here: Opened, found: StrategyMap, problem: str, policies: tuple[str, .
         "too. Shape is the outcome (\u25cf correct, \u2716 incorrect, \u25c7 no answer, \u25b7 truncated); size grows "
         "with the completions that have this very text. Click a mark to read it."
     )
-    event = chart(figure, "diversity.map.figure", on_select="rerun", selection_mode="points")
+    chart(figure, FIGURE, on_select=lambda: _clicked(address), selection_mode="points")
     embedding = found.embedding
     lines = caption(
-        provenance_of(here.store),
+        provenance_of(here.store, here.version),
         more=[
             f"Problem {problem}; {found.n_rollouts} completions of {', '.join(policies)}, {found.left_out} empty ones "
             f"left out. Embeddings: {embedding.embedder} ({embedding.digest}), {embedding.share:.1%} of the tokens "
@@ -86,13 +120,9 @@ def _show(here: Opened, found: StrategyMap, problem: str, policies: tuple[str, .
     title = f"Strategy map of problem {problem}"
     export_figure("diversity.map", figure, title, lines, lambda: point_rows(found))
     export_report("diversity.map", title, lambda: [_section(figure)], lines)
-    points = (event.get("selection") or {}).get("points") or []
-    if points and points[0].get("customdata"):
-        _read(here, str(points[0]["customdata"][0]))
 
 
-def _read(here: Opened, at: str) -> None:
-    rollout = read_rollout(here.store, at, rounds=here.rounds)
+def _read(rollout: FullRollout) -> None:
     row = rollout.row
     answer = "no answer" if row.canonical is None else f"answer {row.canonical}"
     st.markdown(plain(f"{row.policy}, rollout {row.sample_index}: {row.outcome.replace('_', ' ')}, {answer}"))
@@ -101,7 +131,7 @@ def _read(here: Opened, at: str) -> None:
         "views/rollouts.py",
         label="Open in Rollouts",
         icon=":material/article:",
-        query_params=shared() | {"problem": row.problem_id, "policy": row.policy, "rollout": at},
+        query_params=shared() | {"problem": row.problem_id, "policy": row.policy, "rollout": row.address},
     )
 
 

@@ -84,13 +84,19 @@ def diversity_command(path: Path, policies: Sequence[str], problems: int, n: int
 
 
 def measured_caption(here: Opened, report: DiversityReport) -> list[str]:
-    """Plain lines: the study's own caption, which switches its command has no flag for, and the rollouts' hash."""
+    """Plain lines: the study's own caption, which switches its command has no flag for, that its verifier is not the
+    one that other views show where that is so, and the rollouts' hash."""
     own = {"All rarefied to": report.within.m["all"], "Correct rarefied to": report.within.m["correct"]}
     usual = {"All rarefied to": report.n_rollouts, "Correct rarefied to": USUAL_CORRECT}
     changed = [f"{name} (m = {m})" for name, m in own.items() if m != usual[name]]
     words = f"The command has no flag for {' and '.join(changed)}: a switch of this app." if changed else ""
+    other = (
+        f"The study takes verdicts of {report.verifier_version}, whatever version the app shows (now {here.version})."
+        if report.verifier_version != here.version
+        else ""
+    )
     about = f"Rollouts {provenance_of(here.store).rollouts_hash} (all that the run holds)."
-    return [*diversity_caption(report), *([words] if words else []), about]
+    return [*diversity_caption(report), *filter(None, (words, other)), about]
 
 
 def _sizes(here: Opened, policies: tuple[str, ...]) -> tuple[int, int, int]:

@@ -26,14 +26,14 @@ OTHERS = ("rollout", "colour", "other", "show")
 """Parameters of the view that are no part of the filter."""
 
 
-def _from_address() -> None:
-    """Take the filter from the URL if it came from outside."""
+def _from_address(here: Opened) -> None:
+    """Take the filter from the URL if it came from outside. The frame chooses the verifier version."""
     if not came_from_outside("rollouts") and KEY + "policies" in st.session_state:
         return
     parsed = from_query(current(), others={*SHARED, *OTHERS})
     for words in parsed.problems:
         st.warning(plain(words), icon=":material/link_off:")
-    _fill(parsed.filter)
+    _fill(parsed.filter.model_copy(update={"version": here.version}))
 
 
 def _fill(filter: RolloutFilter) -> None:
@@ -49,8 +49,9 @@ def _fill(filter: RolloutFilter) -> None:
 
 def filter_bar(store: BrowsedStore, here: Opened) -> RolloutFilter:
     """Draw the widgets and return the filter that they say. Call once, before `Address.publish`."""
-    _from_address()
+    _from_address(here)
     state = st.session_state
+    state[KEY + "version"] = here.version
     with st.container(border=True):
         first = st.columns([3, 3, 3, 2])
         names = [*store.policies(), *(name for name in state[KEY + "policies"] if name not in store.policies())]
@@ -76,7 +77,7 @@ def filter_bar(store: BrowsedStore, here: Opened) -> RolloutFilter:
         second[4].selectbox("On a page", PAGE_SIZES, key=KEY + "page_size")
         second[4].button(
             "Reset", icon=":material/filter_alt_off:", type="tertiary", key=KEY + "reset",
-            on_click=_fill, args=(RolloutFilter(),),
+            on_click=_fill, args=(RolloutFilter(version=here.version),),
         )  # fmt: skip
         _of_training(store, here)
     return _wanted()

@@ -1,22 +1,27 @@
 """The frame around every view: the run picker in the sidebar, the heading that says what is open and in what state.
 
-`run` and `store` stand in the URL of every page. A run that is damaged or of another release can be chosen too: the
-page then says what is wrong with it.
+`run`, `store` and `verifier` stand in the URL of every page. A run that is damaged or of another release can be chosen
+too: the page then says what is wrong with it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import streamlit as st
 
 from parts import address
-from parts.runs import Opened, catalog, hold, opened
+from parts.runs import Opened, catalog, hold, opened, store_of
 from parts.safe import plain
 from parts.states import stop_empty
 from s2l_lab.browse.catalog import HOW_TO_MAKE_ONE, Catalog, RunEntry, StoreEntry
+from s2l_lab.errors import DataError
 
 _RUN = "frame.run"
+_TROUBLE = "frame.trouble"
+_VERIFIER = "verifier"
 _STATES = {
     "done": ("green", ":material/check:"),
     "being written": ("blue", ":material/edit:"),
@@ -42,9 +47,16 @@ def run_picker() -> None:
             return
         entry = _run(found)
         place = _place(entry)
+        versions = () if place is None else _versions(place)
+        version = _version(entry, place, versions) if place is not None else None
         st.caption(plain(found.directory), help="The runs directory; `--runs DIR` or S2L_LAB_RUNS chooses another.")
-    hold(Opened(found.directory, bundled, entry, place))
-    address.share({"run": entry.name} | ({"store": place.name} if place is not None and place != _first(entry) else {}))
+    hold(Opened(found.directory, bundled, entry, place, version))
+    shared = {"run": entry.name}
+    if place is not None and place != _first(entry):
+        shared["store"] = place.name
+    if version is not None and version != versions[-1]:
+        shared[_VERIFIER] = version
+    address.share(shared)
 
 
 def header(title: str, about: str, needs: Literal["rollouts", "training", "run", "nothing"] = "rollouts") -> Opened:
@@ -55,7 +67,6 @@ def header(title: str, about: str, needs: Literal["rollouts", "training", "run",
     here = opened()
     if here is None:
         stop_empty("There is no run to look at.", HOW_TO_MAKE_ONE)
-        raise AssertionError("st.stop() ends the script")
     if needs == "nothing":
         return here
     _state(here)
@@ -82,6 +93,8 @@ def _run(found: Catalog) -> RunEntry:
         on_change=_keep,
         args=(_RUN,),
     )
+    # The sidebar cuts what stands in the box.
+    st.caption(plain(labels[chosen]))
     return next(entry for entry in found.entries if entry.name == chosen)
 
 
@@ -107,6 +120,41 @@ def _place(entry: RunEntry) -> StoreEntry | None:
             args=(key,),
         )
     return next(place for place in entry.stores if place.name == chosen)
+
+
+def _versions(place: StoreEntry) -> tuple[str, ...]:
+    """Verifier versions that a store has verdicts of, oldest first."""
+    try:
+        return store_of(str(place.path)).versions()
+    except DataError:  # it is gone since it was listed, which the page says where it needs it
+        return ()
+
+
+def _version(entry: RunEntry, place: StoreEntry, versions: tuple[str, ...]) -> str | None:
+    """The version whose verdicts are shown, the newest unless another is chosen; where there is one, no switch."""
+    asked = st.query_params.get(_VERIFIER)
+    published = address.shared().get(_VERIFIER)
+    if asked is not None and asked not in versions and asked != published:
+        st.warning(f"The run has no verdicts of verifier version {plain(asked)}.", icon=":material/link_off:")
+    if len(versions) < 2:
+        return versions[-1] if versions else None
+    newest = versions[-1]
+    if asked is None and "run" in st.query_params:
+        # An address of ours that does not say it means the newest; a bare one is another page of the sidebar's.
+        asked = newest
+    key = f"frame.verifier.{entry.name}.{place.name}"
+    chosen = _choice(key, asked, published or newest, list(versions), newest)
+    st.selectbox(
+        "Verdicts of verifier",
+        list(reversed(versions)),
+        key=f"{key}.widget",
+        format_func=lambda name: f"{name} (newest)" if name == newest else name,
+        help="The store holds verdicts of several versions. Family, Rollouts, Compare, the strategy map and Figure 2 "
+        "are of this one; a study of diversity takes its own and names it, steps of a training run take the newest.",
+        on_change=_keep,
+        args=(key,),
+    )
+    return chosen
 
 
 def _choice(key: str, asked: str | None, published: str | None, names: list[str], default: str) -> str:
@@ -150,10 +198,34 @@ def _state(here: Opened) -> None:
         unverified = f"{entry.unverified:,} without a verdict" if entry.unverified else ""
         words = [entry.name, entry.kind, sizes, unverified, when, entry.detail]
         st.caption(plain(" \u00b7 ".join(word for word in words if word)))
+    said: set[str] = set()
+    place = st.container()
+    st.session_state[_TROUBLE] = place, said, here
+    _say_trouble(place, said, here)
+
+
+@contextmanager
+def damage_named() -> Iterator[None]:
+    """Where a page has read more than its heading knew of, name what proved damaged below that heading, also if the
+    page ends early."""
+    st.session_state.pop(_TROUBLE, None)
+    try:
+        yield
+    finally:
+        if _TROUBLE in st.session_state:
+            _say_trouble(*st.session_state[_TROUBLE])
+
+
+def _say_trouble(place: st.delta_generator.DeltaGenerator, said: set[str], here: Opened) -> None:
+    """What is wrong with the run and its store, as far as anyone has read it, and was not said yet: each part once,
+    though the catalog and the store may have stumbled over it in different places."""
     damaged = here.store.damaged() if here.place is not None else {}
-    trouble = [*entry.trouble, *(f"{part} is left out: {why}." for part, why in damaged.items())]
-    for words in dict.fromkeys(trouble):
-        st.warning(plain(words), icon=":material/warning:")
+    trouble = [*here.entry.trouble, *(f"{part} is left out: {why}." for part, why in damaged.items())]
+    for words in trouble:
+        what = words.partition(" is left out")[0]
+        if what not in said:
+            place.warning(plain(words), icon=":material/warning:")
+            said.add(what)
 
 
 def _why_nothing(entry: RunEntry) -> str:

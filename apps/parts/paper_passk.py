@@ -47,14 +47,13 @@ def show_passk(here: Opened, address: Address, item: PaperItem) -> Ours:
     lines: tuple[str, ...] = (PAPER_CAPTION,)
     ours = "No pass@k run is open at the left, so there is nothing of ours to compare."
     if pair:
-        store = here.store
-        family = family_of(store, pair, "problems")
+        family = family_of(here, pair, "problems")
         curves = family.curves
         notes(family.notes)
-        lines = (*caption(provenance_of(store), interval="problems"), PAPER_CAPTION)
-        compared = comparisons_of(store, pair) if len(pair) == 2 and curves else ()
+        lines = (*caption(provenance_of(here.store, here.version), interval="problems"), PAPER_CAPTION)
+        compared = comparisons_of(here, pair) if len(pair) == 2 and curves else ()
         ours = f"Ours: {crossing_words(compared[0])}." if compared else "Ours: two policies are needed for a crossing."
-    colours = policy_colours(rates_of(here.store).policies) if pair else {}
+    colours = policy_colours(rates_of(here.store, here.version).policies) if pair else {}
     figure = passk_beside(panel, (theirs[panel.small], theirs[panel.large]), curves, colours)
     lines = (*lines, *cut_words(figure))
     chart(figure, "paper.fig2.figure")
@@ -72,7 +71,7 @@ def _pair(here: Opened, address: Address, columns: Any) -> tuple[str, ...]:
     if here.place is None or not here.place.rollouts or here.place.kind == "trained on":
         empty("Open a pass@k run or an evaluation at the left to see ours beside the paper.")
         return ()
-    rates = rates_of(here.store)
+    rates = rates_of(here.store, here.version)
     if rates.version is None:
         empty("Nothing of the open run is verified, so it has no pass@k.")
         return ()

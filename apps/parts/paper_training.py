@@ -19,6 +19,7 @@ from parts.training_cost import cost_rows
 from parts.training_data import arms_of, band_of, column_words, evaluated, metrics_of, runs_of, training_entries
 from parts.training_evaluations import ABOUT, as_band
 from s2l_lab.browse.metric_words import explain_column
+from s2l_lab.browse.paper_arms import TABLES, stands_beside
 from s2l_lab.browse.paper_items import PaperItem, references
 from s2l_lab.browse.report_page import FigureItem, TableItem
 from s2l_lab.browse.training_cost import cost_row
@@ -31,19 +32,36 @@ from s2l_lab.figures.run_curves import cut_words
 MOST_ARMS = 6
 """Arms in one panel."""
 SPENT = ("arm", "run", "seed", "finished", "steps", "relative rollout compute", "explorer's share")
+OTHER_TASK = (
+    "Table 2 is of a task that was not trained. A benchmark here may be of the task that was: `trained on` says which. "
+    "Such a row says nothing of another task, and pass@k at the largest k whether what the learner could do is kept."
+)
 INCLUDED = "Ours counts the explorer's rollouts; the teaser's .75 leaves them out."
 
 
 def show_training(here: Opened, address: Address, item: PaperItem) -> Ours:
     """Ours as far as runs exist."""
     arms, known = _arms(here)
-    drawn = _curves(address, item, arms, known) if item.name.startswith("fig") else Ours()
+    drawn = _curves(address, item, arms, list(known)) if item.name.startswith("fig") else Ours()
     st.subheader("Ours after training")
-    rows = [row for benchmark in known for row in _last_rows(arms, benchmark)]
+    if item.name in TABLES:
+        arms = _of_table(item, arms)
+    rows = [row for benchmark, ks in known.items() for row in _last_rows(item, arms, benchmark, ks)]
     if not rows:
-        empty("No training run below this directory has been evaluated.", "s2l-lab train --help")
+        whose = "of this table " if item.name in TABLES else ""
+        empty(f"No training run {whose}below this directory has been evaluated.", "s2l-lab train --help")
         return drawn
-    return _with_table(item, drawn, rows, arms_caption(arms, ABOUT), "Ours after training, a row per arm.")
+    more = [OTHER_TASK] if item.name == "table2" else []
+    return _with_table(item, drawn, rows, arms_caption(arms, ABOUT, more), "Ours after training, a row per arm.")
+
+
+def _of_table(item: PaperItem, arms: Sequence[Arm]) -> tuple[Arm, ...]:
+    """The arms of a table; how many are of other experiments is said."""
+    found = tuple(arm for arm in arms if stands_beside(item.name, arm.runs[0].plan))
+    others = [arm.name for arm in arms if arm not in found]
+    if others:
+        notes([f"Left out, as arms of other figures or tables: {'; '.join(others)}. Training has all of them."])
+    return found
 
 
 def show_cost(here: Opened, item: PaperItem) -> Ours:
@@ -59,12 +77,12 @@ def show_cost(here: Opened, item: PaperItem) -> Ours:
     return _with_table(item, Ours(), shown, lines, f"What ours spent, a row per run. {INCLUDED}")
 
 
-def _arms(here: Opened) -> tuple[tuple[Arm, ...], list[str]]:
-    """Arms of all training runs below the directory, and what they were evaluated on."""
+def _arms(here: Opened) -> tuple[tuple[Arm, ...], dict[str, tuple[int, ...]]]:
+    """Arms of all training runs below the directory, and the k at which they were evaluated, by benchmark."""
     entries = training_entries(catalog_of(str(here.directory)))
     runs, trouble = runs_of(list(entries.values()))
     notes(trouble)
-    return arms_of(runs), list(evaluated(runs))
+    return arms_of(runs), evaluated(runs)
 
 
 def _with_table(item: PaperItem, drawn: Ours, rows: list[dict[str, Any]], lines: tuple[str, ...], about: str) -> Ours:
@@ -111,16 +129,24 @@ def paper_series(item: PaperItem) -> list[PaperSeries]:
     ]
 
 
-def _last_rows(arms: Sequence[Arm], benchmark: str) -> list[dict[str, Any]]:
+def _last_rows(item: PaperItem, arms: Sequence[Arm], benchmark: str, ks: Sequence[int]) -> list[dict[str, Any]]:
+    """A row per arm. In a table it says which of the paper's rows it stands beside; in Table 2 also what was trained
+    on, and pass@k at the largest k."""
     rows = []
     for arm in arms:
         band = band_of(arm, benchmark, 1)
         if not band.steps:
             continue
         first, last = band.estimates[0], band.estimates[-1]
+        plan = arm.runs[0].plan
+        row: dict[str, Any] = {"arm": arm.name}
+        if item.name in TABLES:
+            row["stands beside"] = stands_beside(item.name, plan)
+        if item.name == "table2":
+            row["trained on"] = plan.problems.benchmark
         rows.append(
-            {
-                "arm": arm.name,
+            row
+            | {
                 "benchmark": benchmark,
                 "first evaluated": reading(first.value, first.lower, first.upper),
                 "step": band.steps[-1],
@@ -129,6 +155,9 @@ def _last_rows(arms: Sequence[Arm], benchmark: str) -> list[dict[str, Any]]:
                 "problems": last.n_problems,
             }
         )
+        if item.name == "table2" and max(ks) > 1:
+            reach = band_of(arm, benchmark, max(ks)).estimates
+            rows[-1][f"pass@{max(ks)}"] = reading(reach[-1].value, reach[-1].lower, reach[-1].upper) if reach else None
     return rows
 
 

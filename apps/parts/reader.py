@@ -15,7 +15,7 @@ from parts.measured import on_demand
 from parts.runs import Opened, provenance_of
 from parts.safe import model_text, plain, visible
 from parts.states import errors_shown, notes
-from parts.tokens import token_strip
+from parts.tokens import token_limit, token_strip
 from s2l_lab.browse.decoding import decoder_of
 from s2l_lab.browse.log_ratio import LogRatio, log_ratio, scored
 from s2l_lab.browse.provenance import caption
@@ -41,11 +41,11 @@ def token_switches(url: Address, store: BrowsedStore) -> None:
     url.option("other", store.policies())
 
 
-def read(url: Address, here: Opened, address: str, version: str | None) -> None:
-    """Draw the rollout at an address with its verdict of this verifier version, or say that it is gone."""
+def read(url: Address, here: Opened, address: str) -> None:
+    """Draw the rollout at an address with its verdict, or say that it is gone."""
     store = here.store
     try:
-        one = read_rollout(store, address, version, here.rounds)
+        one = read_rollout(store, address, here.version, here.rounds)
     except S2LError as error:
         st.error(plain(error), icon=":material/error:")
         return
@@ -61,7 +61,7 @@ def read(url: Address, here: Opened, address: str, version: str | None) -> None:
             query_params=shared() | {"problem": one.row.problem_id},
         )  # fmt: skip
     if how == "tokens":
-        _tokens(url, store, one, colour)
+        _tokens(url, here, one, colour)
     else:
         model_text(one.text, f"reader.{address}")
 
@@ -129,28 +129,42 @@ def _colour(url: Address, store: BrowsedStore) -> Measure:
     return colour
 
 
-def _tokens(url: Address, store: BrowsedStore, one: FullRollout, colour: Measure) -> None:
-    policy = one.row.policy
-    shown = strip(one, decoder_of(store, policy), sampling_of(store, policy))
+def _tokens(url: Address, here: Opened, one: FullRollout, colour: Measure) -> None:
+    store, policy = here.store, one.row.policy
+    decoder, sampling = decoder_of(store, policy), sampling_of(store, policy)
+    tokens = 0 if one.token_ids is None else len(one.token_ids)
+    shown = strip(one, decoder, sampling, token_limit(tokens, f"reader.{one.row.address}.tokens"))
     said = list(shown.notes)
     if not shown.spans:
         notes(said)
         model_text(one.text, f"reader.{one.row.address}")
         return
-    if colour == "log_ratio":
-        ratio = _log_ratio(store, one, url.value("other"))
+    ratio = _log_ratio(store, one, url.value("other")) if colour == "log_ratio" else None
+    if ratio is not None:
         said.append(ratio.words)
-        values = [math.nan] * len(shown.spans) if ratio.values_T is None else ratio.values_T.tolist()
-    else:
-        values = [getattr(span, colour) for span in shown.spans]
+    values = _values(shown, colour, ratio)
     if not any(math.isfinite(value) for value in values):
         said.append(f"{_WORDS[colour]} is not known here, so no token is coloured.")
-    token_strip(shown, colour, values, f"reader.{one.row.address}.tokens")
+    token_strip(shown, colour, values)
     notes(said)
     row = one.row
     about = f"Tokens of {row.policy}, rollout {row.sample_index} of problem {row.problem_id}; shown: {_WORDS[colour]}."
-    lines = caption(provenance_of(store), more=[about])
-    export_table("reader.tokens", lambda: tokens_table(shown, values), lines)
+    lines = caption(provenance_of(store, here.version), more=[about])
+
+    def table() -> list[dict[str, Any]]:
+        whole = strip(one, decoder, sampling)
+        return tokens_table(whole, _values(whole, colour, ratio))
+
+    export_table("reader.tokens", table, lines)
+
+
+def _values(shown: Strip, colour: Measure, ratio: LogRatio | None) -> list[float]:
+    """What the tokens of a strip are coloured by; NaN where it is not known."""
+    if ratio is None:
+        return [getattr(span, colour) for span in shown.spans]
+    if ratio.values_T is None:
+        return [math.nan] * len(shown.spans)
+    return ratio.values_T[: len(shown.spans)].tolist()
 
 
 def _log_ratio(store: BrowsedStore, one: FullRollout, other: str) -> LogRatio:

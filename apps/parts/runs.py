@@ -47,6 +47,8 @@ class Opened:
     entry: RunEntry
     place: StoreEntry | None
     """The store of the run that is looked at; None where it has none that can be read."""
+    version: str | None = None
+    """The verifier version whose verdicts are shown; None where the store has none."""
 
     @property
     def store(self) -> BrowsedStore:
@@ -100,7 +102,11 @@ def _rates(path: str, fingerprint: str, version: str | None) -> SolveRates:
 
 def rates_of(store: BrowsedStore, version: str | None = None) -> SolveRates:
     """Solve rates of the store as it is now."""
-    return _rates(str(store.path), store.fingerprint(), version)
+    before = store.fingerprint()
+    rates = _rates(str(store.path), before, version)
+    # A part that proved damaged while it was counted may have held all of a policy: what comes next does not know it.
+    now = store.fingerprint()
+    return rates if now == before else _rates(str(store.path), now, version)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -114,33 +120,33 @@ def provenance_of(store: BrowsedStore, version: str | None = None) -> Provenance
 
 
 @st.cache_data(max_entries=16, show_spinner="Estimating pass@k")
-def _family(path: str, fingerprint: str, policies: tuple[str, ...], interval: Interval) -> Family:
-    return family_curves(rates_of(store_of(path)), policies, interval)
+def _family(path: str, fingerprint: str, version: str | None, policies: tuple[str, ...], interval: Interval) -> Family:
+    return family_curves(rates_of(store_of(path), version), policies, interval)
 
 
-def family_of(store: BrowsedStore, policies: tuple[str, ...], interval: Interval) -> Family:
-    """pass@k of these policies, under the newest verifier version."""
-    return _family(str(store.path), store.fingerprint(), policies, interval)
+def family_of(here: Opened, policies: tuple[str, ...], interval: Interval) -> Family:
+    """pass@k of these policies, under the verifier version that is shown."""
+    return _family(str(here.store.path), here.store.fingerprint(), here.version, policies, interval)
 
 
 @st.cache_data(max_entries=8, show_spinner="Estimating Cover@tau")
-def _covers(path: str, fingerprint: str, policies: tuple[str, ...]) -> Covers:
-    return family_covers(rates_of(store_of(path)), policies)
+def _covers(path: str, fingerprint: str, version: str | None, policies: tuple[str, ...]) -> Covers:
+    return family_covers(rates_of(store_of(path), version), policies)
 
 
-def covers_of(store: BrowsedStore, policies: tuple[str, ...]) -> Covers:
-    """Cover@tau of these policies, under the newest verifier version."""
-    return _covers(str(store.path), store.fingerprint(), policies)
+def covers_of(here: Opened, policies: tuple[str, ...]) -> Covers:
+    """Cover@tau of these policies, under the verifier version that is shown."""
+    return _covers(str(here.store.path), here.store.fingerprint(), here.version, policies)
 
 
 @st.cache_data(max_entries=8, show_spinner="Comparing policies over all k")
-def _comparisons(path: str, fingerprint: str, policies: tuple[str, ...]) -> tuple[Comparison, ...]:
-    return family_comparisons(rates_of(store_of(path)), policies)
+def _comparisons(path: str, fingerprint: str, version: str | None, policies: tuple[str, ...]) -> tuple[Comparison, ...]:
+    return family_comparisons(rates_of(store_of(path), version), policies)
 
 
-def comparisons_of(store: BrowsedStore, policies: tuple[str, ...]) -> tuple[Comparison, ...]:
-    """Every pair of these policies, with one band."""
-    return _comparisons(str(store.path), store.fingerprint(), policies)
+def comparisons_of(here: Opened, policies: tuple[str, ...]) -> tuple[Comparison, ...]:
+    """Every pair of these policies, with one band, under the verifier version that is shown."""
+    return _comparisons(str(here.store.path), here.store.fingerprint(), here.version, policies)
 
 
 def opened() -> Opened | None:

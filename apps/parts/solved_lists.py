@@ -38,7 +38,7 @@ def who_solves(url: Address, here: Opened, rates: SolveRates, chosen: list[str],
             st.markdown(f"**Only {plain(name)}**: {len(cells)} problems")
             _solved_list(url, here, cells, (a, b), name)
     st.caption(f"Both: {len(solved.both)}. Neither: {len(solved.neither)}.")
-    lines = [solved.statement, *caption(provenance_of(here.store))]
+    lines = [solved.statement, *caption(provenance_of(here.store, here.version))]
     export_table("compare.solves", lambda: solved_table(solved, a, b), lines)
     show_caption(lines[1:])
     return solved

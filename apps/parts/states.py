@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import streamlit as st
 
@@ -19,17 +20,25 @@ def empty(words: str, command: str = "", icon: str = ":material/inbox:") -> None
             st.code(command, language=None)
 
 
-def stop_empty(words: str, command: str = "") -> None:
+class PageEndedError(Exception):
+    """The page is as it should be and nothing comes below. After `st.stop` nothing could be drawn any more, not even
+    above."""
+
+
+def stop_empty(words: str, command: str = "") -> NoReturn:
     """The same, and nothing below it."""
     empty(words, command)
-    st.stop()
+    raise PageEndedError
 
 
 @contextmanager
 def errors_shown() -> Iterator[None]:
-    """An error of ours inside becomes one message on the page; what is drawn already stays."""
+    """An error of ours inside becomes one message on the page; what is drawn already stays, as it does where the page
+    ends early."""
     try:
         yield
+    except PageEndedError:
+        pass
     except S2LError as error:
         st.error(plain(error), icon=":material/error:")
 

@@ -48,7 +48,7 @@ def show() -> None:
         "Compare", "Policies on the same problem, side by side; and the problems that only one of two solves."
     )
     store, url = here.store, Address("compare")
-    rates = rates_of(store)
+    rates = rates_of(store, here.version)
     if len(rates.policies) < 2:
         stop_empty("This run holds one policy; two are needed.", "s2l-lab passk --family tiny")
     chosen, problem = _choose(url, store, rates)
@@ -57,10 +57,10 @@ def show() -> None:
         stop_empty("Choose at least two policies.")
     ones = _side_by_side(url, here, rates, chosen, problem)
     _difference(url, store, ones)
-    _found(store, rates, chosen, problem)
+    _found(here, chosen, problem)
     solved = who_solves(url, here, rates, chosen, RULES)
-    lines = caption(provenance_of(store))
-    export_report("compare", "Compare", lambda: _sections(store, ones, problem, solved), lines)
+    lines = caption(provenance_of(store, here.version))
+    export_report("compare", "Compare", lambda: _sections(here, ones, problem, solved), lines)
     url.publish()
 
 
@@ -148,11 +148,12 @@ def _pick(url: Address, here: Opened, policy: str, problem: str, column: int) ->
     lost = bool(asked) and chosen is None
     if lost:
         url.set(turned, 1)
-    found = page(here.store, _of(policy, problem, page=url.value(turned), page_size=OFFERED), here.rounds)
+    wanted = _of(here, policy, problem, page=url.value(turned), page_size=OFFERED)
+    found = page(here.store, wanted, here.rounds)
     if not found.rows:
         return None
     url.set(turned, found.filter.page)
-    shown = chosen or read_rollout(here.store, _first(here, found, policy, problem).address, rounds=here.rounds)
+    shown = chosen or _read(here, _first(here, found, policy, problem).address)
     url.set(name, shown.row.address)
     if lost and came_from_outside(url.view):
         words = f"The address names a rollout that {policy} did not draw on this problem, or that is gone"
@@ -173,8 +174,12 @@ def _pick(url: Address, here: Opened, policy: str, problem: str, column: int) ->
     return shown
 
 
-def _of(policy: str, problem: str, **more: Any) -> RolloutFilter:
-    return RolloutFilter(policies=(policy,), problem=problem, **more)
+def _of(here: Opened, policy: str, problem: str, **more: Any) -> RolloutFilter:
+    return RolloutFilter(policies=(policy,), problem=problem, version=here.version, **more)
+
+
+def _read(here: Opened, address: str) -> FullRollout:
+    return read_rollout(here.store, address, here.version, here.rounds)
 
 
 def _at(here: Opened, address: str, policy: str, problem: str) -> FullRollout | None:
@@ -182,7 +187,7 @@ def _at(here: Opened, address: str, policy: str, problem: str) -> FullRollout | 
     if not address.startswith(f"{problem}."):
         return None
     try:
-        one = read_rollout(here.store, address, rounds=here.rounds)
+        one = _read(here, address)
     except DataError:  # it is gone, or the address never was one
         return None
     return one if (one.row.policy, one.row.problem_id) == (policy, problem) else None
@@ -192,7 +197,7 @@ def _first(here: Opened, found: Page, policy: str, problem: str) -> Row:
     """What is shown until the reader chooses: of all pages the first correct one, on another page its first."""
     if found.filter.page > 1 or not found.by_outcome["correct"]:
         return found.rows[0]
-    correct = page(here.store, _of(policy, problem, outcomes=("correct",), page_size=10), here.rounds)
+    correct = page(here.store, _of(here, policy, problem, outcomes=("correct",), page_size=10), here.rounds)
     return (correct.rows or found.rows)[0]
 
 
@@ -228,18 +233,18 @@ def _token_texts(store: BrowsedStore, one: FullRollout) -> tuple[str, ...] | Non
     return None if decoder is None or one.token_ids is None else decoder(one.token_ids.tolist())
 
 
-def _found(store: BrowsedStore, rates: SolveRates, chosen: list[str], problem: str) -> None:
+def _found(here: Opened, chosen: list[str], problem: str) -> None:
     st.subheader(
         "Answers found by each",
         help="Canonical answers with how often each policy gave them; for Countdown they are solution classes.",
     )
-    table = _answers_table(store, chosen, problem)
+    table = _answers_table(here, chosen, problem)
     if not table:
         empty("No rollout on this problem has a verdict.")
         return
     st.dataframe(table, hide_index=True, key="compare.answers", height=min(38 + 35 * len(table), 390))
     words = [_answers_words(table, chosen)]
-    export_table("compare.found", table, [*words, *caption(provenance_of(store))])
+    export_table("compare.found", table, [*words, *caption(provenance_of(here.store, here.version))])
     show_caption(words)
 
 
@@ -251,10 +256,10 @@ def _answers_words(table: list[dict[str, Any]], chosen: list[str]) -> str:
     return f"Different correct answers: {found}. More draws find more."
 
 
-def _answers_table(store: BrowsedStore, chosen: list[str], problem: str) -> list[dict[str, Any]]:
+def _answers_table(here: Opened, chosen: list[str], problem: str) -> list[dict[str, Any]]:
     """One row per canonical answer with a count for each policy, most frequent first."""
     rows: dict[str | None, dict[str, Any]] = {}
-    for found in answers(store, problem):
+    for found in answers(here.store, problem, here.version):
         if found.policy in chosen:
             row = rows.setdefault(
                 found.canonical,
@@ -266,9 +271,9 @@ def _answers_table(store: BrowsedStore, chosen: list[str], problem: str) -> list
     return sorted(rows.values(), key=lambda row: (not row["correct"], -sum(row[name] for name in chosen)))
 
 
-def _sections(store: BrowsedStore, ones: list[FullRollout | None], problem: str, solved: OnlySolved) -> list[Section]:
+def _sections(here: Opened, ones: list[FullRollout | None], problem: str, solved: OnlySolved) -> list[Section]:
     there = [one for one in ones if one is not None]
-    item = store.problems().get(problem)
+    item = here.store.problems().get(problem)
     sections = [Section(f"Problem {problem}", quotes=(item.prompt,) if item else ())]
     sections += [
         Section(
@@ -277,7 +282,7 @@ def _sections(store: BrowsedStore, ones: list[FullRollout | None], problem: str,
         for one in there
     ]
     names = [one.row.policy for one in there]
-    found = _answers_table(store, names, problem)
+    found = _answers_table(here, names, problem)
     tables = [TableItem(found, f"Answers. {_answers_words(found, names)}")] if found else []
     a, b = (there[0].row.policy, there[-1].row.policy) if there else ("a", "b")
     table = solved_table(solved, a, b)

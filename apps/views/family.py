@@ -13,7 +13,7 @@ import streamlit as st
 
 from parts.address import Address, shared
 from parts.export_row import chart, export_figure, export_report, export_table
-from parts.family_figures import cover_figure, curves_figure, difference_figure, heat_figure
+from parts.family_figures import CELLS, cover_figure, curves_figure, difference_figure, heat_figure
 from parts.header import header
 from parts.look import policy_colours
 from parts.pager import pager
@@ -51,28 +51,34 @@ def show() -> None:
         "How often any of k rollouts is correct, by policy; where curves cross; which problems make the difference.",
     )
     store, url = here.store, Address("family")
-    rates = rates_of(store)
+    rates = rates_of(store, here.version)
     if rates.version is None:
         empty(
             "No rollout of this run has a verdict yet. The command that made it, given again, samples and verifies "
             "what is owed.",
-            visible(provenance_of(store).again),
+            visible(provenance_of(store, here.version).again),
         )
         return
     chosen, interval, axis = _switches(url, rates)
+    if len(chosen) < 2:
+        url.set("pair", "")
+    if not chosen:
+        empty("No policy is chosen. Choose one to see its curve and its solve rates, two to compare them.")
+        url.publish()
+        return
     colours = policy_colours(rates.policies)
-    family = family_of(store, tuple(chosen), interval)
+    family, shown = family_of(here, tuple(chosen), interval), rates.of(chosen)
     notes(family.notes)
-    about = provenance_of(store)
+    about = provenance_of(store, here.version)
     lines = caption(about, interval=interval)
     if family.curves:
         _curves(here, family, tuple(chosen), colours, axis, lines)
         comparisons = _crossings(url, here, tuple(chosen))
     else:
         comparisons = ()
-    _heat_map(url, here, rates)
+    _heat_map(url, here, shown)
     title = f"Family: {about.benchmark}"
-    export_report("family", title, lambda: _sections(family, comparisons, rates, axis, here), caption(about))
+    export_report("family", title, lambda: _sections(family, comparisons, shown, colours, axis, here), caption(about))
     url.publish()
 
 
@@ -118,11 +124,11 @@ def _curves(
         st.subheader(
             "Cover@tau", help="Share of problems that a policy solves at a rate of at least tau; tau near 0 is reach."
         )
-        covers = covers_of(here.store, chosen)
+        covers = covers_of(here, chosen)
         figure = cover_figure(covers, colours)
         chart(figure, "family.cover", alt="Cover@tau of each policy over tau")
         title = f"Cover@tau, n = {family.n_problems} problems, N = {family.n_rollouts}"
-        lines = caption(provenance_of(here.store), interval="problems", more=(COVER,))
+        lines = caption(provenance_of(here.store, here.version), interval="problems", more=(COVER,))
         export_figure("family.covertau", figure, title, lines, covers.table)
 
 
@@ -140,7 +146,8 @@ def _guess_words(known: Mapping[str, Recorded], family: Family) -> str:
     drawn = [words for words, there in kinds.items() if there]
     if not drawn:
         return "No guess floor: none is recorded for this benchmark."
-    return f"Dotted: what guessers reach ({' and '.join(drawn)}), as `s2l-lab passk` last recorded it."
+    of = next((f" of {one.rests_on}" for one in found if one.rests_on), "")
+    return f"Dotted: what guessers reach ({' and '.join(drawn)}), as `s2l-lab passk` last recorded it{of}."
 
 
 def _crossings(url: Address, here: Opened, chosen: tuple[str, ...]) -> tuple[Comparison, ...]:
@@ -150,9 +157,9 @@ def _crossings(url: Address, here: Opened, chosen: tuple[str, ...]) -> tuple[Com
     if len(chosen) < 2:
         empty("Choose two policies or more to compare them.")
         return ()
-    comparisons = comparisons_of(here.store, chosen)
+    comparisons = comparisons_of(here, chosen)
     pairs = [f"{c.b} \u2212 {c.a}" for c in comparisons]
-    lines = caption(provenance_of(here.store), interval="problems", more=(BAND,))
+    lines = caption(provenance_of(here.store, here.version), interval="problems", more=(BAND,))
     left, right = st.columns([3, 2], gap="medium")
     with left:
         table = crossings_table(comparisons)
@@ -184,7 +191,7 @@ def _verdicts(table: pa.Table, last_k: int) -> None:
 
 
 def _heat_map(url: Address, here: Opened, rates: SolveRates) -> None:
-    st.subheader("Solve rates", help="One square per problem and policy. Click one to read its rollouts.")
+    st.subheader("Solve rates", help=f"One cell per problem and policy. Click one to read its rollouts. {CELLS}")
     stretches = max(1, -(-len(rates.problem_ids) // STRETCH))
     url.number("stretch", 1, stretches, 1)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -201,7 +208,7 @@ def _heat_map(url: Address, here: Opened, rates: SolveRates) -> None:
         heat_figure(shown, start), "family.heat", on_select="rerun", selection_mode="points",
         alt="Solve rate of each policy on each problem",
     )  # fmt: skip
-    lines = caption(provenance_of(here.store), interval=CELL_INTERVAL)
+    lines = caption(provenance_of(here.store, here.version), interval=CELL_INTERVAL, more=(CELLS,))
     export_figure(
         "family.solverates", heat_figure(shown, start), f"Solve rates, problems {ORDERS[order]}", lines, rates.cells
     )
@@ -214,14 +221,14 @@ def _sections(
     family: Family,
     comparisons: tuple[Comparison, ...],
     rates: SolveRates,
+    colours: dict[str, str],
     axis: str,
     here: Opened,
 ) -> list[Section]:
     """What the view shows, for the static page."""
-    colours = policy_colours(rates.policies)
     known = recorded(here.store)
     flops = axis == "FLOPs" and _costs_known(known, family)
-    covers = covers_of(here.store, tuple(family.curves)) if family.curves else Covers({})
+    covers = covers_of(here, tuple(family.curves)) if family.curves else Covers({})
     ends = next((curve.interval for curve in family.curves.values()), "rollouts")
     sections = [
         Section(
@@ -247,7 +254,7 @@ def _sections(
     hardest = rates.take(rates.order("hardest"))
     first = hardest.take(rates.order("arrival")[:STRETCH])
     item = FigureItem(
-        heat_figure(first), "Solve rates", f"The {len(first.problem_ids)} hardest problems. {CELL_INTERVAL}."
+        heat_figure(first), "Solve rates", f"The {len(first.problem_ids)} hardest problems. {CELLS} {CELL_INTERVAL}."
     )
     return [*sections, Section("Solve rates", (item,), (TableItem(hardest.cells(), "Solve rates"),))]
 

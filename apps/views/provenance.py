@@ -28,7 +28,7 @@ def show() -> None:
     here = header("Provenance", "Which data, which code, which command: what every number of this run rests on.", "run")
     url = Address("provenance")
     url.report()
-    about = provenance_of(here.store) if here.place is not None else None
+    about = provenance_of(here.store, here.version) if here.place is not None else None
     if about is None:
         empty(f"{here.entry.name} has no rollouts that can be read, so there are no hashes of them.")
     _commands(here, about)

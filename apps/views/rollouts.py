@@ -45,10 +45,10 @@ def show() -> None:
         with left:
             _list(url, found)
         with right:
-            read(url, here, _open_row(url, found), found.filter.version)
+            read(url, here, _open_row(url, found))
     else:
         empty("No rollout fits this filter. Take a part of it away, or reset it.", icon=":material/filter_alt_off:")
-    lines = caption(provenance_of(store, wanted.version), more=(_words(wanted),))
+    lines = caption(provenance_of(store, here.version), more=(_words(wanted),))
     st.divider()
     with st.container(horizontal=True, vertical_alignment="center"):
         most = f", the first {EXPORT_ROWS:,} and at most {EXPORT_BYTES // 2**20} MiB of texts"
@@ -57,7 +57,7 @@ def show() -> None:
         export_table("rollouts.selection", lambda: matching(store, wanted, rounds).table, lines)
         export_report("rollouts", "Rollouts", lambda: _sections(store, found, here), lines)
     show_caption(lines)
-    url.publish(to_query(found.filter.model_copy(update={"version": wanted.version})))
+    url.publish(to_query(found.filter.model_copy(update={"version": None})))
 
 
 def _counts(found: Page) -> None:
@@ -136,8 +136,8 @@ def _turned(url: Address, chosen: int) -> None:
 
 
 def _words(filter: RolloutFilter) -> str:
-    """The filter for a caption."""
-    said = to_query(filter.model_copy(update={"page": 1, "page_size": 20}))
+    """The filter for a caption, which names the verifier anyway."""
+    said = to_query(filter.model_copy(update={"page": 1, "page_size": 20, "version": None}))
     return "Filter: " + ("; ".join(f"{name} = {', '.join(values)}" for name, values in said.items()) or "none") + "."
 
 
@@ -149,7 +149,6 @@ def _sections(store: BrowsedStore, found: Page, here: Opened) -> list[Section]:
         for row in found.rows
     ]  # fmt: skip
     counts = [{"outcome": outcome, "rollouts": count} for outcome, count in found.by_outcome.items()]
-    version = found.filter.version
     sections = [
         Section(
             f"{found.total:,} rollouts",
@@ -158,7 +157,7 @@ def _sections(store: BrowsedStore, found: Page, here: Opened) -> list[Section]:
         )
     ]
     for row in found.rows:
-        one = read_rollout(store, row.address, version, here.rounds)
+        one = read_rollout(store, row.address, here.version, here.rounds)
         title = f"{row.policy}, problem {row.problem_id}, rollout {row.sample_index}: {outcome_label(row.outcome)}"
         sections.append(Section(title, quotes=(one.prompt, one.text)))
     return sections

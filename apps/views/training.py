@@ -58,6 +58,7 @@ def show() -> None:
         notes([f"{len(arms)} arms are chosen; the first {MOST_ARMS} are drawn."])
         arms = arms[:MOST_ARMS]
     if not arms:
+        address.publish()
         stop_empty("No run that can be read is chosen.", HOW)
     if part == "rollouts":
         show_steps(here, address, {name: entries[name] for name in chosen})

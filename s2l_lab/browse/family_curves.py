@@ -93,6 +93,8 @@ class Recorded:
     """NaN where unknown."""
     uniform: dict[int, float]
     own_answers: dict[int, float]
+    rests_on: str
+    """The rollouts that it was recorded of, in words; a run that was topped up since has more."""
 
 
 def family_curves(rates: SolveRates, policies: Sequence[str], interval: Interval = "rollouts") -> Family:
@@ -217,8 +219,17 @@ def recorded(store: BrowsedStore) -> dict[str, Recorded]:
                 float(flops) if _is_number(flops) else math.nan,
                 _by_k(guess, "uniform"),
                 _by_k(guess, "own_answers"),
+                _rests_on(content),
             )
     return found
+
+
+def _rests_on(content: Mapping[str, Any]) -> str:
+    benchmark = _object(content.get("benchmark"))
+    numbers = (("n", benchmark.get("n_problems"), "problems"), ("N", content.get("n_rollouts"), "rollouts"))
+    words = [f"{name} = {value} {unit}" for name, value, unit in numbers if _is_number(value)]
+    version = content.get("verifier_version")
+    return ", ".join([*words, *([f"verifier {version}"] if isinstance(version, str) else [])])
 
 
 def _notes(chosen: _Chosen, n_ks: int) -> tuple[str, ...]:

@@ -45,6 +45,8 @@ _COLUMNS = {
     "steps": "Optimiser steps that were made.",
     "of": "What the number is over: seeds, problems, rollouts.",
     "interval": "How the 95 % interval was made, and what it is about.",
+    "stands beside": "Row of the paper's table that the arm stands beside; `ours`: the paper has no such row.",
+    "trained on": "Problems that the learner was trained on.",
     "benchmark": "Held-out problems that the learner was evaluated on.",
     "problems": "Problems of the benchmark that were evaluated.",
     "first evaluated": "pass@1 at the first evaluated step, with its 95 % interval.",

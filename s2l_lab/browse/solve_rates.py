@@ -8,6 +8,7 @@ not correct, so a cell that has some is a lower bound.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -106,6 +107,18 @@ class SolveRates:
             self.correct_PM[order],
             self.total_PM[order],
             self.unknown_PM[order],
+            self.version,
+        )
+
+    def of(self, policies: Sequence[str]) -> SolveRates:
+        """These policies alone, in their order. Raises UsageError for one that is not here."""
+        columns = [self.column(name) for name in policies]
+        return SolveRates(
+            tuple(policies),
+            self.problem_ids,
+            self.correct_PM[:, columns],
+            self.total_PM[:, columns],
+            self.unknown_PM[:, columns],
             self.version,
         )
 

@@ -134,7 +134,8 @@ def _policies(files: list[Path], trouble: list[str]) -> set[str]:
         try:
             column = pq.ParquetFile(file, read_dictionary=["policy"]).read(["policy"])["policy"]
         except (pa.ArrowInvalid, OSError) as cause:
-            trouble.append(f"{file.parent.name}/{file.name} is damaged ({cause}).")
+            # So begin the words of BrowsedStore.damaged; a page says each part once.
+            trouble.append(f"{file.parent.name}/{file.name} is left out: it is damaged ({cause}).")
         else:
             found.update(column.unique().to_pylist())
     return found

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2l_lab.browse.filters import RolloutFilter
-from s2l_lab.browse.rollout_pages import matching, page
+from s2l_lab.browse.rollout_pages import EXPORT_BYTES, matching, page
 from s2l_lab.browse.rounds import Rounds
 from s2l_lab.browse.store import BrowsedStore
 from s2l_lab.errors import DataError
@@ -70,12 +70,17 @@ def strategy_map(
     embedder: str,
     embeddings: Path,
     rounds: Rounds | None = None,
+    version: str | None = None,
 ) -> StrategyMap:
-    """The first `n` rollouts (one of PAGE_SIZES) of each policy on a problem. `embeddings` is the folder of the cache.
+    """The first `n` rollouts (one of PAGE_SIZES) of each policy on a problem, with their verdicts of a verifier version
+    (None: the newest). `embeddings` is the folder of the cache.
 
     Raises DataError where fewer than two completions can be embedded, UsageError for an embedder that cannot be opened.
     """
-    drawn = [one for policy in policies for one in _drawn(store, problem_id, policy, n, rounds)]
+    chosen = RolloutFilter(problem=problem_id, page_size=n, version=version)
+    drawn = [
+        one for policy in policies for one in _drawn(store, chosen.model_copy(update={"policies": (policy,)}), rounds)
+    ]
     vectors, facts = embed_texts((one.text for one in drawn), embedder, embeddings)
     if vectors is None or facts is None:
         raise DataError("a strategy map needs an embedder; `none` makes no embeddings.")
@@ -95,11 +100,18 @@ def _point(one: _Drawn, place: NDArray[np.float64], count: int) -> MapPoint:
     return MapPoint(x, y, one.policy, one.answer, one.outcome, count, one.address, one.preview)
 
 
-def _drawn(store: BrowsedStore, problem_id: str, policy: str, n: int, rounds: Rounds | None) -> list[_Drawn]:
-    """The first rollouts of a policy, in order of sample index. Raises DataError where the run changes meanwhile."""
-    chosen = RolloutFilter(problem=problem_id, policies=(policy,), page_size=n)
+def _drawn(store: BrowsedStore, chosen: RolloutFilter, rounds: Rounds | None) -> list[_Drawn]:
+    """The first rollouts of a policy, in order of sample index. Raises DataError where the run changes meanwhile and
+    where their texts are more than is read at once."""
     rows = page(store, chosen, rounds).rows
-    texts = matching(store, chosen, rounds).table["text"].to_pylist()[: len(rows)]
+    found = matching(store, chosen, rounds)
+    texts = found.table["text"].to_pylist()[: len(rows)]
+    if found.cut and len(texts) < len(rows):
+        raise DataError(
+            f"the first {len(rows)} completions of {', '.join(chosen.policies)} on {chosen.problem} hold more than the "
+            f"{EXPORT_BYTES >> 20} MiB of text that a map reads of one policy; the first {len(texts)} fit. Take fewer "
+            "rollouts of each, or another problem."
+        )
     if len(texts) < len(rows) or any(not t.startswith(r.preview) for r, t in zip(rows, texts, strict=True)):
         raise DataError(f"{store.path} changed while it was read; try again.")
     return [

@@ -52,43 +52,52 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """A completion's tokens in order."""
+    """A completion's tokens in order, or the first of them."""
 
     spans: tuple[Span, ...]
     forking_threshold: float
-    """Nats: forking tokens have at least this entropy. NaN where there are none."""
+    """Nats: forking tokens have at least this entropy, of all the completion's. NaN where there are none."""
     notes: tuple[str, ...]
     """What is missing and why."""
 
 
-def strip(rollout: FullRollout, decoder: Decoder | None, sampling: SamplingParams | None = None) -> Strip:
-    """The rollout's tokens; no spans where token ids are not stored.
+def strip(
+    rollout: FullRollout,
+    decoder: Decoder | None,
+    sampling: SamplingParams | None = None,
+    most: int | None = None,
+) -> Strip:
+    """The rollout's tokens, at most the first `most` (no more are decoded); no spans where token ids are not stored.
 
     `sampling` says how its policy was sampled: plainly at temperature 1, both surprisals are one, stored once.
     """
     if rollout.token_ids is None:
         return Strip((), math.nan, ("Its engine gave no token ids, so tokens cannot be told apart.",))
-    ids = rollout.token_ids.tolist()
+    length = len(rollout.token_ids)
+    ids = rollout.token_ids[:most].tolist()
     notes = []
     texts: Sequence[str | None] = [None] * len(ids)
     if decoder is None:
         notes.append("No tokenizer of this policy is on this machine, so token texts are not known.")
     else:
         texts = decoder(ids)
-        if not "".join(filter(None, texts)).startswith(rollout.text):
+        spelled = "".join(filter(None, texts))
+        wanted = rollout.text if len(ids) == length else rollout.text[: len(spelled)]
+        if not spelled.startswith(wanted):
             notes.append("The tokens do not spell the stored text; it was cleaned or cut when it was decoded.")
-    surprisal = _negative(rollout.logprobs, len(ids))
+    surprisal = _negative(rollout.logprobs, length)
     one = plain_temperature(sampling) == 1
-    surprisal_t1 = surprisal if one else _negative(rollout.logprobs_t1, len(ids))
+    surprisal_t1 = surprisal if one else _negative(rollout.logprobs_t1, length)
     if rollout.logprobs is None:
         notes.append("Log-probabilities are not stored (training keeps the explorer's alone).")
     elif rollout.logprobs_t1 is None and not one:
         notes.append("Log-probabilities at temperature 1 are not stored.")
-    entropy = np.full(len(ids), np.nan) if rollout.entropies is None else rollout.entropies.astype(np.float64)
+    entropy = np.full(length, np.nan) if rollout.entropies is None else rollout.entropies.astype(np.float64)
     if rollout.entropies is None:
         notes.append("Entropies are not stored, so forking tokens are not known.")
     threshold = forking_threshold(entropy)
-    columns = zip(texts, ids, surprisal.tolist(), surprisal_t1.tolist(), entropy.tolist(), strict=True)
+    numbers = (values_T[:most].tolist() for values_T in (surprisal, surprisal_t1, entropy))
+    columns = zip(texts, ids, *numbers, strict=True)
     spans = tuple(Span(t, i, s, s1, e, forking=bool(e >= threshold)) for t, i, s, s1, e in columns)
     return Strip(spans, threshold, tuple(notes))
 

@@ -101,6 +101,16 @@ def test_a_mark_of_the_strategy_map_reads_its_completion(browser: Browser, base:
     click_at(page, marks.nth(place))
     read = read_rollout(open_store(SAMPLE / PASSK), addresses[place]).text
     expect(page.locator('[data-testid="stCode"]').last).to_have_text(read, timeout=SLOW)
+    expect(page).to_have_url(re.compile(f"rollout={re.escape(addresses[place])}"), timeout=SLOW)
+    elsewhere, _ = opened(browser, page.url)  # the address opens it without a click, and a new click wins
+    expect(elsewhere.locator('[data-testid="stCode"]').last).to_have_text(read, timeout=SLOW)
+    other = 1 + place
+    click_at(elsewhere, elsewhere.locator(".js-plotly-plot .scatterlayer path.point").nth(other))
+    expect(elsewhere).to_have_url(re.compile(f"rollout={re.escape(addresses[other])}"), timeout=SLOW)
+    expect(elsewhere.locator('[data-testid="stCode"]').last).to_have_text(
+        read_rollout(open_store(SAMPLE / PASSK), addresses[other]).text, timeout=SLOW
+    )
+    elsewhere.context.close()
     page.get_by_role("link", name="Open in Rollouts").click()
     page.wait_for_selector('h1:has-text("Rollouts")')
     expect(page.locator('[data-testid="stCode"]').last).to_have_text(read, timeout=SLOW)

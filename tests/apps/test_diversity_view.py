@@ -12,6 +12,8 @@ import pytest
 from opened_views import PASSK, RUNS, address_of, figures, open_view, press, said, sample, sound
 
 from s2l_lab.browse.decoding import decoder_of
+from s2l_lab.browse.filters import RolloutFilter
+from s2l_lab.browse.rollout_pages import page, read_rollout
 from s2l_lab.browse.store import open_store
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.figures.diversity import within_figure
@@ -64,6 +66,19 @@ def test_the_table_is_the_studys_and_a_link_shows_it_at_once(
     rows = number_rows(report)
     first = report.within.policies[0]
     assert {"value": first.accuracy.value, "lower": first.accuracy.lower}.items() <= rows[0].items()
+
+
+@pytest.mark.parametrize("shown", ["countdown-1", "countdown-0"])
+def test_a_study_of_another_verifier_than_the_one_that_is_shown_says_so(
+    runs: Path, report: DiversityReport, shown: str
+) -> None:
+    """A study takes a version of its own, whatever the switch of the app says."""
+    from parts.diversity_measure import measured_caption
+
+    here: Any = SimpleNamespace(store=open_store(runs / PASSK), version=shown)
+    words = "\n".join(measured_caption(here, report))
+    assert report.verifier_version == "countdown-1"
+    assert ("takes verdicts of countdown-1, whatever version the app shows" in words) == (shown == "countdown-0")
 
 
 def test_shares_stand_beside_their_null(runs: Path, report: DiversityReport, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +162,57 @@ def test_the_map_has_every_completion_and_the_colours_are_a_switch(runs: Path, m
     for colour in ("answer", "policy"):
         app = sound(open_view(monkeypatch, runs, "diversity", policy="tiny-60k", **switches | {"colour": colour}))
         assert figures(app) == 1  # nothing is embedded again
+
+
+def test_the_completion_of_an_address_is_open_before_the_map_is_made(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from parts.safe import visible
+
+    store = open_store(runs / PASSK)
+    row = page(store, RolloutFilter(policies=("tiny-60k",))).rows[3]
+    text = visible(read_rollout(store, row.address).text)
+    switches = {"part": "map", "run": PASSK, "policy": "tiny-60k"}
+    there = {"problem": row.problem_id, "rollout": row.address}
+    app = sound(open_view(monkeypatch, runs, "diversity", **switches, **there))
+    assert text in [code.value for code in app.code]
+    assert address_of(app)["rollout"] == [row.address]
+    sound(app.segmented_control(key="diversity.colour").set_value("outcome").run())
+    assert text in [code.value for code in app.code]
+    assert address_of(app)["rollout"] == [row.address]
+    other = next(problem for problem in store.problems() if problem != row.problem_id)
+    sound(app.selectbox(key="diversity.problem").set_value(other).run())
+    assert "rollout" not in address_of(app)
+    assert not app.warning
+    for wrong in (there | {"problem": other}, there | {"policy": "tiny-2m"}, there | {"rollout": "<b>nothing</b>"}):
+        lost = sound(open_view(monkeypatch, runs, "diversity", **switches | wrong))
+        assert "is none of this map" in said(lost)
+        assert "rollout" not in address_of(lost)
+        assert text not in [code.value for code in lost.code]
+
+
+def test_a_click_wins_over_the_address_and_letting_go_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    import streamlit
+
+    from parts.address import Address
+    from parts.diversity_map import FIGURE, _clicked
+
+    state: dict[str, Any] = {"diversity.rollout": "p.1"}
+    monkeypatch.setattr(streamlit, "session_state", state)
+    for points, opened in (([{"customdata": ["p.2"]}], "p.2"), ([], "")):
+        state[FIGURE] = {"selection": {"points": points}}
+        address = Address.__new__(Address)
+        address.view = "diversity"
+        _clicked(address)
+        assert state["diversity.rollout"] == opened
+
+
+@pytest.mark.parametrize("part", ["within", "between", "persistence", "map"])
+def test_no_policy_is_an_empty_state_of_every_part(runs: Path, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = sound(open_view(monkeypatch, runs, "diversity", run=PASSK, part=part, policy=""))
+    assert app.multiselect(key="diversity.policy").value == []
+    assert ":material/inbox:" in said(app)
+    assert address_of(app)["policy"] == [""]
 
 
 def test_rollouts_of_training_are_not_measured_and_can_be_mapped(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from opened_views import PASSK, SAMPLE, address_of, open_view, said, sound
 from streamlit.testing.v1 import AppTest
 
 from s2l_lab.browse.family_curves import family_comparisons, recorded
+from s2l_lab.browse.report_page import Section
 from s2l_lab.browse.solve_rates import solve_rates
 from s2l_lab.browse.store import open_store
 from s2l_lab.estimators import pass_at_k
@@ -68,6 +69,45 @@ def test_squares_are_the_solve_rates_and_say_where_they_lead(monkeypatch: pytest
             cells.setdefault((one.problem_id, one.policy), []).append(one.outcome == "correct")
     shown = dict(zip(map(tuple, squares["customdata"]), numbers(squares["marker"]["color"]).tolist(), strict=True))
     assert shown == pytest.approx({cell: np.mean(correct) for cell, correct in cells.items()})
+
+
+def test_squares_and_report_are_of_the_policies_that_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Section] = []
+    monkeypatch.setattr("parts.export_row.export_report", lambda _, __, sections, *___: made.extend(sections()))
+    chosen = ["tiny-60k", "tiny-2m"]
+    app = sound(open_view(monkeypatch, SAMPLE, "family", run=PASSK, policy=chosen, order="difference"))
+    rates = solve_rates(open_store(SAMPLE / PASSK))
+    (squares,) = drawn(app, 3)
+    wanted = [rates.problem_ids[i] for i in rates.order("difference", "tiny-2m", "tiny-60k")]
+    assert [tuple(cell) for cell in squares["customdata"]] == [(problem, name) for problem in wanted for name in chosen]
+    colours = member_colours(rates.policies)  # a policy keeps its colour
+    assert {name: line["line"]["color"] for name, line in lines(drawn(app, 0)).items()} == {
+        name: colours[name] for name in chosen
+    }
+    cells = [table.table for section in made for table in section.tables][-1]
+    assert set(cells["policy"].to_pylist()) == set(chosen)
+
+
+def test_a_reader_may_choose_no_policy_and_the_address_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The widget once jumped back to all of them."""
+    app = open_view(monkeypatch, SAMPLE, "family", run=PASSK)
+    for _ in range(2):
+        sound(app.multiselect(key="family.policy").set_value([]).run())
+        assert app.multiselect(key="family.policy").value == []
+        assert "No policy is chosen" in said(app)
+    address = address_of(app)
+    assert address == {"run": [PASSK], "policy": [""]}
+    again = sound(open_view(monkeypatch, SAMPLE, "family", **address))
+    assert again.multiselect(key="family.policy").value == []
+    assert (address_of(again), said(again)) == (address, said(app))
+    sound(again.multiselect(key="family.policy").set_value(["tiny-2m"]).run())
+    assert address_of(again) == {"run": [PASSK], "policy": ["tiny-2m"]}
+
+
+def test_policies_that_are_all_gone_are_said_and_all_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = sound(open_view(monkeypatch, SAMPLE, "family", run=PASSK, policy=["gone"]))
+    assert any("gone" in warning.value for warning in app.warning)
+    assert address_of(app) == {"run": [PASSK]}
 
 
 def test_the_address_shows_the_same_view(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -106,6 +107,43 @@ def test_ours_after_training_has_intervals_and_seeds(runs: Path, monkeypatch: py
     (ours,) = [table.value for table in app.dataframe if "pass@1" in table.value.columns]
     assert ours["seeds"].tolist() == [2]
     assert "[" in ours["pass@1"][0]
+
+
+def other_arm(place: Path, name: str, training: dict[str, object], explorer: dict[str, object] | None = None) -> None:
+    """A copy of the first run whose plan differs in this."""
+    run = place / "training" / name
+    shutil.copytree(place / RUNS[0], run)
+    for file, at in (("plan.json", ()), ("report.json", ("plan",))):
+        content = json.loads((run / file).read_text())
+        plan = content if not at else content["plan"]
+        plan["training"] |= training
+        plan["explorer"] |= explorer or {}
+        (run / file).write_text(json.dumps(content))
+
+
+def test_each_table_shows_the_arms_that_belong_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They once were one same list."""
+    place = sample(tmp_path / "runs")
+    bank = {"kind": "bank", "rollouts": 64}
+    other_arm(place, "grpo", {"explorer_fraction": 0})
+    other_arm(place, "removed", {}, bank | {"select": "diversity_removed"})
+    other_arm(place, "abrupt", {"schedule": "step"})
+    other_arm(place, "hot", {"explorer_fraction": 0, "temperature": 1.5})
+    shown = {}
+    for name in ("table1", "table2", "table4"):
+        app = sound(open_view(monkeypatch, place, "paper", run=PASSK, item=name))
+        (shown[name],) = [table.value for table in app.dataframe if "stands beside" in table.value.columns]
+        (left,) = [line for line in said(app).replace("\\", "").split("\n") if "Left out, as arms of other" in line]
+        assert "schedule = step" in left
+        assert "temperature = 1.5" in left
+        assert ("diversity_removed" in left) == (name != "table4")
+    two = ["GRPO", "S2L-PO"]
+    wanted = {"table1": two, "table2": two, "table4": [*two, "S2L-PO without diversity"]}
+    assert {name: sorted(table["stands beside"]) for name, table in shown.items()} == wanted
+    assert set(shown["table2"]["trained on"]) == {"countdown-train"}
+    assert "trained on" not in shown["table1"].columns
+    assert all("[" in cell for cell in shown["table2"]["pass@8"])
+    assert "pass@8" not in shown["table4"].columns
 
 
 def test_verdicts_of_the_command_are_shown_and_a_broken_file_named(

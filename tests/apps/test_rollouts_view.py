@@ -21,6 +21,7 @@ from s2l_lab.browse.filters import RolloutFilter
 from s2l_lab.browse.log_ratio import Scoring, log_ratio, scored
 from s2l_lab.browse.rollout_pages import page, read_rollout
 from s2l_lab.browse.store import open_store
+from s2l_lab.browse.tokens import Strip, strip
 from s2l_lab.policies import Completion, Draw, StopReason
 from s2l_lab.rollouts import Origin, RolloutStore
 
@@ -236,8 +237,20 @@ def test_tokens_beyond_what_a_browser_can_draw_are_in_the_files(
     with RolloutStore.open(tmp_path / KNOWN, manifest(), {}) as store:
         store.add_problems([problem])
         store.append([Draw(problem.id, 0, done)], Origin("a", "digest", SAMPLING.digest))
+    made: list[int] = []
+    files: dict[str, Any] = {}
+
+    def counted(*given: Any) -> Strip:
+        made.append(len((found := strip(*given)).spans))
+        return found
+
+    monkeypatch.setattr("parts.reader.strip", counted)
+    monkeypatch.setattr("parts.reader.export_table", lambda key, table, _: files.update({key: table}))
     app = sound(open_view(monkeypatch, tmp_path, "rollouts", show="tokens"))
     assert len(strip_of(app)) == FEW
+    assert made == [FEW]  # all were once made anew each time that the page was drawn
+    table = files["reader.tokens"]()
+    assert [len(table), table[-1]["shown"]] == [length, float(values[-1])]
     assert f"The first {FEW:,} of {length:,} tokens; CSV and Parquet" in said(app).replace("\\", "")
     (more,) = [toggle for toggle in app.toggle if "tokens" in toggle.label]
     assert more.label == f"Show the first {MOST_TOKENS:,} tokens"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hostile_runs import KNOWN, known_runs
 from opened_views import APPS, PASSK, address_of, open_view, said, sample, sound
-from small_store import SAMPLING, manifest
+from small_store import SAMPLING, make, manifest
 from streamlit.testing.v1 import AppTest
 
 from s2l_lab.browse.catalog import HOW_TO_MAKE_ONE
@@ -59,6 +60,17 @@ PARTS = [("diversity", part) for part in ("within", "between", "persistence", "m
 DAMAGED = {"problems": "problems.parquet", "verdicts": "verdicts/*/part-*.parquet"}
 
 
+def _damage_column(file: Path, name: str) -> None:
+    """Leave everything whole but the pages of one column, which the catalog does not read."""
+    group = pq.read_metadata(file).row_group(0)
+    (column,) = [group.column(i) for i in range(group.num_columns) if group.column(i).path_in_schema == name]
+    start = column.dictionary_page_offset or column.data_page_offset
+    content = file.read_bytes()
+    file.write_bytes(
+        content[:start] + bytes(column.total_compressed_size) + content[start + column.total_compressed_size :]
+    )
+
+
 def _damage(file: Path, how: str) -> None:
     """Cut the file, or leave its footer whole and no page of it."""
     content = file.read_bytes()
@@ -86,6 +98,39 @@ def test_every_view_opens_beside_a_damaged_file_and_names_it(
             assert words(app).count(f"{file.relative_to(runs / PASSK)} is left out") == 1, view
         if view == "family":
             assert "n = 12 problems" in words(app)  # counted from the rollouts where their texts are lost
+
+
+@pytest.mark.parametrize("view", ["family", "rollouts", "compare"])
+@pytest.mark.parametrize("folder", ["rollouts", "verdicts/*"])
+def test_a_part_whose_pages_are_bad_is_named_on_the_page_that_stumbled_over_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str, view: str
+) -> None:
+    """Its footer is whole, so nothing knew of it while the heading was drawn: it once was named on the next page."""
+    runs = sample(tmp_path / "runs")
+    file = sorted((runs / PASSK).glob(f"{folder}/part-*.parquet"))[0]
+    _damage_column(file, "digest")
+    monkeypatch.setenv("S2L_LAB_RUNS", str(runs))
+    app = AppTest.from_file(str(APPS / "dashboard.py"), default_timeout=600)
+    app.switch_page(f"views/{view}.py")
+    named = f"{file.relative_to(runs / PASSK)} is left out"
+    for _ in range(2):
+        sound(app.run())
+        assert [named in warning.value.replace("\\", "") for warning in app.warning] == [True]
+
+
+def test_a_bad_part_is_named_where_the_page_stops_early(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without the bad part one policy is left, and Compare ends."""
+    make(tmp_path / "run")
+    parts = (tmp_path / "run" / "rollouts").glob("part-*.parquet")
+    damaged = [part for part in parts if pq.read_table(part)["policy"].to_pylist()[0] != "tiny-60k"]
+    for part in damaged:
+        _damage_column(part, "problem_id")
+    monkeypatch.setenv("S2L_LAB_RUNS", str(tmp_path))
+    app = AppTest.from_file(str(APPS / "dashboard.py"), default_timeout=600)
+    app.switch_page("views/compare.py")
+    sound(app.run())
+    assert "This run holds one policy" in words(app)
+    assert words(app).count(" is left out") == len(damaged)
 
 
 def test_steps_of_a_training_run_are_read_without_its_problems(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -179,3 +179,15 @@ def test_without_a_training_run_the_view_says_how_to_make_one(tmp_path: Path, mo
     app = sound(open_view(monkeypatch, place, "training", run=PASSK))
     assert "There is no training run" in said(app)
     assert any("s2l-lab train" in code.value for code in app.code)
+
+
+def test_a_reader_may_choose_no_run_and_the_address_says_so(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_view(monkeypatch, runs, "training", run=RUNS[0])
+    sound(app.multiselect(key="training.runs").set_value([]).run())
+    address = address_of(app)
+    assert address["runs"] == [""]
+    again = open_view(monkeypatch, runs, "training", run=RUNS[0])
+    again.query_params["runs"] = ""
+    for shown in (app, again.run()):
+        assert sound(shown).multiselect(key="training.runs").value == []
+        assert "No run that can be read is chosen" in said(shown)

@@ -332,7 +332,8 @@ NEAR = st.fixed_dictionaries(
         "cost": JSON | st.fixed_dictionaries({"flops_per_rollout": JSON}),
     },
 )
-SHAPES = JSON | st.fixed_dictionaries({"policies": st.lists(NEAR | JSON, max_size=3) | JSON})
+ABOUT = {"benchmark": JSON | st.fixed_dictionaries({"n_problems": JSON}), "n_rollouts": JSON, "verifier_version": JSON}
+SHAPES = JSON | st.fixed_dictionaries({"policies": st.lists(NEAR | JSON, max_size=3) | JSON}, optional=ABOUT)
 
 
 @settings(max_examples=300)
@@ -372,8 +373,10 @@ def test_what_is_recorded_is_read(store: BrowsedStore) -> None:
         {"policy": "b", "cost": {"flops_per_rollout": True}, "guess": {"k": [1], "uniform": None}},
         {"policy": "c", "cost": {"flops_per_rollout": 10**400}},
     ]
-    (store.path / NUMBERS).write_text(json.dumps({"policies": policies}))
+    about = {"benchmark": {"n_problems": 12}, "n_rollouts": 16, "verifier_version": "v"}
+    (store.path / NUMBERS).write_text(json.dumps(about | {"policies": policies}))
     found = recorded(store)
+    assert {one.rests_on for one in found.values()} == {"n = 12 problems, N = 16 rollouts, verifier v"}
     assert list(found) == ["a", "b", "c"]
     assert (found["a"].flops_per_rollout, found["a"].uniform) == (12.0, {1: 0.25, 4: 0.5})
     assert found["a"].own_answers == {1: 0.1, 2: 0.2}

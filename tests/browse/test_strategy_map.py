@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_store import N, make
+from small_store import LATER, VERSION, N, make
 
+from s2l_lab.browse import rollout_pages
 from s2l_lab.browse import strategy_map as module
 from s2l_lab.browse.rollout_pages import read_rollout
 from s2l_lab.browse.store import open_store
@@ -44,6 +45,29 @@ def test_every_completion_is_in_the_map_once(tmp_path: Path) -> None:
         same = [o for o in mine if (o.policy, o.text, o.outcome) == (point.policy, full.text, point.outcome)]
         assert point.count == len(same)
         assert full.row.policy == point.policy
+
+
+@pytest.mark.usefixtures("letters")
+def test_outcomes_of_the_map_are_those_of_the_version_that_is_asked(tmp_path: Path) -> None:
+    known = make(tmp_path / "run", later=True)
+    store = open_store(tmp_path / "run")
+    problem = next(iter(store.problems()))
+    drawn = sorted(o.outcome for o in known if (o.policy, o.problem_id) == ("tiny-60k", problem) and o.text)
+    for version, outcomes in ((VERSION, drawn), (LATER, ["correct"] * len(drawn)), (None, ["correct"] * len(drawn))):
+        found = strategy_map(store, problem, ("tiny-60k",), 10, "letters", tmp_path, version=version)
+        assert sorted(point.outcome for point in found.points for _ in range(point.count)) == outcomes
+
+
+@pytest.mark.usefixtures("letters")
+def test_texts_that_are_too_many_are_called_so_and_not_a_run_that_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path / "run")
+    store = open_store(tmp_path / "run")
+    problem = next(iter(store.problems()))
+    monkeypatch.setattr(rollout_pages, "EXPORT_BYTES", 1)
+    with pytest.raises(DataError, match=r"of tiny-60k on .* MiB of text .* the first 1 fit\. Take fewer rollouts"):
+        strategy_map(store, problem, ("tiny-60k",), 10, "letters", tmp_path)
 
 
 @pytest.mark.usefixtures("letters")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +62,31 @@ def test_tokens_spell_the_text_and_carry_their_numbers(tmp_path: Path) -> None:
     assert "No tokenizer" in plain.notes[0]
     hot = strip(rollout, None, SAMPLING.model_copy(update={"temperature": 0.7}))
     assert all(math.isnan(span.surprisal_t1) for span in hot.spans)
+
+
+@pytest.mark.parametrize("text", ["".join(WORDS), "3+4 made 7", "4"])
+def test_the_first_tokens_are_those_of_the_whole_and_no_more_are_decoded(tmp_path: Path, text: str) -> None:
+    store = stored(tmp_path, {"tiny-60k": (text, [*IDS, 1])}, policies={"tiny-60k": {"source": "embedded:tiny/60k"}})
+    rollout, decoder = first(store, "tiny-60k"), decoder_of(store, "tiny-60k")
+    assert decoder is not None
+    whole = strip(rollout, decoder, SAMPLING)
+    for most in range(1, len(IDS) + 3):
+        decoded: list[int] = []
+
+        def counted(ids: Sequence[int], decoded: list[int] = decoded) -> tuple[str, ...]:
+            decoded.extend(ids)
+            return decoder(ids)
+
+        some = strip(rollout, counted, SAMPLING, most)
+        assert some.spans == whole.spans[:most]
+        assert some.forking_threshold == whole.forking_threshold
+        assert decoded == [*IDS, 1][:most]
+        # What comes later is not known to differ.
+        spelled = "".join(WORDS[:most])
+        assert ("do not spell" in " ".join(some.notes)) == (
+            not text.startswith(spelled) and not spelled.startswith(text)
+        )
+    assert ("do not spell" in " ".join(whole.notes)) == (text != "".join(WORDS))
 
 
 def test_an_explorer_has_the_sampling_of_its_own(tmp_path: Path) -> None:
