@@ -92,7 +92,8 @@ def settle(page: Page) -> None:
     page.wait_for_function(
         """() => document.querySelector('[data-test-script-state="notRunning"]')
             && !document.querySelector('[data-testid="stSpinner"], [data-testid="stSkeleton"]')
-            && [...document.querySelectorAll('[data-testid="stPlotlyChart"]')].every(c => c.querySelector('.main-svg'))"""
+            && [...document.querySelectorAll('[data-testid="stPlotlyChart"]')]
+                .every(figure => figure.querySelector('.main-svg'))"""
     )
 
 
