@@ -34,6 +34,13 @@ _NAME = 24
 _LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left", "title": None}
 
 
+def waiting_figure() -> Any:
+    """The axes of pass@k, before there is a curve."""
+    figure = go.Figure().add_scatter(x=[1], y=[0], mode="markers", marker={"opacity": 0}, hoverinfo="skip")
+    _look(figure, "k", "pass@k")
+    return figure.update_layout(showlegend=False)
+
+
 def curves_figure(
     family: Family, colours: Mapping[str, str], known: Mapping[str, Recorded], *, flops: bool, guesses: bool
 ) -> Any:

@@ -6,14 +6,15 @@ the crossings are bootstrapped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import pyarrow as pa
 import streamlit as st
 
 from parts.address import Address, shared
 from parts.export_row import chart, export_figure, export_report, export_table
-from parts.family_figures import CELLS, cover_figure, curves_figure, difference_figure, heat_figure
+from parts.family_figures import CELLS, cover_figure, curves_figure, difference_figure, heat_figure, waiting_figure
 from parts.header import header
 from parts.look import policy_colours
 from parts.pager import pager
@@ -51,7 +52,8 @@ def show() -> None:
         "How often any of k rollouts is correct, by policy; where curves cross; which problems make the difference.",
     )
     store, url = here.store, Address("family")
-    rates = rates_of(store, here.version)
+    with _waiting(str(store.path)):
+        rates = rates_of(store, here.version)
     if rates.version is None:
         empty(
             "No rollout of this run has a verdict yet. The command that made it, given again, samples and verifies "
@@ -70,9 +72,8 @@ def show() -> None:
     family, shown = family_of(here, tuple(chosen), interval), rates.of(chosen)
     notes(family.notes)
     about = provenance_of(store, here.version)
-    lines = caption(about, interval=interval)
     if family.curves:
-        _curves(here, family, tuple(chosen), colours, axis, lines)
+        _curves(here, family, tuple(chosen), interval, colours, axis)
         comparisons = _crossings(url, here, tuple(chosen))
     else:
         comparisons = ()
@@ -80,6 +81,25 @@ def show() -> None:
     title = f"Family: {about.benchmark}"
     export_report("family", title, lambda: _sections(family, comparisons, shown, colours, axis, here), caption(about))
     url.publish()
+
+
+@contextmanager
+def _waiting(path: str) -> Iterator[None]:
+    """Axes, while a store is counted for the first time: a browser takes a second to load what draws them."""
+    place, known = st.empty(), _counted()
+    if path not in known:
+        known.add(path)
+        with place:
+            chart(waiting_figure(), "family.waiting", alt="The curves are being counted.")
+    try:
+        yield
+    finally:
+        place.empty()
+
+
+@st.cache_resource
+def _counted() -> set[str]:
+    return set()
 
 
 def _switches(url: Address, rates: SolveRates) -> tuple[list[str], str, str]:
@@ -103,7 +123,7 @@ def _switches(url: Address, rates: SolveRates) -> tuple[list[str], str, str]:
 
 
 def _curves(
-    here: Opened, family: Family, chosen: tuple[str, ...], colours: dict[str, str], axis: str, lines: tuple[str, ...]
+    here: Opened, family: Family, chosen: tuple[str, ...], interval: str, colours: dict[str, str], axis: str
 ) -> None:
     known = recorded(here.store)
     flops = axis == "FLOPs"
@@ -119,7 +139,8 @@ def _curves(
         chart(figure, "family.curve", alt="pass@k of each policy over k")
         title = f"pass@k, n = {family.n_problems} problems, N = {family.n_rollouts}"
         more = f"Ribbons: 95 % intervals. {_guess_words(known, family)}"
-        export_figure("family.passk", figure, title, (*lines, more), family.table)
+        lines = caption(provenance_of(here.store, here.version), interval=interval, more=(more,))
+        export_figure("family.passk", figure, title, lines, family.table)
     with right:
         st.subheader(
             "Cover@tau", help="Share of problems that a policy solves at a rate of at least tau; tau near 0 is reach."

@@ -8,10 +8,12 @@ inside it when installed.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import socket
 import sys
+import threading
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,6 +24,8 @@ from s2l_lab.errors import UsageError
 
 ADDRESS, PORT = "localhost", 8501
 MOST_PORT = 65_535
+FIRST_VIEW = ("plotly.graph_objects", "s2l_lab.browse.family_curves", "scipy.special", "pandas")
+"""What the first page imports and takes long."""
 
 
 def run(directory: Path | None = None, port: int = PORT, address: str = ADDRESS) -> None:
@@ -36,7 +40,14 @@ def run(directory: Path | None = None, port: int = PORT, address: str = ADDRESS)
     from streamlit.web import cli
 
     sys.argv = ["streamlit", *arguments(app_file(), directory, port, address)]
+    # A browser needs a second for its own part before it asks for the page.
+    threading.Thread(target=_import_ahead, daemon=True).start()
     cli.main()
+
+
+def _import_ahead() -> None:
+    for name in FIRST_VIEW:
+        importlib.import_module(name)
 
 
 def arguments(app: Path, directory: Path | None, port: int, address: str) -> list[str]:

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 from hostile_runs import HOSTILE, hostile_runs, known_runs
-from opened_views import PASSK, SAMPLE, address_of, open_view, said, sound
+from opened_views import APPS, PASSK, SAMPLE, address_of, figures, open_view, said, sound
 from streamlit.testing.v1 import AppTest
 
+from parts.family_figures import waiting_figure
 from s2l_lab.browse.family_curves import family_comparisons, recorded
 from s2l_lab.browse.report_page import Section
 from s2l_lab.browse.solve_rates import solve_rates
 from s2l_lab.browse.store import open_store
+from s2l_lab.errors import DataError
 from s2l_lab.estimators import pass_at_k
 from s2l_lab.figures.caption import crossing_words
 from s2l_lab.figures.palette import member_colours
@@ -102,6 +104,31 @@ def test_a_reader_may_choose_no_policy_and_the_address_says_so(monkeypatch: pyte
     assert (address_of(again), said(again)) == (address, said(app))
     sound(again.multiselect(key="family.policy").set_value(["tiny-2m"]).run())
     assert address_of(again) == {"run": [PASSK], "policy": ["tiny-2m"]}
+
+
+def test_axes_stand_while_the_store_is_counted_and_go_when_that_fails(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    known_runs(tmp_path)
+    seen = []
+
+    def axes() -> Any:
+        seen.append("axes")
+        return waiting_figure()
+
+    def counting(*_: Any) -> None:
+        seen.append("counting")
+        raise DataError("the counting failed")
+
+    monkeypatch.setattr("parts.family_figures.waiting_figure", axes)
+    monkeypatch.setattr("parts.runs.solve_rates", counting)
+    monkeypatch.setenv("S2L_LAB_RUNS", str(tmp_path))
+    app = AppTest.from_file(str(APPS / "dashboard.py"), default_timeout=600)
+    for wanted in (["axes", "counting"], ["axes", "counting", "counting"]):
+        app.run()
+        assert seen == wanted
+        assert "the counting failed" in said(app)
+        assert figures(app) == 0
 
 
 def test_policies_that_are_all_gone_are_said_and_all_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
