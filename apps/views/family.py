@@ -181,17 +181,17 @@ def _crossings(url: Address, here: Opened, chosen: tuple[str, ...]) -> tuple[Com
     comparisons = comparisons_of(here, chosen)
     pairs = [f"{c.b} \u2212 {c.a}" for c in comparisons]
     lines = caption(provenance_of(here.store, here.version), interval="problems", more=(BAND,))
+    table = crossings_table(comparisons)
+    _verdicts(table, int(comparisons[0].k[-1]))
+    export_table("family.verdicts", table, lines)
     left, right = st.columns([3, 2], gap="medium")
-    with left:
-        table = crossings_table(comparisons)
-        _verdicts(table, int(comparisons[0].k[-1]))
-        export_table("family.verdicts", table, lines)
     with right:
         pair = st.selectbox("Difference of", pairs, key=url.option("pair", pairs, pairs[-1]))
         comparison = comparisons[pairs.index(pair)]
+        st.caption(plain(crossing_words(comparison)))
+    with left:
         figure = difference_figure(comparison)
         chart(figure, "family.difference", alt="Difference of pass@k over k")
-        st.caption(plain(crossing_words(comparison)))
         title = f"Difference of pass@k: {pair}"
         export_figure("family.differences", figure, title, lines, lambda: differences_table(comparisons))
     return comparisons
@@ -200,13 +200,13 @@ def _crossings(url: Address, here: Opened, chosen: tuple[str, ...]) -> tuple[Com
 def _verdicts(table: pa.Table, last_k: int) -> None:
     number = st.column_config.NumberColumn
     columns = {
-        "smaller": st.column_config.TextColumn(width=80),
-        "larger": st.column_config.TextColumn(width=80),
-        "verdict": st.column_config.TextColumn(width=240),
-        "first_difference": number("at k = 1", format="%+.3f", help=_DIFFERENCE, width=68),
-        "last_difference": number(f"at k = {last_k}", format="%+.3f", help=_DIFFERENCE, width=76),
-        "last_band_lower": number("band from", format="%+.3f", help=f"Of the band at k = {last_k}.", width=76),
-        "last_band_upper": number("to", format="%+.3f", width=60),
+        "smaller": st.column_config.TextColumn(width=110),
+        "larger": st.column_config.TextColumn(width=110),
+        "verdict": st.column_config.TextColumn(width=270),
+        "first_difference": number("at k = 1", format="%+.3f", help=_DIFFERENCE, width=90),
+        "last_difference": number(f"at k = {last_k}", format="%+.3f", help=_DIFFERENCE, width=90),
+        "last_band_lower": number("band from", format="%+.3f", help=f"Of the band at k = {last_k}.", width=90),
+        "last_band_upper": number("to", format="%+.3f", width=80),
     }
     st.dataframe(table.select(list(columns)), hide_index=True, key="family.crossings", column_config=columns)
 
