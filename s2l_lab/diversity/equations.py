@@ -198,6 +198,8 @@ class _Parser:
         return terms
 
     def product(self, depth: int) -> _Sum:
+        """Its first sign is that of all of it: -(1+1)*2 is -((1+1)*2)."""
+        negative = self.signs()
         total = self.factor(depth)
         while self.left:
             if self.next_in("*/"):
@@ -207,21 +209,26 @@ class _Parser:
             else:
                 break
             total = _multiplied(total, self.factor(depth), inverse=operation == "/")
-        return total
+        return _negated(total) if negative else total
+
+    def signs(self) -> bool:
+        """Take signs; whether they make negative."""
+        negative = False
+        while self.next_in("+-"):
+            negative ^= self.left.pop() == "-"
+        return negative
 
     def factor(self, depth: int) -> _Sum:
         """Signs, then a number, a letter, a fraction or a bracket, then a power."""
         if depth > DEEPEST:
             raise _UnreadableError
-        negative = False
-        while self.next_in("+-"):
-            negative ^= self.left.pop() == "-"
+        negative = self.signs()
         base = self.primary(depth)
         if self.next_in("^"):
             self.left.pop()
             exponent = self.factor(depth + 1)
             base = (_Term(1, (f"{_as_factor(base)}^{_as_factor(exponent)}",)),)
-        return tuple(_Term(-t.sign, t.above, t.below) for t in base) if negative else base
+        return _negated(base) if negative else base
 
     def primary(self, depth: int) -> _Sum:
         token = self.left.pop() if self.left else ""
@@ -243,6 +250,10 @@ class _Parser:
             raise _UnreadableError
         self.left.pop()
         return inside
+
+
+def _negated(terms: _Sum) -> _Sum:
+    return tuple(_Term(-t.sign, t.above, t.below) for t in terms)
 
 
 def _number(text: str) -> str:

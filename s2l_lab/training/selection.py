@@ -83,9 +83,9 @@ def proportional(total_C: NDArray[np.int64], n: int, uniform: float) -> NDArray[
 
     With `uniform` drawn from [0, 1) the mean count is the exact share (systematic sampling).
     """
-    # Sums before the division: whole shares stay whole, whatever floats do.
-    ends = np.floor(np.concatenate([[0], np.cumsum(total_C)]) * n / total_C.sum() + uniform)
-    return np.diff(ends).astype(np.int64)
+    # Whole parts apart: whole shares stay whole, and the sum n, whatever floats do.
+    whole, rest = np.divmod(np.concatenate([[0], np.cumsum(total_C)]) * n, total_C.sum())
+    return np.diff(whole + np.floor(rest / total_C.sum() + uniform).astype(np.int64))
 
 
 def least_diverse(

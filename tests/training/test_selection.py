@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
@@ -63,11 +64,16 @@ def outcomes(rows: list[dict[str, Any]], kept: tuple[int, ...]) -> Counter[str]:
 # Counts.
 
 
-@given(total=st.lists(st.integers(0, 40), min_size=1, max_size=4), data=st.data())
-def test_shares_are_rounded_down_or_up_and_sum_to_n(total: list[int], data) -> None:
+@given(
+    total=st.lists(st.integers(0, 40), min_size=1, max_size=4),
+    kept=st.fractions(0, 1),
+    uniform=st.floats(0, 1, exclude_max=True),
+)
+@example(total=[1], kept=Fraction(1), uniform=1 - 2**-53)
+def test_shares_are_rounded_down_or_up_and_sum_to_n(total: list[int], kept: Fraction, uniform: float) -> None:
     if not sum(total):
         return
-    n, uniform = data.draw(st.integers(0, sum(total))), data.draw(st.floats(0, 1, exclude_max=True))
+    n = int(kept * sum(total))
     found = proportional(np.array(total), n, uniform)
     assert found.sum() == n
     for count, size in zip(found, total, strict=True):
