@@ -70,8 +70,7 @@ def self_bleu(
         return float("nan")
     m = check_subset(m, n)
     if references == "pairwise":
-        bleu_NN = pair_bleu(tokens_N, max_n)
-        return float((bleu_NN.sum() - np.trace(bleu_NN)) / (n * (n - 1)))
+        return float(pair_bleu(tokens_N, max_n)[~np.eye(n, dtype=bool)].mean())
     length_N, orders = _tables(tokens_N, max_n)
     return subset_mean(
         lambda index_m: float(_rest_bleu(orders, length_N, index_m).mean()), n, m, rng=rng, subsets=subsets

@@ -68,6 +68,11 @@ def test_order_and_names_of_tokens_do_not_matter(tokens: Tokens, random: object)
         assert math.isnan(value) or 0 <= value <= 1 + 1e-12
 
 
+def test_nothing_shared_is_zero_not_below() -> None:
+    """A total less its diagonal once left -1e-17."""
+    assert self_bleu([[0], [1, 1], [2], [3]]) == 0
+
+
 def test_honest_repeats_stay() -> None:
     tokens = np.random.default_rng(0).integers(0, 50, (6, 30)).tolist()
     assert self_bleu(tokens + tokens, references="all") == pytest.approx(1)  # each finds itself again
