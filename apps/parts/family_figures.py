@@ -36,9 +36,9 @@ _LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor"
 
 def waiting_figure() -> Any:
     """The axes of pass@k, before there is a curve."""
-    figure = go.Figure().add_scatter(x=[1], y=[0], mode="markers", marker={"opacity": 0}, hoverinfo="skip")
+    figure = go.Figure()
     _look(figure, "k", "pass@k")
-    return figure.update_layout(showlegend=False)
+    return figure
 
 
 def curves_figure(

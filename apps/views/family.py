@@ -22,7 +22,7 @@ from parts.runs import Opened, comparisons_of, covers_of, family_of, provenance_
 from parts.safe import plain, visible
 from parts.states import empty, notes
 from s2l_lab.browse.family_curves import Covers, Family, Recorded, crossings_table, differences_table, recorded
-from s2l_lab.browse.provenance import caption
+from s2l_lab.browse.provenance import Provenance, caption
 from s2l_lab.browse.report_page import FigureItem, Section, TableItem
 from s2l_lab.browse.solve_rates import SolveRates
 from s2l_lab.estimators import Comparison
@@ -54,11 +54,12 @@ def show() -> None:
     store, url = here.store, Address("family")
     with _waiting(str(store.path)):
         rates = rates_of(store, here.version)
+    about = provenance_of(store, here.version)
     if rates.version is None:
         empty(
             "No rollout of this run has a verdict yet. The command that made it, given again, samples and verifies "
             "what is owed.",
-            visible(provenance_of(store, here.version).again),
+            visible(about.again),
         )
         return
     chosen, interval, axis = _switches(url, rates)
@@ -71,13 +72,12 @@ def show() -> None:
     colours = policy_colours(rates.policies)
     family, shown = family_of(here, tuple(chosen), interval), rates.of(chosen)
     notes(family.notes)
-    about = provenance_of(store, here.version)
     if family.curves:
-        _curves(here, family, tuple(chosen), interval, colours, axis)
-        comparisons = _crossings(url, here, tuple(chosen))
+        _curves(here, about, family, tuple(chosen), interval, colours, axis)
+        comparisons = _crossings(url, here, about, tuple(chosen))
     else:
         comparisons = ()
-    _heat_map(url, here, shown)
+    _heat_map(url, about, shown)
     title = f"Family: {about.benchmark}"
     export_report("family", title, lambda: _sections(family, comparisons, shown, colours, axis, here), caption(about))
     url.publish()
@@ -123,7 +123,13 @@ def _switches(url: Address, rates: SolveRates) -> tuple[list[str], str, str]:
 
 
 def _curves(
-    here: Opened, family: Family, chosen: tuple[str, ...], interval: str, colours: dict[str, str], axis: str
+    here: Opened,
+    about: Provenance,
+    family: Family,
+    chosen: tuple[str, ...],
+    interval: str,
+    colours: dict[str, str],
+    axis: str,
 ) -> None:
     known = recorded(here.store)
     flops = axis == "FLOPs"
@@ -139,7 +145,7 @@ def _curves(
         chart(figure, "family.curve", alt="pass@k of each policy over k")
         title = f"pass@k, n = {family.n_problems} problems, N = {family.n_rollouts}"
         more = f"Ribbons: 95 % intervals. {_guess_words(known, family)}"
-        lines = caption(provenance_of(here.store, here.version), interval=interval, more=(more,))
+        lines = caption(about, interval=interval, more=(more,))
         export_figure("family.passk", figure, title, lines, family.table)
     with right:
         st.subheader(
@@ -149,7 +155,7 @@ def _curves(
         figure = cover_figure(covers, colours)
         chart(figure, "family.cover", alt="Cover@tau of each policy over tau")
         title = f"Cover@tau, n = {family.n_problems} problems, N = {family.n_rollouts}"
-        lines = caption(provenance_of(here.store, here.version), interval="problems", more=(COVER,))
+        lines = caption(about, interval="problems", more=(COVER,))
         export_figure("family.covertau", figure, title, lines, covers.table)
 
 
@@ -171,7 +177,7 @@ def _guess_words(known: Mapping[str, Recorded], family: Family) -> str:
     return f"Dotted: what guessers reach ({' and '.join(drawn)}), as `s2l-lab passk` last recorded it{of}."
 
 
-def _crossings(url: Address, here: Opened, chosen: tuple[str, ...]) -> tuple[Comparison, ...]:
+def _crossings(url: Address, here: Opened, about: Provenance, chosen: tuple[str, ...]) -> tuple[Comparison, ...]:
     st.subheader(
         "Crossings", help="Verdicts rest on a 95 % band over all k and all pairs at once, never on two ribbons."
     )
@@ -180,7 +186,7 @@ def _crossings(url: Address, here: Opened, chosen: tuple[str, ...]) -> tuple[Com
         return ()
     comparisons = comparisons_of(here, chosen)
     pairs = [f"{c.b} \u2212 {c.a}" for c in comparisons]
-    lines = caption(provenance_of(here.store, here.version), interval="problems", more=(BAND,))
+    lines = caption(about, interval="problems", more=(BAND,))
     table = crossings_table(comparisons)
     _verdicts(table, int(comparisons[0].k[-1]))
     export_table("family.verdicts", table, lines)
@@ -211,7 +217,7 @@ def _verdicts(table: pa.Table, last_k: int) -> None:
     st.dataframe(table.select(list(columns)), hide_index=True, key="family.crossings", column_config=columns)
 
 
-def _heat_map(url: Address, here: Opened, rates: SolveRates) -> None:
+def _heat_map(url: Address, about: Provenance, rates: SolveRates) -> None:
     st.subheader("Solve rates", help=f"One cell per problem and policy. Click one to read its rollouts. {CELLS}")
     stretches = max(1, -(-len(rates.problem_ids) // STRETCH))
     url.number("stretch", 1, stretches, 1)
@@ -229,7 +235,7 @@ def _heat_map(url: Address, here: Opened, rates: SolveRates) -> None:
         heat_figure(shown, start), "family.heat", on_select="rerun", selection_mode="points",
         alt="Solve rate of each policy on each problem",
     )  # fmt: skip
-    lines = caption(provenance_of(here.store, here.version), interval=CELL_INTERVAL, more=(CELLS,))
+    lines = caption(about, interval=CELL_INTERVAL, more=(CELLS,))
     export_figure(
         "family.solverates", heat_figure(shown, start), f"Solve rates, problems {ORDERS[order]}", lines, rates.cells
     )

@@ -8,7 +8,6 @@ inside it when installed.
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import os
 import socket
@@ -24,8 +23,6 @@ from s2l_lab.errors import UsageError
 
 ADDRESS, PORT = "localhost", 8501
 MOST_PORT = 65_535
-FIRST_VIEW = ("plotly.graph_objects", "s2l_lab.browse.family_curves", "scipy.special", "pandas")
-"""What the first page imports and takes long."""
 
 
 def run(directory: Path | None = None, port: int = PORT, address: str = ADDRESS) -> None:
@@ -46,8 +43,11 @@ def run(directory: Path | None = None, port: int = PORT, address: str = ADDRESS)
 
 
 def _import_ahead() -> None:
-    for name in FIRST_VIEW:
-        importlib.import_module(name)
+    """What the first page needs and takes long."""
+    import pandas  # noqa: F401
+    import scipy.special  # noqa: F401
+
+    import s2l_lab.browse.family_curves  # noqa: F401
 
 
 def arguments(app: Path, directory: Path | None, port: int, address: str) -> list[str]:

@@ -84,8 +84,9 @@ def proportional(total_C: NDArray[np.int64], n: int, uniform: float) -> NDArray[
     With `uniform` drawn from [0, 1) the mean count is the exact share (systematic sampling).
     """
     # Whole parts apart: whole shares stay whole, and the sum n, whatever floats do.
-    whole, rest = np.divmod(np.concatenate([[0], np.cumsum(total_C)]) * n, total_C.sum())
-    return np.diff(whole + np.floor(rest / total_C.sum() + uniform).astype(np.int64))
+    ends = np.concatenate([[0], np.cumsum(total_C)])
+    whole, rest = np.divmod(ends * n, ends[-1])
+    return np.diff(whole + np.floor(rest / ends[-1] + uniform).astype(np.int64))
 
 
 def least_diverse(
