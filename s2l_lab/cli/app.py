@@ -6,11 +6,29 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted (what was sampled 
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from s2l_lab.cli.options import (
+    AsJson,
+    BenchmarkName,
+    DataRoot,
+    Dtype,
+    Engine,
+    EngineName,
+    Interval,
+    MaxTokens,
+    ModelRoot,
+    Preset,
+    RunDirectory,
+    RunSeed,
+    SamplingPreset,
+    Scale,
+    Temperature,
+    TopP,
+)
 
 app = typer.Typer(
     name="s2l-lab",
@@ -26,47 +44,6 @@ families_app = typer.Typer(
 app.add_typer(families_app, name="families")
 
 
-class Preset(StrEnum):
-    """Sampling presets of arXiv 2605.30789."""
-
-    default = "default"
-    think = "think"
-    nothink = "nothink"
-
-
-class Engine(StrEnum):
-    """What runs the model."""
-
-    auto = "auto"
-    transformers = "transformers"
-    vllm = "vllm"
-    endpoint = "endpoint"
-    scripted = "scripted"
-
-
-class Dtype(StrEnum):
-    """Precision of weights and activations; auto is float32 on a CPU and the checkpoint's own on a GPU."""
-
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
-
-
-class Interval(StrEnum):
-    """Which question the drawn interval answers."""
-
-    rollouts = "rollouts"
-    problems = "problems"
-
-
-class Scale(StrEnum):
-    """`mini` runs on the embedded family on a CPU; `paper` on the paper's models."""
-
-    mini = "mini"
-    paper = "paper"
-
-
 @app.command()
 def passk(
     family: Annotated[
@@ -79,49 +56,47 @@ def passk(
         ),
     ] = None,
     member: Annotated[list[str] | None, typer.Option(help="Run only this member of the family (repeatable).")] = None,
-    benchmark: Annotated[str, typer.Option(help="Benchmark name, reasoning-gym:SET or a JSONL file.")] = "countdown",
-    data_root: Annotated[Path | None, typer.Option(help="Directory with local benchmark files (NAME.jsonl).")] = None,
+    benchmark: BenchmarkName = "countdown",
+    data_root: DataRoot = None,
     rollouts: Annotated[int, typer.Option("-n", "--rollouts", help="N, rollouts per problem.")] = 64,
     problems: Annotated[int | None, typer.Option(help="Only the first so many problems. [countdown: 100]")] = None,
-    preset: Annotated[Preset, typer.Option(help="Sampling preset; single flags win over it.")] = Preset.default,
-    temperature: Annotated[float | None, typer.Option(help="[preset default: 1]")] = None,
-    top_p: Annotated[float | None, typer.Option(help="[preset default: 1]")] = None,
+    preset: SamplingPreset = Preset.default,
+    temperature: Temperature = None,
+    top_p: TopP = None,
     top_k: Annotated[int | None, typer.Option(help="0 keeps all. [preset default: 0]")] = None,
     min_p: Annotated[float | None, typer.Option(help="[default: 0]")] = None,
     presence_penalty: Annotated[float | None, typer.Option(help="[preset default: 0]")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Completions are cut here. [the family's]")] = None,
+    max_tokens: MaxTokens = None,
     stop: Annotated[list[str] | None, typer.Option(help="Stop string (repeatable).")] = None,
-    seed: Annotated[int, typer.Option(help="Run seed.")] = 0,
+    seed: RunSeed = 0,
     template: Annotated[str | None, typer.Option(help="Prompt template: raw, chat, chat-no-think, chat-think.")] = None,
-    engine: Annotated[Engine, typer.Option(help="What runs the models.")] = Engine.auto,
+    engine: EngineName = Engine.auto,
     dtype: Annotated[Dtype, typer.Option(help="Precision.")] = Dtype.auto,
     tensor_parallel: Annotated[int, typer.Option(help="GPUs per model (vLLM).")] = 1,
     max_model_len: Annotated[int | None, typer.Option(help="Context length (vLLM). [the model's]")] = None,
-    model_root: Annotated[
-        Path | None, typer.Option(help="Directory with local checkpoints, looked into first.")
-    ] = None,
+    model_root: ModelRoot = None,
     trust_remote_code: Annotated[bool, typer.Option(help="Run code that a checkpoint ships.")] = False,
     interval: Annotated[
         Interval, typer.Option(help="Interval: these problems, or problems like these.")
     ] = Interval.rollouts,
-    out: Annotated[Path | None, typer.Option(help="Run directory. [default: runs/passk-...]")] = None,
+    out: RunDirectory = None,
     fresh: Annotated[bool, typer.Option("--fresh/--resume", help="Move an old run aside / go on with it.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would be sampled, and stop.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print numbers.json instead of tables.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Sample, verify and draw pass@k curves of a model family, with intervals and crossings."""
     from s2l_lab.cli import passk as command
 
-    chosen = {
-        "temperature": temperature,
-        "top_p": top_p,
-        "top_k": top_k,
-        "min_p": min_p,
-        "presence_penalty": presence_penalty,
-        "max_tokens": max_tokens,
-        "stop": tuple(stop) if stop else None,
-        "seed": seed,
-    }
+    chosen = _given(
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        min_p=min_p,
+        presence_penalty=presence_penalty,
+        max_tokens=max_tokens,
+        stop=tuple(stop) if stop else None,
+        seed=seed,
+    )
     command.run(
         {
             "family": family if family is not None or policy else "tiny",
@@ -142,7 +117,7 @@ def passk(
             "out": out,
         },
         preset=preset.value,
-        chosen={name: value for name, value in chosen.items() if value is not None},
+        chosen=chosen,
         fresh=fresh,
         dry_run=dry_run,
         as_json=json,
@@ -159,27 +134,25 @@ def diversity(
         list[str] | None, typer.Option(metavar="NAME=SOURCE", help="Add a policy, as in `s2l-lab passk`.")
     ] = None,
     member: Annotated[list[str] | None, typer.Option(help="Only this member or policy (repeatable).")] = None,
-    benchmark: Annotated[str, typer.Option(help="Benchmark name, reasoning-gym:SET or a JSONL file.")] = "countdown",
-    data_root: Annotated[Path | None, typer.Option(help="Directory with local benchmark files (NAME.jsonl).")] = None,
+    benchmark: BenchmarkName = "countdown",
+    data_root: DataRoot = None,
     rollouts: Annotated[
         int | None, typer.Option("-n", "--rollouts", help="N, rollouts per problem. [64; with --run: all]")
     ] = None,
     problems: Annotated[int | None, typer.Option(help="Only the first so many problems.")] = None,
-    preset: Annotated[Preset, typer.Option(help="Sampling preset; single flags win over it.")] = Preset.default,
-    temperature: Annotated[float | None, typer.Option(help="[preset default: 1]")] = None,
-    top_p: Annotated[float | None, typer.Option(help="[preset default: 1]")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Completions are cut here. [the family's]")] = None,
-    seed: Annotated[int, typer.Option(help="Run seed.")] = 0,
+    preset: SamplingPreset = Preset.default,
+    temperature: Temperature = None,
+    top_p: TopP = None,
+    max_tokens: MaxTokens = None,
+    seed: RunSeed = 0,
     template: Annotated[str | None, typer.Option(help="Prompt template. [the member's own]")] = None,
-    engine: Annotated[Engine, typer.Option(help="What runs the models.")] = Engine.auto,
-    model_root: Annotated[
-        Path | None, typer.Option(help="Directory with local checkpoints, looked into first.")
-    ] = None,
+    engine: EngineName = Engine.auto,
+    model_root: ModelRoot = None,
     embedder: Annotated[
         str, typer.Option(help="Sentence embedder: minilm (offline), a directory, a hub id, or none.")
     ] = "minilm",
-    out: Annotated[Path | None, typer.Option(help="Run directory. [default: runs/passk-...]")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print numbers.json instead of tables.")] = False,
+    out: RunDirectory = None,
+    json: AsJson = False,
 ) -> None:
     """Measure how diverse each policy's rollouts are, and what each adds to the largest, with intervals and nulls."""
     from s2l_lab.cli import diversity as command
@@ -194,7 +167,7 @@ def diversity(
             run, members=members, problems=problems, rollouts=rollouts, embedder=embedder, as_json=json
         )
         return
-    chosen = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed}
+    chosen = _given(temperature=temperature, top_p=top_p, max_tokens=max_tokens, seed=seed)
     command.run_of_family(
         {
             "family": family if family is not None or policy else "tiny",
@@ -210,7 +183,7 @@ def diversity(
             "out": out,
         },
         preset=preset.value,
-        chosen={name: value for name, value in chosen.items() if value is not None},
+        chosen=chosen,
         embedder=embedder,
         as_json=json,
     )
@@ -221,7 +194,7 @@ def verify(
     benchmark: Annotated[
         str | None, typer.Option(help="Grade every gold answer of this benchmark against itself.")
     ] = None,
-    data_root: Annotated[Path | None, typer.Option(help="Directory with local benchmark files (NAME.jsonl).")] = None,
+    data_root: DataRoot = None,
     run: Annotated[Path | None, typer.Option(help="A run directory to grade again.")] = None,
     compare: Annotated[str | None, typer.Option(help="With --run: the other verifier, as `official`.")] = None,
 ) -> None:
@@ -298,8 +271,8 @@ def figures(
     ],
     scale: Annotated[Scale, typer.Option(help="mini: embedded family, CPU. paper: the paper's models.")] = Scale.mini,
     dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.")] = False,
-    model_root: Annotated[Path | None, typer.Option(help="Directory of checkpoints, looked into first.")] = None,
-    data_root: Annotated[Path | None, typer.Option(help="Directory with local benchmark files (NAME.jsonl).")] = None,
+    model_root: ModelRoot = None,
+    data_root: DataRoot = None,
 ) -> None:
     """Re-make a figure of the paper: plan, run what is missing, draw ours beside the paper's."""
     from s2l_lab.cli import figures as command
@@ -345,6 +318,11 @@ def families_train(
     from s2l_lab.cli import families as command
 
     command.train(name, out=out, seed=seed)
+
+
+def _given(**flags: object) -> dict[str, object]:
+    """The flags that were given; the preset speaks for the others."""
+    return {name: value for name, value in flags.items() if value is not None}
 
 
 def run() -> None:
