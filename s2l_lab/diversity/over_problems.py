@@ -5,7 +5,9 @@ rollouts of one problem are no independent evidence about problems. A metric is 
 two correct rollouts); those are left out of the mean and of `n_problems`, and never count as 0.
 
 - A mean of values: studentised bootstrap of problems, symmetric |t| as for pass@k (`estimators.problem_interval`), on
-  the logit scale for values with bounds.
+  the logit scale for values with bounds. Without bounds it is cut at Gaffke's ends for a support that reaches as far
+  beyond the values seen, on either side, as they are apart: where one problem carries the mean, t* explodes (one .9
+  among 29 values near 0 gave [-59, 59]).
 - A ratio of sums, as sum e / sum T: the mean of per-problem ratios would be biased where lengths depend on what is
   measured (STATISTICS 7: +.07). Its standard error is the delta method's, with residuals summed within problems, and
   its ends Student's t with P - 1 degrees of freedom.
@@ -19,7 +21,9 @@ import numpy as np
 
 from s2l_lab.errors import UsageError
 from s2l_lab.estimators.estimate import Estimate
-from s2l_lab.estimators.problem_interval import critical_values, share_ends, spread, student_t
+from s2l_lab.estimators.gaffke import gaffke_ends
+from s2l_lab.estimators.problem_interval import critical_values, difference_ends, share_ends, student_t
+from s2l_lab.estimators.units import make_units
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -37,8 +41,10 @@ def mean_over_problems(
 ) -> Estimate:
     """Mean over problems of values (P,), NaN where a problem does not define one.
 
-    `bounds` are the least and largest value that there can be, which ends then respect, as (0, 1) for shares. NaN for
-    no defined problem, NaN ends for one. Raises UsageError where values leave the bounds.
+    `bounds` are the least and largest value that there can be, which ends then respect: (0, 1) for shares, (-1, 1) for
+    their differences (bounds that are symmetric about 0 get the rule for differences). NaN for no defined problem; NaN
+    ends for one, and for values that are all equal where no bounds say what another could be. Raises UsageError where
+    values leave the bounds.
     """
     value = np.asarray(value_P, dtype=np.float64)
     value = value[np.isfinite(value)]
@@ -51,16 +57,26 @@ def mean_over_problems(
         mean = float(value[0]) if value.size else np.nan
         return _estimate(mean, (np.nan, np.nan), level, "too few problems", value.size, n_rollouts)
     mean, rng, weight_C = float(value.mean()), np.random.default_rng(seed), np.ones(value.size, np.int64)
+    if bounds is not None and low == -high:
+        [ends] = difference_ends([_plain(value)[:, None] / high], weight_C, level, rng, REPLICATES)
+        here = high * float(ends.lower_K[0]), high * float(ends.upper_K[0])
+        return _estimate(mean, here, level, "studentised bootstrap, cut at Gaffke's ends", value.size, n_rollouts)
     if bounds is not None:
         share_CK = np.clip((_plain(value)[:, None] - low) / (high - low), 0.0, 1.0)
         ends = share_ends(share_CK, weight_C, level, rng, REPLICATES)
         pair = (low + (high - low) * float(end[0]) for end in (ends.lower_K, ends.upper_K))
         return _estimate(mean, (next(pair), next(pair)), level, "logit-t bootstrap", value.size, n_rollouts)
-    scale = float(np.abs(value).max()) or 1.0  # what `problem_interval` takes for rounding supposes values in [-1, 1]
-    values_CK = _plain(value / scale)[:, None]
-    critical_K = critical_values(values_CK, weight_C, level, rng, REPLICATES, logit=False)
-    reach = float(critical_K[0] * spread(values_CK, weight_C).se_K[0]) * scale
-    return _estimate(mean, (mean - reach, mean + reach), level, "studentised bootstrap", value.size, n_rollouts)
+    if np.ptp(value) <= 1e-9 * np.abs(value).max():
+        return _estimate(mean, (np.nan, np.nan), level, "no spread, and no bounds are known", value.size, n_rollouts)
+    middle, scale = float(value.min() + value.max()) / 2, float(np.ptp(value)) / 2
+    # What is taken for rounding supposes values in [-1, 1].
+    units = make_units(_plain((value - middle) / scale)[:, None], weight_C)
+    critical_K = critical_values(units, level, rng, REPLICATES, logit=False)
+    reach_K = critical_K * units.se
+    [(least_K, most_K)] = gaffke_ends(units, (-3.0, 3.0), (1 - level,), rng)
+    lower, upper = np.maximum(units.mean - reach_K, least_K), np.minimum(units.mean + reach_K, most_K)
+    here = middle + scale * float(lower[0]), middle + scale * float(upper[0])
+    return _estimate(mean, here, level, "studentised bootstrap", value.size, n_rollouts)
 
 
 def _plain(value: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -25,7 +25,7 @@ from s2l_lab.estimators.entropy import (
     match_temperature,
     pooled_entropy,
 )
-from s2l_lab.estimators.estimate import Comparison, Counts, Crossing, Curve, Estimate, Interval
+from s2l_lab.estimators.estimate import Comparison, Counts, Crossing, Curve, Estimate, Interval, Shown
 from s2l_lab.estimators.guess import other_problem_guess, uniform_guess
 from s2l_lab.estimators.majority import Votes, maj_at_k
 from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM, seed_difference, seeds_curve
@@ -43,6 +43,7 @@ __all__ = [
     "Estimate",
     "Interval",
     "PooledEntropy",
+    "Shown",
     "TemperatureMatch",
     "Votes",
     "at_least_j_of_k",

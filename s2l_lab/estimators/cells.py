@@ -8,6 +8,7 @@ The cost of everything after this module does not grow with the number of proble
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,8 +43,24 @@ class Cells:
         return int(self.total_C.min())
 
 
+def check_aligned(**named: object) -> None:
+    """UsageError where two of the arguments are pandas objects whose indices differ: positions would not match."""
+    indexed = [(name, one) for name, one in named.items() if hasattr(one, "index") and not callable(one.index)]
+    for (name, one), (other, two) in itertools.pairwise(indexed):
+        if len(one.index) != len(two.index) or not (np.asarray(one.index) == np.asarray(two.index)).all():
+            raise UsageError(
+                f"{name} and {other} have different indices, so their entries belong to different problems. Align them "
+                "first (as a.reindex(b.index)), or give plain arrays in one order."
+            )
+
+
 def whole(name: str, values: ArrayLike) -> Ints:
     """The values as a one-dimensional array of integers; UsageError for anything that is not whole numbers."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise UsageError(
+            f"{name} is a masked array. A masked count is no count: give the problems that have one "
+            "(as array.compressed(), with the same problems left out everywhere)."
+        )
     array: NDArray[np.generic] = np.asarray(values)
     if array.ndim != 1:
         raise UsageError(f"{name} must be one-dimensional, one entry per problem; it has shape {array.shape}.")
@@ -54,6 +71,7 @@ def whole(name: str, values: ArrayLike) -> Ints:
 
 def check_counts(correct: ArrayLike, total: ArrayLike) -> tuple[Ints, Ints]:
     """Both as (P,) integers, 0 <= correct <= total and total >= 1; UsageError names the first problem at fault."""
+    check_aligned(correct_P=correct, total_P=total)
     correct_P, total_P = whole("correct_P", correct), whole("total_P", total)
     if correct_P.shape != total_P.shape:
         raise UsageError(f"correct_P has {correct_P.size} problems, total_P has {total_P.size}; they must match.")

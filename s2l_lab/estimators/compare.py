@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2l_lab.errors import UsageError
-from s2l_lab.estimators.cells import check_counts, check_increasing, check_ks, check_level, check_unknown
+from s2l_lab.estimators.cells import check_aligned, check_counts, check_increasing, check_ks, check_level, check_unknown
 from s2l_lab.estimators.crossing import find_crossing
 from s2l_lab.estimators.curve import settled
 from s2l_lab.estimators.estimate import Comparison, Counts, Floats, Ints
 from s2l_lab.estimators.problem_interval import ProblemEnds, difference_ends
+from s2l_lab.estimators.randomness import generator
 from s2l_lab.estimators.unbiased import subset_ratio
+from s2l_lab.estimators.units import cluster_codes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +34,7 @@ def compare_counts(
     b: Counts,
     ks: Sequence[int] | Ints | None = None,
     *,
-    rng: np.random.Generator,
+    rng: int | np.random.Generator | None = None,
     level: float = 0.95,
     replicates: int = 2_000,
 ) -> Comparison:
@@ -41,7 +43,8 @@ def compare_counts(
     Problems are matched by id, in any order; both must hold the same ids. Positive values mean that b is better. By
     convention a is the smaller member and b the larger: outcome `ahead` then says that the larger one leads at every
     k, `at` with leader b that the smaller one overtakes it (`crossing.py`). The band is simultaneous over k.
-    `rng` drives `replicates` draws. UsageError for unmatched problems, impossible counts or k outside 1..N.
+    Where counts carry clusters, whole clusters are drawn. `rng` (a seed, a Generator, None for seed 0) drives
+    `replicates` draws. UsageError for unmatched problems, impossible counts or k outside 1..N.
     """
     return compare_all({"a": a, "b": b}, ks, rng=rng, level=level, replicates=replicates)[0]
 
@@ -50,7 +53,7 @@ def compare_all(
     counts: Mapping[str, Counts],
     ks: Sequence[int] | Ints | None = None,
     *,
-    rng: np.random.Generator,
+    rng: int | np.random.Generator | None = None,
     level: float = 0.95,
     replicates: int = 2_000,
 ) -> list[Comparison]:
@@ -66,12 +69,13 @@ def compare_all(
     matched_M3P = match_problems(counts)
     n_rollouts = int(matched_M3P[:, 1].min())
     ks_K = check_increasing(check_ks(ks, n_rollouts))
-    cells_M3C, weight_C = pool_matched(matched_M3P)
+    cluster_P = match_clusters(counts)
+    cells_M3C, weight_C, cluster_C = pool_matched(matched_M3P, cluster_P)
     low_MCK, high_MCK = _solve_tables(cells_M3C, ks_K)
 
     pairs = list(itertools.combinations(range(len(names)), 2))
     tables = [np.concatenate(_difference(low_MCK, high_MCK, a, b), axis=1) for a, b in pairs]
-    ends = difference_ends(tables, weight_C, level, rng, replicates)
+    ends = difference_ends(tables, weight_C, level, generator(rng), replicates, cluster_C)
     n_problems = int(weight_C.sum())
     return [
         _comparison(
@@ -83,6 +87,7 @@ def compare_all(
             n_problems=n_problems,
             n_rollouts=n_rollouts,
             pairs=len(pairs),
+            n_clusters=None if cluster_P is None else int(cluster_P.max()) + 1,
         )
         for (a, b), table, end in zip(pairs, tables, ends, strict=True)
     ]
@@ -100,6 +105,7 @@ def match_problems(counts: Mapping[str, Counts]) -> Ints:
                 f"policies are compared on the same problems, but {next(iter(counts))!r} and {name!r} differ in "
                 f"{len(apart)} of them (as {', '.join(apart[:3])}). Sample what is owed, or keep the problems of both."
             )
+        check_aligned(correct_P=one.correct_P, total_P=one.total_P, unknown_P=one.unknown_P, cluster=one.cluster)
         correct, total = check_counts(one.correct_P, one.total_P)
         unknown = check_unknown(one.unknown_P, correct, total)
         order = [place[problem] for problem in ids]
@@ -107,10 +113,35 @@ def match_problems(counts: Mapping[str, Counts]) -> Ints:
     return np.stack(rows)
 
 
-def pool_matched(matched_M3P: Ints) -> tuple[Ints, Ints]:
-    """Joint cells (M, 3, C) and how many problems each holds, shape (C,)."""
-    flat, weight_C = np.unique(matched_M3P.reshape(-1, matched_M3P.shape[2]), axis=1, return_counts=True)
-    return flat.reshape(*matched_M3P.shape[:2], -1), weight_C
+def match_clusters(counts: Mapping[str, Counts]) -> Ints | None:
+    """Codes of the problems' clusters, shape (P,), in the order of the first policy; None without clusters.
+
+    UsageError where policies tell the same problems apart differently.
+    """
+    first = next(iter(counts.values()))
+    for name, one in counts.items():
+        if (one.cluster is None) != (first.cluster is None) or (
+            one.cluster is not None
+            and first.cluster is not None
+            and dict(zip(one.problem_ids, one.cluster, strict=True))
+            != dict(zip(first.problem_ids, first.cluster, strict=True))
+        ):
+            raise UsageError(
+                f"{next(iter(counts))!r} and {name!r} put the same problems in different clusters. Clusters belong to "
+                "problems: give every policy the same ones, or none."
+            )
+    return None if first.cluster is None else cluster_codes(first.cluster, len(first.problem_ids))
+
+
+def pool_matched(matched_M3P: Ints, cluster_P: Ints | None = None) -> tuple[Ints, Ints, Ints | None]:
+    """Joint cells (M, 3, C), how many problems each holds, shape (C,), and each cell's cluster, shape (C,) or None."""
+    rows = matched_M3P.reshape(-1, matched_M3P.shape[2])
+    if cluster_P is not None:
+        rows = np.concatenate([rows, cluster_P[None]])
+    flat, weight_C = np.unique(rows, axis=1, return_counts=True)
+    cluster_C = None if cluster_P is None else flat[-1]
+    cells = flat if cluster_P is None else flat[:-1]
+    return cells.reshape(*matched_M3P.shape[:2], -1), weight_C, cluster_C
 
 
 def _solve_tables(cells_M3C: Ints, ks_K: Ints) -> tuple[Floats, Floats]:
@@ -136,6 +167,7 @@ def _comparison(
     n_problems: int,
     n_rollouts: int,
     pairs: int,
+    n_clusters: int | None,
 ) -> Comparison:
     """One record from columns that run over k once, or twice where unknown rollouts give two bounds."""
     size = ks_K.size
@@ -159,4 +191,5 @@ def _comparison(
         n_problems=n_problems,
         n_rollouts=n_rollouts,
         n_pairs=pairs,
+        n_clusters=n_clusters,
     )

@@ -18,9 +18,10 @@ import numpy as np
 
 from s2l_lab.errors import UsageError
 from s2l_lab.estimators.cells import check_level, pool
-from s2l_lab.estimators.compare import match_problems, pool_matched
+from s2l_lab.estimators.compare import match_clusters, match_problems, pool_matched
 from s2l_lab.estimators.curve import settled
 from s2l_lab.estimators.problem_interval import difference_ends
+from s2l_lab.estimators.randomness import generator
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -128,7 +129,7 @@ def equal_compute(
     flops_a: float,
     flops_b: float,
     *,
-    rng: np.random.Generator,
+    rng: int | np.random.Generator | None = None,
     budgets: int = 32,
     level: float = 0.95,
     replicates: int = 2_000,
@@ -149,13 +150,13 @@ def equal_compute(
         )
     budget_K = np.geomspace(least, most, budgets)
     k_MK = np.clip(np.stack([budget_K / flops_a, budget_K / flops_b]), 1, [[most_a], [most_b]])
-    cells_M3C, weight_C = pool_matched(matched_M3P)
+    cells_M3C, weight_C, cluster_C = pool_matched(matched_M3P, match_clusters({"a": a, "b": b}))
     solve_a, solve_b = (
         [1 - real_subset_ratio(total - correct - sure * unknown, total, k_K) for sure in (0, 1)]
         for (correct, total, unknown), k_K in zip(cells_M3C, k_MK, strict=True)
     )
     table_C2K = np.concatenate([solve_b[0] - solve_a[1], solve_b[1] - solve_a[0]], axis=1)
-    ends = difference_ends([table_C2K], weight_C, level, rng, replicates)[0]
+    ends = difference_ends([table_C2K], weight_C, level, generator(rng), replicates, cluster_C)[0]
     mean = weight_C @ table_C2K / weight_C.sum()
     return EqualCompute(
         budget=budget_K,

@@ -13,11 +13,22 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from s2l_lab.errors import UsageError
-from s2l_lab.estimators.cells import Cells, check_counts, check_increasing, check_ks, check_level, check_unknown, pool
+from s2l_lab.estimators.cells import (
+    Cells,
+    check_aligned,
+    check_counts,
+    check_increasing,
+    check_ks,
+    check_level,
+    check_unknown,
+    pool,
+)
 from s2l_lab.estimators.estimate import Curve, Floats, Ints
 from s2l_lab.estimators.problem_interval import ProblemEnds, share_ends
+from s2l_lab.estimators.randomness import generator
 from s2l_lab.estimators.rollout_interval import rollout_ends
 from s2l_lab.estimators.unbiased import subset_ratio
+from s2l_lab.estimators.units import cluster_codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,16 +51,19 @@ def pass_at_k_curve(
     *,
     interval: Literal["rollouts", "problems"] = "problems",
     level: float = 0.95,
-    rng: np.random.Generator | None = None,
+    rng: int | np.random.Generator | None = None,
     unknown_P: ArrayLike | None = None,
+    cluster: Sequence[object] | None = None,
     replicates: int = 2_000,
 ) -> Curve:
     """Unbiased pass@k at increasing `ks` (None: every k up to the smallest N) with intervals at `level`.
 
     `correct_P`, `total_P` and `unknown_P` have shape (P,): rollouts with outcome CORRECT, all rollouts, rollouts with
-    outcome VERIFIER_ERROR (None: no unknown ones). `rng` drives the `replicates` bootstrap and multiplier draws of
-    `problems`, which needs it; `rollouts` draws nothing. One problem gives a `problems` interval of NaN. UsageError
-    for impossible counts, k outside 1..N, or an unknown interval.
+    outcome VERIFIER_ERROR (None: no unknown ones). `cluster` labels the cluster of every problem, shape (P,), where
+    problems come in clusters: `problems` then draws whole clusters, and `rollouts` is not changed by it. `rng` (a seed,
+    a Generator, None for seed 0) drives the `replicates` bootstrap and multiplier draws of `problems`; `rollouts` draws
+    nothing. One problem (or cluster) gives a `problems` interval of NaN. UsageError for impossible counts, k outside
+    1..N, or an unknown interval.
     """
     check_level(level)
     if interval not in ("rollouts", "problems"):
@@ -57,20 +71,32 @@ def pass_at_k_curve(
             f"interval = {interval!r} was asked; a curve of one policy has 'rollouts' or 'problems'. "
             "For 'seeds' give the counts of all training runs to seeds_curve."
         )
+    check_aligned(correct_P=correct_P, total_P=total_P, unknown_P=unknown_P, cluster=cluster)
     correct, total = check_counts(correct_P, total_P)
     low = pool(correct, total)
     ks_K = check_increasing(check_ks(ks, low.min_total))
     unknown = np.zeros_like(correct) if unknown_P is None else check_unknown(unknown_P, correct, total)
     cells = [low, pool(correct + unknown, total)] if unknown.any() else [low]
 
+    codes_P = None if cluster is None else cluster_codes(cluster, correct.size)
     nan_K = np.full(ks_K.size, np.nan)
     if interval == "rollouts":
         by_bound = [rollout_ends(one, ks_K, level) for one in cells]
         method = by_bound[0].method_K
         ends = ProblemEnds(by_bound[0].lower_K, by_bound[-1].upper_K, nan_K, nan_K)
     else:
-        ends = _problem_ends(cells, ks_K, level, rng, replicates)
-        method = ("studentised bootstrap of problems, logit scale",) * ks_K.size
+        draws = generator(rng)
+        if codes_P is None:
+            both = [share_ends(_solve_table(one, ks_K), one.weight_C, level, draws, replicates) for one in cells]
+        else:
+            bounds = [correct, correct + unknown] if unknown.any() else [correct]
+            alone_P = np.ones_like(correct)
+            both = [
+                share_ends(1.0 - subset_ratio(total - one, total, ks_K), alone_P, level, draws, replicates, codes_P)
+                for one in bounds
+            ]
+        ends = ProblemEnds(both[0].lower_K, both[-1].upper_K, both[0].band_lower_K, both[-1].band_upper_K)
+        method = (f"studentised bootstrap of {'problems' if codes_P is None else 'clusters'}, logit scale",) * ks_K.size
     bound_low, bound_high = _value(cells[0], ks_K), _value(cells[-1], ks_K)
     return Curve(
         k=ks_K,
@@ -86,6 +112,7 @@ def pass_at_k_curve(
         level=level,
         n_problems=low.n_problems,
         n_rollouts=low.min_total,
+        n_clusters=None if codes_P is None or interval == "rollouts" else int(codes_P.max()) + 1,
     )
 
 
@@ -97,13 +124,3 @@ def _solve_table(cells: Cells, ks_K: Ints) -> Floats:
 def _value(cells: Cells, ks_K: Ints) -> Floats:
     value_K: Floats = cells.weight_C @ _solve_table(cells, ks_K) / cells.n_problems
     return value_K
-
-
-def _problem_ends(
-    cells: list[Cells], ks_K: Ints, level: float, rng: np.random.Generator | None, replicates: int
-) -> ProblemEnds:
-    """Ends over problems: lower ones from the first cells (unknown all wrong), upper ones from the last (all right)."""
-    if rng is None:
-        raise UsageError("the problems interval draws replicates; give rng=np.random.default_rng(seed).")
-    both = [share_ends(_solve_table(one, ks_K), one.weight_C, level, rng, replicates) for one in cells]
-    return ProblemEnds(both[0].lower_K, both[-1].upper_K, both[0].band_lower_K, both[-1].band_upper_K)

@@ -34,11 +34,18 @@ class Counts:
     """All rollouts, unknown ones included."""
     unknown_P: Ints
     """Rollouts with outcome VERIFIER_ERROR: correct lies between correct_P and correct_P + unknown_P."""
+    cluster: tuple[str, ...] | None = None
+    """The cluster of every problem (its template, its source text), where problems come in clusters: a bootstrap over
+    problems then draws whole clusters. None where every problem stands alone."""
 
     def __post_init__(self) -> None:
         lengths = [len(self.problem_ids), *(len(array) for array in (self.correct_P, self.total_P, self.unknown_P))]
+        if self.cluster is not None:
+            lengths.append(len(self.cluster))
         if len(set(lengths)) > 1:
-            raise DataError(f"counts need one entry per problem: ids, correct, total, unknown have lengths {lengths}.")
+            raise DataError(
+                f"counts need one entry per problem: ids, correct, total, unknown (and cluster) have lengths {lengths}."
+            )
         if len(set(self.problem_ids)) < len(self.problem_ids):
             twice = next(name for name in self.problem_ids if self.problem_ids.count(name) > 1)
             raise DataError(f"problem {twice!r} stands twice in the counts; sum its rollouts into one entry.")
@@ -88,6 +95,17 @@ class Curve:
     """Rollouts per problem (the smallest, where they differ)."""
     n_seeds: int = 1
     """Training runs behind the curve."""
+    n_clusters: int | None = None
+    """Clusters of problems that were drawn whole; None where every problem stands alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A run of ks at which a simultaneous band excludes 0 with one sign."""
+
+    ahead: Literal["a", "b"]
+    first_k: int
+    last_k: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +114,16 @@ class Crossing:
 
     outcome: Literal["none", "at", "ahead", "undetermined"]
     k: int | None
-    """Where the estimated curves change places; None unless the outcome is `at`."""
+    """The estimate of k*. None unless the outcome is `at`, and where the leader is ahead again at N (none by N)."""
     k_set: tuple[int, int | None] | None
-    """Confidence set of the crossing, both ends included; its high end is None for "none by N". None where the band
-    rules every crossing out."""
+    """Confidence set of k*, both ends included; its high end is None for "none by N". None where the set is "none by N"
+    alone."""
     leader: Literal["a", "b"] | None
     """Who is ahead where the band first excludes 0; with outcome `at` the other one is ahead later."""
     sign_changes: int
     """How often the estimated difference changes sign over k (zeros skipped). Noise makes many: never a test."""
+    shown: tuple[Shown, ...] = ()
+    """The ranges of k in which the band shows one side ahead, in order. Words are made from these, not from the set."""
     resampled: Literal["problems"] = "problems"
 
 
@@ -133,3 +153,5 @@ class Comparison:
     """Rollouts per problem (the smallest of both policies)."""
     n_pairs: int
     """Pairs that share the band's level: 1 from compare_counts, M (M - 1) / 2 from compare_all."""
+    n_clusters: int | None = None
+    """Clusters of problems that were drawn whole; None where every problem stands alone."""

@@ -1,6 +1,7 @@
-"""The `problems` interval: other problems of this kind. Studentised bootstrap of cell weights, and the sup-t band.
+"""The `problems` interval: other problems of this kind. Studentised bootstrap of problems, and the sup-t band.
 
-The estimate is a mean m over P problems of values v (pass@k of a problem, or a difference of two policies), SD S.
+The estimate is a mean m over P problems of values v (pass@k of a problem, or a difference of two policies), with
+standard error se. What is drawn are problems, or whole clusters of them (`units.py`).
 
 - **Pointwise**: draw P problems with replacement, one multinomial of the cell weights; t* = (g(m*) - g(m)) / se*, with
   se* from the replicate's own spread. Ends: g(m) -+ c se, c = the level's quantile of |t*| and never below Student's
@@ -10,12 +11,16 @@ The estimate is a mean m over P problems of values v (pass@k of a problem, or a 
   chi-square mean on P - 1 degrees (as Student's t has); c is the level's quantile of max_k |T_k| (Montiel Olea and
   Plagborg-Moller 2019).
 
-A variable in [0, 1] spreads at most as a coin does. So the pointwise ends of a *share* never lie beyond the exact
-binomial ones of m P successes in P problems: where one problem carries the mean, t* explodes and the logit ends alone
-would be 0 and 1.
+Where few problems carry the mean, replicates without them have next to no spread and t* explodes. What is known of the
+values then bounds the ends:
 
-Columns without spread (S_k = 0) are never divided by: they stay out of the maximum. A share without spread gets the
-binomial ends; a *difference* without spread has width 0, as that of counts and themselves must.
+- a *share* spreads at most as a coin does: its pointwise ends never lie beyond the exact binomial ones of m P successes
+  in P problems;
+- a *difference* lies in [-1, 1]: its ends never lie beyond Gaffke's (`gaffke.py`), the band's beyond Gaffke's at the
+  band's own level. Where fewer than three problems effectively differ, or all differ alike, a spread says nothing, and
+  Gaffke's ends stand alone. So two policies that agree on every problem get the rule of three, never width 0.
+
+Columns without spread are never divided by: they stay out of the maximum.
 """
 
 from __future__ import annotations
@@ -26,33 +31,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2l_lab.errors import UsageError
+from s2l_lab.estimators.gaffke import gaffke_ends
+from s2l_lab.estimators.units import NO_SPREAD, Units, make_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from s2l_lab.estimators.estimate import Floats, Ints
 
-_NO_SPREAD = 1e-10
-"""SDs of values in [-1, 1] below this are rounding."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Mean and standard error of the mean over problems; arrays of shape (K,)."""
-
-    mean_K: Floats
-    se_K: Floats
-    """Exactly 0 where all problems have the same value; NaN for one problem."""
-
-
-def spread(values_CK: Floats, weight_C: Ints) -> Spread:
-    """Mean over problems and its standard error, from values by cell (C, K) and cell weights (C,)."""
-    n = int(weight_C.sum())
-    mean_K = weight_C @ values_CK / n
-    if n == 1:
-        return Spread(mean_K, np.full(mean_K.size, np.nan))
-    sd_K = np.sqrt(weight_C @ (values_CK - mean_K) ** 2 / (n - 1))
-    return Spread(mean_K, np.where(sd_K > _NO_SPREAD, sd_K, 0.0) / np.sqrt(n))
+FEW_DIFFER = 3
+"""Fewer effectively differing problems than this say nothing of the spread of differences."""
+_MANY_DIFFER = 100
+"""From here on Student's ends lie well inside Gaffke's, which are then not drawn."""
 
 
 def student_t(level: float, df: float) -> float:
@@ -74,29 +64,30 @@ def _logit(share: Floats) -> Floats:
     return np.log(inside / (1 - inside))
 
 
-def critical_values(
-    values_CK: Floats, weight_C: Ints, level: float, rng: np.random.Generator, replicates: int, *, logit: bool
-) -> Floats:
+def critical_values(units: Units, level: float, rng: np.random.Generator, replicates: int, *, logit: bool) -> Floats:
     """Quantile of |t*| over bootstrap replicates, shape (K,), at least Student's t; for the mean's logit or the mean.
 
     A replicate without spread says nothing of t and does not count.
     """
     from scipy.special import expit
 
-    n = int(weight_C.sum())
-    here = spread(values_CK, weight_C)
-    weight_BC = rng.multinomial(n, weight_C / n, size=replicates).astype(float)
-    mean_BK = weight_BC @ values_CK / n
-    # Values are centred before squaring: E v^2 - m^2 would cancel where the spread is small.
-    centred_CK = values_CK - here.mean_K
-    variance_BK = np.maximum(weight_BC @ centred_CK**2 / n - (mean_BK - here.mean_K) ** 2, 0.0)
-    se_BK = np.sqrt(variance_BK / (n - 1))
-    shift_BK = mean_BK - here.mean_K
+    n, mean_K, residual_UK = units.n, units.mean, units.residual
+    weight_BU = rng.multinomial(n, units.weight_U / n, size=replicates).astype(float)
+    problems_B1 = (weight_BU @ units.size_U)[:, None]
+    sum_BK = weight_BU @ residual_UK
+    shift_BK = sum_BK / problems_B1
+    # Residuals are taken about the sample's mean before squaring: E v^2 - m^2 would cancel where the spread is small.
+    alone = (units.size_U == 1).all()
+    cross_BK = sum_BK if alone else weight_BU @ (residual_UK * units.size_U[:, None])
+    square_B1 = problems_B1 if alone else (weight_BU @ units.size_U**2)[:, None]
+    spread_BK = np.maximum(weight_BU @ residual_UK**2 - shift_BK * (2 * cross_BK - shift_BK * square_B1), 0.0)
+    se_BK = np.sqrt(n / (n - 1) * spread_BK) / problems_B1
+    moves_BK = se_BK * np.sqrt(n) > NO_SPREAD
     if logit:
-        logit_BK = _logit(mean_BK)
+        logit_BK = _logit(mean_K + shift_BK)
         share_BK = expit(logit_BK)
-        shift_BK, se_BK = logit_BK - _logit(here.mean_K), se_BK / (share_BK * (1 - share_BK))
-    t_BK = np.divide(np.abs(shift_BK), se_BK, out=np.zeros_like(shift_BK), where=variance_BK > _NO_SPREAD**2)
+        shift_BK, se_BK = logit_BK - _logit(mean_K), se_BK / (share_BK * (1 - share_BK))
+    t_BK = np.divide(np.abs(shift_BK), se_BK, out=np.zeros_like(shift_BK), where=moves_BK)
     return np.maximum(_row_quantile(t_BK, level), student_t(level, n - 1))
 
 
@@ -107,22 +98,23 @@ def _row_quantile(values_BK: Floats, level: float) -> Floats:
     return quantile
 
 
-def sup_t(tables: Iterable[Floats], weight_C: Ints, level: float, rng: np.random.Generator, replicates: int) -> float:
-    """Critical value of a band that is simultaneous over all columns of all tables, each of shape (C, K).
+def sup_t(tables: Iterable[Units], level: float, rng: np.random.Generator, replicates: int) -> float:
+    """Critical value of a band that is simultaneous over all columns of all tables, which have the same units.
 
     At least Student's t; exactly that where no column has spread. One set of multipliers serves all tables, so what
     the tables share (a policy, a problem) is kept.
     """
-    n = int(weight_C.sum())
-    multiplier_BC = rng.standard_normal((replicates, weight_C.size)) * np.sqrt(weight_C)
+    tables = list(tables)
+    n, weight_U = tables[0].n, tables[0].weight_U
+    multiplier_BU = rng.standard_normal((replicates, weight_U.size)) * np.sqrt(weight_U)
     scale_B = np.sqrt(rng.chisquare(n - 1, replicates) / (n - 1))
     largest_B = np.zeros(replicates)
-    for values_CK in tables:
-        here = spread(values_CK, weight_C)
-        spreads_K = here.se_K > 0
+    for units in tables:
+        se_K = units.se
+        spreads_K = se_K > 0
         if spreads_K.any():
-            unit_CK = (values_CK - here.mean_K)[:, spreads_K] / (here.se_K[spreads_K] * n)
-            np.maximum(largest_B, np.abs(multiplier_BC @ unit_CK).max(1), out=largest_B)
+            unit_UK = units.residual[:, spreads_K] / (se_K[spreads_K] * units.problems)
+            np.maximum(largest_B, np.abs(multiplier_BU @ unit_UK).max(1), out=largest_B)
     return max(float(_row_quantile((largest_B / scale_B)[:, None], level)[0]), student_t(level, n - 1))
 
 
@@ -142,30 +134,38 @@ def _undefined(size: int) -> ProblemEnds:
 
 
 def share_ends(
-    values_CK: Floats, weight_C: Ints, level: float, rng: np.random.Generator, replicates: int
+    values_CK: Floats,
+    weight_C: Ints,
+    level: float,
+    rng: np.random.Generator,
+    replicates: int,
+    cluster_C: Ints | None = None,
 ) -> ProblemEnds:
-    """Ends for the mean over problems of shares in [0, 1], by cell (C, K). NaN for a single problem."""
-    n = int(weight_C.sum())
+    """Ends for the mean over problems of shares in [0, 1], by cell (C, K). NaN for a single problem or cluster.
+
+    `weight_C` problems are in a cell; `cluster_C` are the codes of the cells' clusters, None without clusters.
+    """
+    units = make_units(values_CK, weight_C, cluster_C)
     check_replicates(replicates)
-    if n == 1:
+    if units.n == 1:
         return _undefined(values_CK.shape[1])
-    here = spread(values_CK, weight_C)
-    point_K = critical_values(values_CK, weight_C, level, rng, replicates, logit=True)
-    band_K = np.maximum(point_K, sup_t([values_CK], weight_C, level, rng, replicates))
-    lower_K, upper_K = logit_ends(here, point_K, n, level)
-    least_K, most_K = binomial_ends(here.mean_K, n, level)
+    mean_K, se_K, n = units.mean, units.se, units.n
+    point_K = critical_values(units, level, rng, replicates, logit=True)
+    band_K = np.maximum(point_K, sup_t([units], level, rng, replicates))
+    lower_K, upper_K = logit_ends(mean_K, se_K, point_K, n, level)
+    least_K, most_K = binomial_ends(mean_K, n, level)
     point = np.maximum(lower_K, least_K), np.minimum(upper_K, most_K)
-    return ProblemEnds(*point, *logit_ends(here, band_K, n, level))
+    return ProblemEnds(*point, *logit_ends(mean_K, se_K, band_K, n, level))
 
 
-def logit_ends(here: Spread, critical_K: Floats, n: int, level: float) -> tuple[Floats, Floats]:
+def logit_ends(mean_K: Floats, se_K: Floats, critical_K: Floats, n: int, level: float) -> tuple[Floats, Floats]:
     """Ends logit(m) -+ c se / (m (1 - m)), back in [0, 1]; exact binomial ends of m n in n where se is 0."""
     from scipy.special import expit
 
-    share_K = np.clip(here.mean_K, 1e-12, 1 - 1e-12)
-    reach_K = critical_K * here.se_K / (share_K * (1 - share_K))
-    least_K, most_K = binomial_ends(here.mean_K, n, level)
-    still_K = here.se_K == 0
+    share_K = np.clip(mean_K, 1e-12, 1 - 1e-12)
+    reach_K = critical_K * se_K / (share_K * (1 - share_K))
+    least_K, most_K = binomial_ends(mean_K, n, level)
+    still_K = se_K == 0
     lower_K = np.where(still_K, least_K, expit(_logit(share_K) - reach_K))
     return lower_K, np.where(still_K, most_K, expit(_logit(share_K) + reach_K))
 
@@ -175,31 +175,55 @@ def binomial_ends(mean_K: Floats, n: int, level: float) -> tuple[Floats, Floats]
     from scipy.special import betaincinv
 
     hits_K = np.clip(mean_K * n, 0.0, n)
-    some_K, not_all_K = hits_K > _NO_SPREAD, hits_K < n - _NO_SPREAD
+    some_K, not_all_K = hits_K > NO_SPREAD, hits_K < n - NO_SPREAD
     lower_K = betaincinv(np.where(some_K, hits_K, 1.0), n - hits_K + 1, 0.5 - level / 2)
     upper_K = betaincinv(hits_K + 1, np.where(not_all_K, n - hits_K, 1.0), 0.5 + level / 2)
     return np.where(some_K, lower_K, 0.0), np.where(not_all_K, upper_K, 1.0)
 
 
 def difference_ends(
-    tables: list[Floats], weight_C: Ints, level: float, rng: np.random.Generator, replicates: int
+    tables: list[Floats],
+    weight_C: Ints,
+    level: float,
+    rng: np.random.Generator,
+    replicates: int,
+    cluster_C: Ints | None = None,
 ) -> list[ProblemEnds]:
     """Ends for means of differences in [-1, 1], one set per table (C, K); the band is simultaneous over all tables.
 
-    Ends are cut at -1 and 1; width 0 where all problems have the same difference; NaN for a single problem.
+    They lie in [-1, 1] and have a width at every k. NaN for a single problem or cluster; `cluster_C` as in
+    `share_ends`.
     """
-    n = int(weight_C.sum())
+    from scipy.special import stdtr
+
     check_replicates(replicates)
+    all_units = [make_units(values_CK, weight_C, cluster_C) for values_CK in tables]
+    n = all_units[0].n
     if n == 1:
         return [_undefined(values_CK.shape[1]) for values_CK in tables]
-    band = sup_t(tables, weight_C, level, rng, replicates)
-    seed = rng.integers(2**63)  # every table sees the same multinomial draws
-    ends = []
-    for values_CK in tables:
-        here = spread(values_CK, weight_C)
-        draws = np.random.default_rng(seed)
-        point_K = critical_values(values_CK, weight_C, level, draws, replicates, logit=False)
-        reach_K, band_reach_K = point_K * here.se_K, np.maximum(point_K, band) * here.se_K
-        cut = (np.clip(here.mean_K + sign * r, -1.0, 1.0) for r in (reach_K, band_reach_K) for sign in (-1, 1))
-        ends.append(ProblemEnds(*cut))
-    return ends
+    band = sup_t(all_units, level, rng, replicates)
+    alphas = 1 - level, min(1 - level, float(2 * stdtr(n - 1, -band)))
+    seed = int(rng.integers(2**63))  # every table sees the same draws
+    return [_difference_ends(units, level, band, alphas, seed, replicates) for units in all_units]
+
+
+def _difference_ends(
+    units: Units, level: float, band: float, alphas: tuple[float, float], seed: int, replicates: int
+) -> ProblemEnds:
+    mean_K, se_K, differing_K = units.mean, units.se, units.differing
+    draws = np.random.default_rng(seed)
+    point_K = critical_values(units, level, draws, replicates, logit=False)
+    alone_K = (differing_K < FEW_DIFFER) | (se_K == 0)
+    ends = [
+        (np.maximum(mean_K - reach_K, -1.0), np.minimum(mean_K + reach_K, 1.0))
+        for reach_K in (point_K * se_K, np.maximum(point_K, band) * se_K)
+    ]
+    drawn_K = alone_K | (differing_K < _MANY_DIFFER)
+    if drawn_K.any():
+        part = Units(units.total_UK[:, drawn_K], units.size_U, units.weight_U)
+        for (lower_K, upper_K), (least_K, most_K) in zip(
+            ends, gaffke_ends(part, (-1.0, 1.0), alphas, draws), strict=True
+        ):
+            lower_K[drawn_K] = np.where(alone_K[drawn_K], least_K, np.maximum(lower_K[drawn_K], least_K))
+            upper_K[drawn_K] = np.where(alone_K[drawn_K], most_K, np.minimum(upper_K[drawn_K], most_K))
+    return ProblemEnds(*ends[0], *ends[1])

@@ -7,14 +7,23 @@ F = C(N - c, k) / C(N, k), unbiased for q^k (q = 1 - p), the variance of F is E 
   populations of the calibration its intervals cover .81 to .93 at k = N/2.
 - **eb-beta-binomial**: the variance of F at solve rate p, averaged over the posterior rates of `rate_posterior.py`.
 
-Rule: the first for k <= N/4 (the second where the first is 0: all-wrong and all-right problems have no width there);
-above N/4 the larger of both; above N/2 the second alone, marked `prior-dependent`, because no rollout speaks of q^(2k).
-The centre is the unbiased estimate at every k. Ends: quantiles of the beta distribution with that mean and variance,
-so they stay in [0, 1]; at an estimate of exactly 0 or 1, normal ends cut there. Over k the ends are put in increasing
-order (Chernozhukov, Fernandez-Val and Galichon 2009), since pass@k cannot fall.
+Rule: the first for k <= N/4 (the second where the first is 0); above N/4 the larger of both; above N/2 the second
+alone, marked `prior-dependent`, because no rollout speaks of q^(2k). The centre is the unbiased estimate at every k.
+Ends: quantiles of the beta distribution with that mean and variance, so they stay in [0, 1]; normal ends, cut there,
+where the estimate is 0 or 1 or the beta distribution is normal to rounding.
 
-Where not one rollout of the whole set is correct, or not one is wrong, no variance is needed: the ends are exact, from
-all solve rates under which that has at least the chance (1 - level) / 2, whatever their distribution.
+Both variances speak of problems that are partly solved. What the others can still do is bounded beside them, without a
+prior, from all solve rates under which the counts that were seen have at least the chance (1 - level) / 2:
+
+- Z **all-wrong** problems may add up to E to pass@k (`_most_of_unsolved`): added in squares to the upper reach;
+- A **all-right** problems may take up to D from it (`_most_failed_of_solved`): added in squares to the lower reach;
+- **partly solved** problems fail at all of k rollouts with a chance u = mean q^k, however certain 1 - u looks. The
+  lower end is at most 1 - Z/P less the upper end of u on the log scale (delta method, q at (N - c + .5) / (N + 1)).
+
+Where not one rollout of the whole set is correct, or not one is wrong, these bounds are the ends, and they are exact.
+
+Ends are made at every k of 1..N and put in order there (upper ones by running maximum, lower ones by running minimum
+from the right, since pass@k cannot fall), so an end at k does not depend on which ks are asked.
 """
 
 from __future__ import annotations
@@ -31,6 +40,9 @@ if TYPE_CHECKING:
     from s2l_lab.estimators.cells import Cells
     from s2l_lab.estimators.estimate import Floats, Ints
 
+_BLOCK = 2**22
+"""Entries of the largest array over counts and ks that is held at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class RolloutEnds:
@@ -42,14 +54,19 @@ class RolloutEnds:
 
 
 def u_statistic_variance(cells: Cells, ks_K: Ints) -> Floats:
-    """Unbiased variance of pass@k over draws, shape (K,); NaN where 2k exceeds the smallest N."""
+    """Unbiased variance of pass@k over draws, shape (K,); NaN where 2k exceeds the smallest N.
+
+    Exactly 0 where the difference of F_k^2 and F_2k is within the rounding of their k factors.
+    """
     variance_K = np.full(ks_K.size, np.nan)
     within_K = 2 * ks_K <= cells.min_total
     if within_K.any():
         wrong_C = cells.total_C - cells.correct_C
         once = subset_ratio(wrong_C, cells.total_C, ks_K[within_K])
         twice = subset_ratio(wrong_C, cells.total_C, 2 * ks_K[within_K])
-        variance_K[within_K] = np.maximum(cells.weight_C @ (once**2 - twice), 0.0) / cells.n_problems**2
+        apart_K = cells.weight_C @ (once**2 - twice)
+        rounding_K = 4 * ks_K[within_K] * np.finfo(np.float64).eps * (cells.weight_C @ (once**2 + twice))
+        variance_K[within_K] = np.where(apart_K > rounding_K, apart_K, 0.0) / cells.n_problems**2
     return variance_K
 
 
@@ -61,9 +78,11 @@ def _variance_by_rate(posterior: RatePosterior, total: int, ks_K: Ints) -> Float
     log_right_Q = np.where(
         np.isinf(posterior.log_right_Q), -1e300, posterior.log_right_Q
     )  # 0 * -inf would be NaN at c = 0
-    pmf = np.exp(log_choose + np.outer(log_right_Q, correct) + np.outer(posterior.log_wrong_Q, total - correct))
-    fail = subset_ratio(total - correct, np.full(total + 1, total), ks_K)
-    variance: Floats = np.maximum(pmf @ fail**2 - np.exp(2 * np.outer(posterior.log_wrong_Q, ks_K)), 0.0)
+    square_QK = np.zeros((log_right_Q.size, ks_K.size))
+    for rows in np.array_split(correct, -(-correct.size * ks_K.size // _BLOCK)):
+        pmf = np.exp(log_choose[rows] + np.outer(log_right_Q, rows) + np.outer(posterior.log_wrong_Q, total - rows))
+        square_QK += pmf @ subset_ratio(total - rows, np.full(rows.size, total), ks_K) ** 2
+    variance: Floats = np.maximum(square_QK - np.exp(2 * np.outer(posterior.log_wrong_Q, ks_K)), 0.0)
     return variance
 
 
@@ -79,11 +98,14 @@ def model_variance(cells: Cells, ks_K: Ints) -> Floats:
 
 
 def _beta_ends(value_K: Floats, variance_K: Floats, level: float) -> tuple[Floats, Floats]:
-    """Central interval of the beta distribution with these means and variances; normal and cut at a mean of 0 or 1."""
+    """Central interval of the beta distribution with these means and variances.
+
+    Normal and cut at 0 and 1 where there is no such distribution, or where it is narrower than its quantiles resolve.
+    """
     from scipy.special import betaincinv, ndtri
 
     spread_K = value_K * (1 - value_K)
-    inner_K = (spread_K > 1e-12) & (variance_K < spread_K)
+    inner_K = (spread_K > 1e-12) & (variance_K < spread_K) & (variance_K > 1e-10 * spread_K)
     reach_K = ndtri(0.5 + level / 2) * np.sqrt(variance_K)
     lower_K, upper_K = np.clip(value_K - reach_K, 0.0, 1.0), np.clip(value_K + reach_K, 0.0, 1.0)
     size = spread_K[inner_K] / variance_K[inner_K] - 1
@@ -94,44 +116,95 @@ def _beta_ends(value_K: Floats, variance_K: Floats, level: float) -> tuple[Float
     return np.minimum(lower_K, value_K), np.maximum(upper_K, value_K)
 
 
-def _exact_upper_of_none(cells: Cells, ks_K: Ints, level: float) -> Floats:
-    """Largest pass@k under which no rollout at all is correct with chance (1 - level) / 2.
+def _most_of_unsolved(cells: Cells, ks_K: Ints, level: float) -> Floats:
+    """The most that all-wrong problems add to pass@k, shape (K,); 0 without such a problem.
 
-    With s_i = -log(1 - p_i) that chance is exp(-sum N s_i), and pass@k, the mean of 1 - exp(-k s_i), is concave in s:
-    the largest has equal s_i. The smallest N stands for all.
+    With s_i = -log(1 - p_i) the chance that none of their rollouts is correct is exp(-sum N s_i), at least
+    (1 - level) / 2, and the sum of 1 - exp(-k s_i) is concave in s: the largest has equal s_i. Their smallest N stands
+    for all.
     """
-    budget = -np.log((1 - level) / 2) / cells.min_total
-    upper_K: Floats = -np.expm1(-ks_K * budget / cells.n_problems)
-    return upper_K
+    unsolved_C = cells.correct_C == 0
+    if not unsolved_C.any():
+        return np.zeros(ks_K.size)
+    problems = int(cells.weight_C[unsolved_C].sum())
+    budget = -np.log((1 - level) / 2) / int(cells.total_C[unsolved_C].min())
+    most_K: Floats = -np.expm1(-ks_K * budget / problems) * problems / cells.n_problems
+    return most_K
 
 
-def _exact_lower_of_all(cells: Cells, ks_K: Ints, level: float) -> Floats:
-    """Smallest pass@k under which every rollout is correct with chance (1 - level) / 2.
+def _most_failed_of_solved(cells: Cells, ks_K: Ints, level: float) -> Floats:
+    """The most that all-right problems take from pass@k, shape (K,); 0 without such a problem.
 
-    With u_i = -log p_i that chance is exp(-sum N u_i), and the mean of (1 - exp(-u_i))^k is largest with all of u on m
-    equal problems: on every one for k = 1, on a single one for large k.
+    With u_i = -log p_i the chance that all their rollouts are correct is exp(-sum N u_i), and the sum of
+    (1 - exp(-u_i))^k is largest with all of u on m equal problems: on every one for k = 1, on a single one for large k.
     """
-    budget = -np.log((1 - level) / 2) / cells.min_total
-    m = np.arange(1, cells.n_problems + 1)[:, None]
-    lower_K: Floats = 1 - (m / cells.n_problems * (-np.expm1(-budget / m)) ** ks_K).max(0)
-    return lower_K
+    solved_C = cells.correct_C == cells.total_C
+    if not solved_C.any():
+        return np.zeros(ks_K.size)
+    budget = -np.log((1 - level) / 2) / int(cells.total_C[solved_C].min())
+    m = np.arange(1, int(cells.weight_C[solved_C].sum()) + 1)[:, None]
+    most_K: Floats = (m / cells.n_problems * (-np.expm1(-budget / m)) ** ks_K).max(0)
+    return most_K
+
+
+def _lower_of_partly_solved(cells: Cells, ks_K: Ints, level: float) -> Floats:
+    """What the lower end is at most, shape (K,): 1 less the all-wrong share and less the upper end of u; see above."""
+    from scipy.special import ndtri
+
+    unsolved_C = cells.correct_C == 0
+    partly_C = ~unsolved_C & (cells.correct_C < cells.total_C)
+    unsolved = cells.weight_C[unsolved_C].sum() / cells.n_problems
+    if not partly_C.any():
+        return np.full(ks_K.size, 1 - unsolved)
+    weight_C, total_C = cells.weight_C[partly_C], cells.total_C[partly_C]
+    log_q_C1 = np.log((total_C - cells.correct_C[partly_C] + 0.5) / (total_C + 1))[:, None]
+    # On the log scale: q^k falls below the smallest number at large k, s / u does not.
+    log_power_CK = ks_K * log_q_C1
+    peak_K = log_power_CK.max(0)
+    power_CK = np.exp(log_power_CK - peak_K)
+    q_C1 = np.exp(log_q_C1)
+    slope_CK = ks_K * power_CK / q_C1
+    s_over_u_K = np.sqrt(weight_C @ (slope_CK**2 * (q_C1 * (1 - q_C1) / (total_C + 1)[:, None]))) / (
+        weight_C @ power_CK
+    )
+    log_u_K = np.log(weight_C @ power_CK / cells.n_problems) + peak_K
+    most_K: Floats = np.exp(np.minimum(log_u_K + ndtri(0.5 + level / 2) * s_over_u_K, 0.0))
+    least_K: Floats = 1 - unsolved - most_K
+    return least_K
+
+
+def _in_order(lower_K: Floats, upper_K: Floats) -> tuple[Floats, Floats]:
+    """Ends that rise with k: a running minimum from the right, a running maximum. An end of NaN is a fault of ours."""
+    if not (np.isfinite(lower_K).all() and np.isfinite(upper_K).all()):
+        raise AssertionError("an interval end is not finite")
+    rising_K: Floats = np.minimum.accumulate(lower_K[::-1])[::-1]
+    return rising_K, np.maximum.accumulate(upper_K)
 
 
 def rollout_ends(cells: Cells, ks_K: Ints, level: float) -> RolloutEnds:
     """Interval ends of pass@k for these problems at increasing `ks_K`, all k at once. Nothing is drawn."""
     if not cells.correct_C.any():
-        upper_K = _exact_upper_of_none(cells, ks_K, level)
+        upper_K = _most_of_unsolved(cells, ks_K, level)
         return RolloutEnds(np.zeros(ks_K.size), upper_K, ("exact, no rollout correct",) * ks_K.size)
     if (cells.correct_C == cells.total_C).all():
-        lower_K = _exact_lower_of_all(cells, ks_K, level)
+        lower_K = 1 - _most_failed_of_solved(cells, ks_K, level)
         return RolloutEnds(lower_K, np.ones(ks_K.size), ("exact, every rollout correct",) * ks_K.size)
-    unbiased_K, model_K = u_statistic_variance(cells, ks_K), model_variance(cells, ks_K)
-    quarter_K, half_K = 4 * ks_K <= cells.min_total, 2 * ks_K <= cells.min_total
+    every_K = np.arange(1, cells.min_total + 1)
+    unbiased_K, model_K = u_statistic_variance(cells, every_K), model_variance(cells, every_K)
+    quarter_K, half_K = 4 * every_K <= cells.min_total, 2 * every_K <= cells.min_total
     low_K = quarter_K & (unbiased_K > 0)
-    variance_K = np.where(low_K, unbiased_K, np.where(half_K, np.fmax(unbiased_K, model_K), model_K))
-    fail_CK = subset_ratio(cells.total_C - cells.correct_C, cells.total_C, ks_K)
+    larger_K = np.fmax(unbiased_K, model_K)
+    # A prior that is too narrow at N/2, where rollouts still speak, is no wider beyond: its ratio there is kept.
+    last = int(half_K.sum()) - 1
+    too_narrow = larger_K[last] / model_K[last] if last >= 0 else 1.0
+    variance_K = np.where(low_K, unbiased_K, np.where(half_K, larger_K, too_narrow * model_K))
+    fail_CK = subset_ratio(cells.total_C - cells.correct_C, cells.total_C, every_K)
     value_K = np.clip(1 - cells.weight_C @ fail_CK / cells.n_problems, 0.0, 1.0)
     lower_K, upper_K = _beta_ends(value_K, variance_K, level)
+    upper_K = value_K + np.hypot(upper_K - value_K, _most_of_unsolved(cells, every_K, level))
+    lower_K = value_K - np.hypot(value_K - lower_K, _most_failed_of_solved(cells, every_K, level))
+    lower_K = np.minimum(lower_K, _lower_of_partly_solved(cells, every_K, level))
+    lower_K, upper_K = _in_order(np.clip(lower_K, 0.0, value_K), np.clip(upper_K, value_K, 1.0))
     method_K = tuple(
         "u-statistic"
         if low
@@ -140,6 +213,7 @@ def rollout_ends(cells: Cells, ks_K: Ints, level: float) -> RolloutEnds:
         else "larger of u-statistic and eb-beta-binomial"
         if half
         else f"eb-beta-binomial, prior-dependent: N >= 4k = {4 * k} would rest on rollouts alone"
-        for k, low, quarter, half in zip(ks_K.tolist(), low_K, quarter_K, half_K, strict=True)
+        for k, low, quarter, half in zip(every_K.tolist(), low_K, quarter_K, half_K, strict=True)
     )
-    return RolloutEnds(np.sort(lower_K), np.sort(upper_K), method_K)
+    asked_K = ks_K - 1
+    return RolloutEnds(lower_K[asked_K], upper_K[asked_K], tuple(method_K[i] for i in asked_K))

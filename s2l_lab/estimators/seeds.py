@@ -19,7 +19,7 @@ import numpy as np
 from s2l_lab.errors import UsageError
 from s2l_lab.estimators.cells import check_counts, check_increasing, check_ks, check_level
 from s2l_lab.estimators.estimate import Curve, Estimate, Floats, Ints
-from s2l_lab.estimators.problem_interval import Spread, check_replicates, logit_ends, student_t
+from s2l_lab.estimators.problem_interval import check_replicates, logit_ends, student_t
 from s2l_lab.estimators.unbiased import subset_ratio
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def seeds_curve(
     if min(seeds, problems) > 1:
         se_K = _crossed_sd(solve_SPK, rng, replicates) * np.sqrt(seeds / (seeds - 1))
         critical_K = np.array([student_t(level, df) for df in _degrees(solve_SPK)])
-        lower_K, upper_K = logit_ends(Spread(value_K, se_K), critical_K, problems, level)
+        lower_K, upper_K = logit_ends(value_K, se_K, critical_K, problems, level)
     return Curve(
         k=ks_K,
         value=value_K,

@@ -55,7 +55,7 @@ def pass_at_k(correct_P: ArrayLike, total_P: ArrayLike, k: int | Sequence[int] |
     ks_K = check_ks(k, cells.min_total)
     fail_CK = subset_ratio(cells.total_C - cells.correct_C, cells.total_C, ks_K)
     value_K = 1.0 - cells.weight_C @ fail_CK / cells.n_problems
-    return float(value_K[0]) if isinstance(k, (int, np.integer)) else value_K
+    return float(value_K[0]) if k is not None and np.ndim(k) == 0 else value_K
 
 
 @overload
@@ -70,7 +70,15 @@ def pass_hat_k(correct_P: ArrayLike, total_P: ArrayLike, k: int | Sequence[int] 
     cells = pool(correct_P, total_P)
     ks_K = check_ks(k, cells.min_total)
     value_K: Floats = cells.weight_C @ subset_ratio(cells.correct_C, cells.total_C, ks_K) / cells.n_problems
-    return float(value_K[0]) if isinstance(k, (int, np.integer)) else value_K
+    return float(value_K[0]) if k is not None and np.ndim(k) == 0 else value_K
+
+
+def _one(name: str, value: object) -> int:
+    """A single whole number, also as an array of no dimension; UsageError for anything else."""
+    array = np.asarray(value)
+    if array.ndim or array.dtype.kind not in "iu":
+        raise UsageError(f"{name} = {value!r} was given; it is one whole number.")
+    return int(array)
 
 
 def at_least_j_of_k(correct_P: ArrayLike, total_P: ArrayLike, j: int, k: int) -> float:
@@ -80,7 +88,8 @@ def at_least_j_of_k(correct_P: ArrayLike, total_P: ArrayLike, j: int, k: int) ->
     `pass_at_k`; UsageError unless 1 <= j <= k <= the smallest N.
     """
     cells = pool(correct_P, total_P)
-    k = int(check_ks(k, cells.min_total)[0])
+    k, j = _one("k", k), _one("j", j)
+    check_ks(k, cells.min_total)
     if not 1 <= j <= k:
         raise UsageError(f"at least {j} of {k} was asked; j must lie in 1..k = {k}.")
     log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, cells.total_C.max() + 1)))])

@@ -67,19 +67,30 @@ def wrapped(lines: list[str], width: int) -> list[str]:
 
 
 def crossing_words(comparison: Comparison) -> str:
-    """The verdict on a pair, as "tiny-60k overtakes tiny-2m at k = 12 (95% set: 6 to 20)". Plain text, not escaped."""
+    """The outcome for a pair, as "tiny-60k overtakes at k = 12 (set: 6 to 20)". Plain text, not escaped.
+
+    Who is ahead where is said of the ranges of k that the band excludes, and of nothing else.
+    """
     c = comparison.crossing
-    last = int(comparison.k[-1])
-    if c.leader is None:
-        return f"equal at every k to {last}" if c.outcome == "none" else f"cannot tell who is ahead at any k to {last}"
-    a, b = shortened(comparison.a, NAME), shortened(comparison.b, NAME)
-    ahead, behind = (a, b) if c.leader == "a" else (b, a)
-    if c.outcome == "at" and c.k_set is not None:
+    first, last = int(comparison.k[0]), int(comparison.k[-1])
+    names = {"a": shortened(comparison.a, NAME), "b": shortened(comparison.b, NAME)}
+    ranges = [
+        f"{names[one.ahead]} ahead at k = {one.first_k}" + (f" to {one.last_k}" if one.last_k > one.first_k else "")
+        for one in c.shown
+    ]
+    if c.outcome == "at":
+        behind = names["a" if c.leader == "b" else "b"]
+        if c.k is None or c.k_set is None:
+            return f"{behind} overtakes for some k only: {', '.join(ranges)}"
         low, high = c.k_set
-        return f"{behind} overtakes at k = {c.k} (set: {low} to {high})"
-    if c.k_set is None:
-        return f"{ahead} ahead at every k to {last}"
-    low, high = c.k_set
-    if low > comparison.k[0]:
-        return f"{ahead} ahead to k = {int(comparison.k[comparison.k < low][-1])}, beyond: cannot tell"
-    return f"cannot tell below k = {high}; there {ahead} is ahead"
+        crossing = f"{behind} overtakes at k = {c.k} (set: {low} to {high or f'none by {last}'})"
+        # Two ranges that reach both ends are what the set says already.
+        plain = len(c.shown) == 2 and c.shown[0].first_k == first and high
+        return crossing if plain else f"{crossing}: {', '.join(ranges)}"
+    if len(c.shown) == 1:
+        ahead, low, high = names[c.shown[0].ahead], c.shown[0].first_k, c.shown[0].last_k
+        below = "" if low == first else f" from k = {low}, below: cannot tell"
+        beyond = "" if high == last else f" to k = {high}, beyond: cannot tell"
+        if not (below and beyond):
+            return f"{ahead} ahead" + (below or beyond or f" at every k to {last}")
+    return f"{', '.join(ranges)}; elsewhere: cannot tell" if ranges else f"cannot tell who is ahead at any k to {last}"

@@ -194,7 +194,9 @@ def _policy(
             value = mean_over_problems(value_P, rollouts[condition], bounds=bounds)
             less = None
             if reference is not None:
-                less = mean_over_problems(value_P - reference[condition][metric], rollouts[condition])
+                apart = None if bounds is None else (bounds[0] - bounds[1], bounds[1] - bounds[0])
+                difference_P = value_P - reference[condition][metric]
+                less = mean_over_problems(difference_P, rollouts[condition], bounds=apart)
             cells[condition][metric] = Cell(value, less)
     length = {c: mean_over_problems([_mean(s.length_N) for s in sets[c]], rollouts[c]) for c in CONDITIONS}
     unknown = sum(int(s.unknown_N.sum()) for s in sets["all"])

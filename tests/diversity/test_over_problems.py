@@ -51,11 +51,23 @@ def test_intervals_of_shares_cover_and_stay_inside() -> None:
     assert hits / repetitions > 0.93 - three_errors(0.93, repetitions)
 
 
-def test_a_share_without_spread_has_binomial_ends_and_a_difference_width_0() -> None:
-    none, zero = mean_over_problems(np.zeros(20), 1, bounds=(0.0, 1.0)), mean_over_problems(np.full(20, 0.1), 1)
+def test_values_without_spread_have_the_exact_ends_that_their_bounds_leave_and_none_without_bounds() -> None:
+    """A width of 0 was said of values that merely agree."""
+    none, alike = mean_over_problems(np.zeros(20), 1, bounds=(0.0, 1.0)), mean_over_problems(np.full(20, 0.1), 1)
     assert none.lower == 0.0
     assert none.upper == pytest.approx(1 - 0.025 ** (1 / 20))  # (1 - p)^20 = .025
-    assert zero.lower == zero.value == zero.upper == pytest.approx(0.1)
+    assert alike.value == pytest.approx(0.1)
+    assert np.isnan([alike.lower, alike.upper]).all()
+    same = mean_over_problems(np.zeros(20), 1, bounds=(-1.0, 1.0))
+    assert (same.lower, same.upper) == pytest.approx((0.025 ** (1 / 20) - 1, 1 - 0.025 ** (1 / 20)))
+
+
+def test_one_large_value_among_small_ones_does_not_explode() -> None:
+    """[-59, 59] before."""
+    value_P = np.r_[0.9, np.random.default_rng(0).normal(0, 1e-3, 29)]
+    free, bounded = mean_over_problems(value_P, 1), mean_over_problems(value_P, 1, bounds=(-1.0, 1.0))
+    for seen in (free, bounded):
+        assert -0.2 < seen.lower < 0.03 < seen.upper < 0.35
 
 
 @pytest.mark.parametrize(("shift", "scale"), [(5.0, 1.0), (0.0, 1000.0), (0.0, 1e-11), (-2.0, -3.0)])

@@ -183,7 +183,9 @@ def test_one_problem_has_no_problems_interval_but_a_rollouts_interval() -> None:
     ("options", "message"),
     [
         ({"interval": "seeds"}, "seeds_curve"),
-        ({"interval": "problems", "rng": None}, "default_rng"),
+        ({"interval": "problems", "rng": 0.5}, "default_rng"),
+        ({"cluster": ["x"]}, "one label per problem"),
+        ({"cluster": [None] * 40}, "no cluster label"),
         ({"level": 95}, r"Did you mean 0\.95"),
         ({"ks": [4, 2]}, "increase"),
         ({"ks": [65]}, r"1\.\.64"),

@@ -3,36 +3,56 @@
 import numpy as np
 import pytest
 
-from s2l_lab.estimators import Comparison, Crossing
+from s2l_lab.estimators import Comparison, Crossing, Shown
 from s2l_lab.figures.caption import crossing_words, sampling_text, wrapped
 from s2l_lab.figures.markup import markup, printable
 from s2l_lab.policies import SamplingParams
 
 
-def comparison(crossing: Crossing) -> Comparison:
+def comparison(found: Crossing) -> Comparison:
     k = np.array([1, 2, 4, 8, 16])
     nothing = np.zeros(5)
     return Comparison(
         "small", "large", k, nothing, nothing, nothing, nothing, nothing, nothing, nothing,
-        crossing, 0.95, "problems", 30, 16, 1,
+        found, 0.95, "problems", 30, 16, 1,
     )  # fmt: skip
 
 
+def crossing(outcome: str, k: int | None, k_set: tuple[int, int | None] | None, ranges: str) -> Crossing:
+    """`ranges` as "b1-4 a8-16": who the band shows ahead, from which k to which."""
+    shown = tuple(Shown(one[0], *map(int, one[1:].split("-"))) for one in ranges.split())  # type: ignore[arg-type]
+    return Crossing(outcome, k, k_set, shown[0].ahead if shown else None, 1, shown)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
-    ("crossing", "words"),
+    ("found", "words"),
     [
-        (Crossing("at", 4, (2, 8), "b", 1), "small overtakes at k = 4 (set: 2 to 8)"),
-        (Crossing("at", 4, (2, 8), "a", 1), "large overtakes at k = 4 (set: 2 to 8)"),
-        (Crossing("ahead", None, None, "b", 0), "large ahead at every k to 16"),
-        (Crossing("none", None, None, "a", 0), "small ahead at every k to 16"),
-        (Crossing("none", None, None, None, 0), "equal at every k to 16"),
-        (Crossing("undetermined", None, (1, None), None, 3), "cannot tell who is ahead at any k to 16"),
-        (Crossing("undetermined", None, (8, None), "b", 1), "large ahead to k = 4, beyond: cannot tell"),
-        (Crossing("undetermined", None, (1, 8), "a", 1), "cannot tell below k = 8; there small is ahead"),
+        (crossing("at", 4, (2, 8), "b1-1 a8-16"), "small overtakes at k = 4 (set: 2 to 8)"),
+        (crossing("at", 4, (2, 8), "a1-1 b8-16"), "large overtakes at k = 4 (set: 2 to 8)"),
+        (
+            crossing("at", 4, (3, 8), "b2-2 a8-16"),
+            "small overtakes at k = 4 (set: 3 to 8): large ahead at k = 2, small ahead at k = 8 to 16",
+        ),
+        (
+            crossing("at", 4, (2, None), "b1-1 a8-8"),
+            "small overtakes at k = 4 (set: 2 to none by 16): large ahead at k = 1, small ahead at k = 8",
+        ),
+        (
+            crossing("at", None, None, "b1-1 a2-4 b8-16"),
+            "small overtakes for some k only: large ahead at k = 1, small ahead at k = 2 to 4, "
+            "large ahead at k = 8 to 16",
+        ),
+        (crossing("ahead", None, None, "b1-16"), "large ahead at every k to 16"),
+        (crossing("none", None, None, "a1-16"), "small ahead at every k to 16"),
+        (crossing("undetermined", None, (1, None), ""), "cannot tell who is ahead at any k to 16"),
+        (crossing("undetermined", None, (8, None), "b1-4"), "large ahead to k = 4, beyond: cannot tell"),
+        (crossing("undetermined", None, None, "a8-16"), "small ahead from k = 8, below: cannot tell"),
+        # The band holds 0 at k = 1: nothing is said of it.
+        (crossing("undetermined", None, (8, None), "b2-4"), "large ahead at k = 2 to 4; elsewhere: cannot tell"),
     ],
 )
-def test_every_verdict_has_its_words(crossing: Crossing, words: str) -> None:
-    assert crossing_words(comparison(crossing)) == words
+def test_every_outcome_has_its_words(found: Crossing, words: str) -> None:
+    assert crossing_words(comparison(found)) == words
 
 
 def test_sampling_text_names_all_that_shapes_the_draws() -> None:

@@ -1,0 +1,112 @@
+"""What a bootstrap over problems draws: problems, pooled where their values are equal, or whole clusters of problems.
+
+Problems made from one template, or translations of one text, are no independent evidence: resampled one by one they
+give intervals that cover .38 to .62. Resampled as whole clusters, the mean over problems is a ratio of sums over
+clusters, sum T / sum n, its residual in a cluster is T - mean n, and its standard error sums these, times G / (G - 1)
+for G clusters; Student's t then has G - 1 degrees of freedom. A problem by itself is a cluster of one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from s2l_lab.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from s2l_lab.estimators.estimate import Floats, Ints
+
+NO_SPREAD = 1e-10
+"""SDs of values in [-1, 1] below this are rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Units of resampling, equal ones pooled. Columns are ks."""
+
+    total_UK: Floats
+    """Sum of the values over a unit's problems."""
+    size_U: Floats
+    """Problems in a unit: 1 without clusters."""
+    weight_U: Ints
+    """How many such units there are."""
+
+    @property
+    def n(self) -> int:
+        """Units in all: P problems, or G clusters."""
+        return int(self.weight_U.sum())
+
+    @property
+    def problems(self) -> float:
+        return float(self.weight_U @ self.size_U)
+
+    @property
+    def mean(self) -> Floats:
+        """The mean over problems."""
+        mean_K: Floats = self.weight_U @ self.total_UK / self.problems
+        return mean_K
+
+    @property
+    def residual(self) -> Floats:
+        """T - mean n: what a unit adds to the mean's error, summed over its problems."""
+        return self.total_UK - self.mean * self.size_U[:, None]
+
+    @property
+    def se(self) -> Floats:
+        """Standard error of the mean; exactly 0 where all problems have the same value, NaN for one unit."""
+        n = self.n
+        if n == 1:
+            return np.full(self.total_UK.shape[1], np.nan)
+        spread_K = np.sqrt(n / (n - 1) * (self.weight_U @ self.residual**2)) / self.problems
+        return np.where(spread_K * np.sqrt(n) > NO_SPREAD, spread_K, 0.0)
+
+    @property
+    def differing(self) -> Floats:
+        """Effective number of units whose value is not 0: (sum T^2)^2 / sum T^4; 0 where all are 0.
+
+        m equal values among zeros count m, and one large value among small ones little more than 1.
+        """
+        largest_K = np.abs(self.total_UK).max(0)
+        scaled_UK = self.total_UK / np.where(largest_K > NO_SPREAD, largest_K, np.inf)
+        square_K, fourth_K = self.weight_U @ scaled_UK**2, self.weight_U @ scaled_UK**4
+        effective_K: Floats = np.divide(square_K**2, fourth_K, out=np.zeros_like(square_K), where=fourth_K > 0)
+        return effective_K
+
+
+def make_units(values_CK: Floats, weight_C: Ints, cluster_C: Ints | None = None) -> Units:
+    """Units from values by cell, shape (C, K), the number of problems in each cell (C,), and its cluster (C,) if any.
+
+    With clusters every cell lies in one of them; `cluster_C` are the codes of `cluster_codes`.
+    """
+    if cluster_C is None:
+        return Units(values_CK, np.ones(weight_C.size), weight_C)
+    groups = int(cluster_C.max()) + 1
+    total_UK = np.zeros((groups, values_CK.shape[1]))
+    np.add.at(total_UK, cluster_C, values_CK * weight_C[:, None])
+    size_U = np.bincount(cluster_C, weight_C, groups).astype(np.float64)
+    return Units(total_UK, size_U, np.ones(groups, np.int64))
+
+
+def cluster_codes(cluster_P: Sequence[object] | NDArray[np.generic], problems: int) -> Ints:
+    """Labels of clusters, one per problem, as codes 0..G - 1, shape (P,). A label is any text or number.
+
+    UsageError for another length, or for a missing label (None, NaN or empty text): a problem without a cluster is one
+    of its own and needs a label of its own.
+    """
+    labels = list(cluster_P)
+    if len(labels) != problems:
+        raise UsageError(f"cluster has {len(labels)} labels for {problems} problems; give one label per problem.")
+    missing = [i for i, label in enumerate(labels) if label is None or label == "" or label != label]  # noqa: PLR0124
+    if missing:
+        raise UsageError(
+            f"problem {missing[0]} has no cluster label ({len(missing)} have none). Give a problem that stands alone a "
+            "label of its own, or leave cluster out."
+        )
+    codes = {label: code for code, label in enumerate(dict.fromkeys(map(str, labels)))}
+    return np.array([codes[str(label)] for label in labels], dtype=np.int64)
