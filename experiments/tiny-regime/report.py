@@ -86,19 +86,6 @@ def curve_table(results: Results, split: str, families: Iterable[str]) -> list[s
     return [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *rows]
 
 
-def crossing_words(comparison: Comparison) -> str:
-    crossing = comparison.crossing
-    if crossing.outcome == "at":
-        overtaker = comparison.a if crossing.leader == "b" else comparison.b
-        return f"**{overtaker} overtakes** at k = {crossing.k} (set {crossing.k_set})"
-    if crossing.outcome == "ahead":
-        return f"{comparison.b} ahead at every k"
-    if crossing.outcome == "none":
-        return f"{comparison.a} ahead at every k"
-    first = {"a": f"{comparison.a} ahead first", "b": f"{comparison.b} ahead first", None: "no one ahead"}
-    return f"undetermined ({first[crossing.leader]})"
-
-
 def difference(comparison: Comparison, k: int) -> str:
     (i,) = np.flatnonzero(comparison.k == k)
     return f"{comparison.value[i]:+.3f} [{comparison.band_lower[i]:+.3f}, {comparison.band_upper[i]:+.3f}]"

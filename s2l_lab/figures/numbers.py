@@ -63,12 +63,10 @@ def _curve(report: PasskReport, policy: PolicyReport) -> dict[str, Any]:
 
 
 def _crossing(comparison: Comparison) -> dict[str, Any]:
-    """The verdict on one pair; `b` is the larger. `k_set` ends in null for "none by N"."""
+    """What the band shows of one pair; `b` is the larger. `k_set` ends in null for "none by N", null where that is all."""
     c = comparison.crossing
-    found = {"outcome": c.outcome, "k": c.k, "k_set": c.k_set, "leader": c.leader, "sign_changes": c.sign_changes}
-    return (
-        {"a": comparison.a, "b": comparison.b} | found | {"words": crossing_words(comparison), "resampled": c.resampled}
-    )
+    found = {field.name: getattr(c, field.name) for field in dataclasses.fields(c)}
+    return {"a": comparison.a, "b": comparison.b} | found | {"words": crossing_words(comparison)}
 
 
 def _difference(comparison: Comparison) -> dict[str, Any]:
