@@ -90,7 +90,7 @@ def rollouts_coverage(population: str, repetitions: int, seed: int) -> dict[str,
 
 
 def two_point(problems: int, rollouts: int, rates: Floats, repetitions: int, seed: int) -> dict[str, Floats]:
-    """Coverage and median width by k, 1..N, at these solve rates (P,); Jeffreys' at five ks, on a fifth of the draws."""
+    """Coverage by k of 1..N at these solve rates (P,); widths, and Jeffreys', at five ks (on a fifth of the draws)."""
     rng = np.random.default_rng(seed)
     ks, few = np.arange(1, rollouts + 1), np.array([1, rollouts // 8, rollouts // 4, rollouts // 2, rollouts])
     truth, total = true_pass(rates, ks), np.full(problems, rollouts)
@@ -253,7 +253,7 @@ DIFFERENCES: dict[str, Callable[[np.random.Generator, int], tuple[Floats, Floats
 def differences_coverage(
     population: str, problems: int, rollouts: int, k: int, repetitions: int, seed: int
 ) -> dict[str, float]:
-    """Coverage and median width of the difference at k over new problems: ours, Student's t, and Gaffke's ends alone."""
+    """Coverage and median width of the difference at k over new problems: ours, Student's t, Gaffke's ends alone."""
     rng = np.random.default_rng(seed)
     a, b = DIFFERENCES[population](rng, 1_000_000)
     truth = float((-((1 - b) ** k) + (1 - a) ** k).mean())

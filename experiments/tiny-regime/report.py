@@ -14,6 +14,7 @@ import numpy as np
 
 from s2l_lab.estimators import Comparison, Counts, Curve, compare_all, pass_at_k_curve
 from s2l_lab.figures.canvas import Canvas
+from s2l_lab.figures.caption import crossing_words
 from s2l_lab.figures.curves import curve_axis, draw_curve, end_value
 from s2l_lab.figures.palette import member_colours
 from s2l_lab.figures.panel import log2_axis

@@ -63,7 +63,7 @@ def _curve(report: PasskReport, policy: PolicyReport) -> dict[str, Any]:
 
 
 def _crossing(comparison: Comparison) -> dict[str, Any]:
-    """What the band shows of one pair; `b` is the larger. `k_set` ends in null for "none by N", null where that is all."""
+    """What the band shows of one pair; `b` is the larger. `k_set` ends in null for "none by N", or is null for it."""
     c = comparison.crossing
     found = {field.name: getattr(c, field.name) for field in dataclasses.fields(c)}
     return {"a": comparison.a, "b": comparison.b} | found | {"words": crossing_words(comparison)}
