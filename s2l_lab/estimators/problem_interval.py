@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 
 FEW_DIFFER = 3
 """Fewer effectively differing problems than this say nothing of the spread of differences."""
-_MANY_DIFFER = 100
-"""From here on Student's ends lie well inside Gaffke's, which are then not drawn."""
+_SETTLED = 1.1
+"""Where thirty or more problems have a t* of at most this many times Student's quantile, and a mean far from the ends of
+the support, the ends lie inside Gaffke's (to 2 %: simulated), which are then not drawn."""
 
 
 def student_t(level: float, df: float) -> float:
@@ -210,15 +211,16 @@ def difference_ends(
 def _difference_ends(
     units: Units, level: float, band: float, alphas: tuple[float, float], seed: int, replicates: int
 ) -> ProblemEnds:
-    mean_K, se_K, differing_K = units.mean, units.se, units.differing
+    mean_K, se_K = units.mean, units.se
     draws = np.random.default_rng(seed)
     point_K = critical_values(units, level, draws, replicates, logit=False)
-    alone_K = (differing_K < FEW_DIFFER) | (se_K == 0)
+    alone_K = (units.differing < FEW_DIFFER) | (se_K == 0)
     ends = [
         (np.maximum(mean_K - reach_K, -1.0), np.minimum(mean_K + reach_K, 1.0))
         for reach_K in (point_K * se_K, np.maximum(point_K, band) * se_K)
     ]
-    drawn_K = alone_K | (differing_K < _MANY_DIFFER)
+    settled_K = (units.n >= 30) & (point_K <= _SETTLED * student_t(level, units.n - 1)) & (np.abs(mean_K) < 0.5)
+    drawn_K = alone_K | ~settled_K
     if drawn_K.any():
         part = Units(units.total_UK[:, drawn_K], units.size_U, units.weight_U)
         for (lower_K, upper_K), (least_K, most_K) in zip(
