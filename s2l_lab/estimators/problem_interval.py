@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 FEW_DIFFER = 3
 """Fewer effectively differing problems than this say nothing of the spread of differences."""
 _SETTLED = 1.1
-"""Where thirty or more problems have a t* of at most this many times Student's quantile, and a mean far from the ends of
-the support, the ends lie inside Gaffke's (to 2 %: simulated), which are then not drawn."""
+"""Where thirty or more problems have a t* of at most this many times Student's quantile, and a mean far from the ends
+of the support, the ends lie inside Gaffke's (to 2 %: simulated), which are then not drawn."""
 
 
 def student_t(level: float, df: float) -> float:
