@@ -2,7 +2,8 @@
 
 `unbiased` has the estimators; `rollout_interval`, `problem_interval` and `seeds` the three intervals; `curve`,
 `compare` and `crossing` put them together; `cover`, `majority` and `guess` are read beside pass@k; `compute` and
-`entropy` match two policies. Everything works on problems pooled by their counts (`cells`).
+`entropy` match two policies; `interquartile`, `improvement` and `profile` read tables of scores by run and task.
+Everything else works on problems pooled by their counts (`cells`).
 """
 
 from s2l_lab.estimators.compare import compare_all, compare_counts
@@ -27,7 +28,10 @@ from s2l_lab.estimators.entropy import (
 )
 from s2l_lab.estimators.estimate import Comparison, Counts, Crossing, Curve, Estimate, Interval
 from s2l_lab.estimators.guess import other_problem_guess, uniform_guess
+from s2l_lab.estimators.improvement import probability_of_improvement
+from s2l_lab.estimators.interquartile import interquartile_mean
 from s2l_lab.estimators.majority import Votes, maj_at_k
+from s2l_lab.estimators.profile import Profile, performance_profile
 from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM, seed_difference, seeds_curve
 from s2l_lab.estimators.unbiased import at_least_j_of_k, pass_at_k, pass_hat_k
 
@@ -43,6 +47,7 @@ __all__ = [
     "Estimate",
     "Interval",
     "PooledEntropy",
+    "Profile",
     "TemperatureMatch",
     "Votes",
     "at_least_j_of_k",
@@ -53,6 +58,7 @@ __all__ = [
     "equal_compute",
     "flops_per_token",
     "forward_flops",
+    "interquartile_mean",
     "maj_at_k",
     "match_both",
     "match_temperature",
@@ -61,7 +67,9 @@ __all__ = [
     "pass_at_k_curve",
     "pass_at_real_k",
     "pass_hat_k",
+    "performance_profile",
     "pooled_entropy",
+    "probability_of_improvement",
     "rollout_flops",
     "seed_difference",
     "seeds_curve",
