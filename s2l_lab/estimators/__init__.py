@@ -1,9 +1,9 @@
 """Estimators: arrays and plain records in, numbers with intervals out. No I/O, no torch, no pandas.
 
 `unbiased` has the estimators; `rollout_interval`, `problem_interval` and `seeds` the three intervals; `curve`,
-`compare` and `crossing` put them together; `cover`, `majority` and `guess` are read beside pass@k; `compute` and
-`entropy` match two policies; `interquartile`, `improvement` and `profile` read tables of scores by run and task.
-Everything else works on problems pooled by their counts (`cells`).
+`compare` and `crossing` put them together; `cover`, `majority`, `guess` and `gpass` are read beside pass@k;
+`compute` and `entropy` match two policies; `interquartile`, `improvement` and `profile` read tables of scores by run
+and task. Everything else works on problems pooled by their counts (`cells`).
 """
 
 from s2l_lab.estimators.compare import compare_all, compare_counts
@@ -27,6 +27,7 @@ from s2l_lab.estimators.entropy import (
     pooled_entropy,
 )
 from s2l_lab.estimators.estimate import Comparison, Counts, Crossing, Curve, Estimate, Interval
+from s2l_lab.estimators.gpass import g_pass_at_k, mg_pass_at_k
 from s2l_lab.estimators.guess import other_problem_guess, uniform_guess
 from s2l_lab.estimators.improvement import probability_of_improvement
 from s2l_lab.estimators.interquartile import interquartile_mean
@@ -58,10 +59,12 @@ __all__ = [
     "equal_compute",
     "flops_per_token",
     "forward_flops",
+    "g_pass_at_k",
     "interquartile_mean",
     "maj_at_k",
     "match_both",
     "match_temperature",
+    "mg_pass_at_k",
     "other_problem_guess",
     "pass_at_k",
     "pass_at_k_curve",
