@@ -1,9 +1,9 @@
 """Estimators: arrays and plain records in, numbers with intervals out. No I/O, no torch, no pandas.
 
 `unbiased` has the estimators; `rollout_interval`, `problem_interval` and `seeds` the three intervals; `curve`,
-`compare` and `crossing` put them together; `cover`, `majority`, `guess` and `gpass` are read beside pass@k;
-`compute` and `entropy` match two policies; `interquartile`, `improvement` and `profile` read tables of scores by run
-and task. Everything else works on problems pooled by their counts (`cells`).
+`compare`, `crossing` and `sharpening` put them together; `cover`, `majority`, `guess` and `gpass` are read beside
+pass@k; `compute` and `entropy` match two policies; `interquartile`, `improvement` and `profile` read tables of scores
+by run and task. Everything else works on problems pooled by their counts (`cells`).
 """
 
 from s2l_lab.estimators.compare import compare_all, compare_counts
@@ -34,6 +34,7 @@ from s2l_lab.estimators.interquartile import interquartile_mean
 from s2l_lab.estimators.majority import Votes, maj_at_k
 from s2l_lab.estimators.profile import Profile, performance_profile
 from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM, seed_difference, seeds_curve
+from s2l_lab.estimators.sharpening import SharpeningTax, sharpening_tax
 from s2l_lab.estimators.unbiased import at_least_j_of_k, pass_at_k, pass_hat_k
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Interval",
     "PooledEntropy",
     "Profile",
+    "SharpeningTax",
     "TemperatureMatch",
     "Votes",
     "at_least_j_of_k",
@@ -76,6 +78,7 @@ __all__ = [
     "rollout_flops",
     "seed_difference",
     "seeds_curve",
+    "sharpening_tax",
     "uniform_guess",
     "update_flops",
 ]
