@@ -2,11 +2,13 @@
 
 `unbiased` has the estimators; `rollout_interval`, `problem_interval` and `seeds` the three intervals; `curve`,
 `compare`, `crossing` and `sharpening` put them together; `cover`, `majority`, `guess` and `gpass` are read beside
-pass@k; `compute` and `entropy` match two policies; `interquartile`, `improvement` and `profile` read tables of scores
-by run and task. Everything else works on problems pooled by their counts (`cells`).
+pass@k; `compute` and `entropy` match two policies; `interquartile`, `improvement` and
+`profile` read tables of scores by run and task; `components` and `power` plan. Everything else works on problems
+pooled by their counts (`cells`).
 """
 
 from s2l_lab.estimators.compare import compare_all, compare_counts
+from s2l_lab.estimators.components import Components, assumed_components, pilot_components
 from s2l_lab.estimators.compute import (
     EqualCompute,
     equal_compute,
@@ -32,6 +34,7 @@ from s2l_lab.estimators.guess import other_problem_guess, uniform_guess
 from s2l_lab.estimators.improvement import probability_of_improvement
 from s2l_lab.estimators.interquartile import interquartile_mean
 from s2l_lab.estimators.majority import Votes, maj_at_k
+from s2l_lab.estimators.power import Clusters, Design, PowerPlan, plan_power
 from s2l_lab.estimators.profile import Profile, performance_profile
 from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM, seed_difference, seeds_curve
 from s2l_lab.estimators.sharpening import SharpeningTax, sharpening_tax
@@ -39,20 +42,25 @@ from s2l_lab.estimators.unbiased import at_least_j_of_k, pass_at_k, pass_hat_k
 
 __all__ = [
     "SEEDS_FOR_A_CLAIM",
+    "Clusters",
     "Comparison",
+    "Components",
     "Counts",
     "CoverCurve",
     "Crossing",
     "Curve",
+    "Design",
     "EqualCompute",
     "EqualEntropy",
     "Estimate",
     "Interval",
     "PooledEntropy",
+    "PowerPlan",
     "Profile",
     "SharpeningTax",
     "TemperatureMatch",
     "Votes",
+    "assumed_components",
     "at_least_j_of_k",
     "compare_all",
     "compare_counts",
@@ -73,6 +81,8 @@ __all__ = [
     "pass_at_real_k",
     "pass_hat_k",
     "performance_profile",
+    "pilot_components",
+    "plan_power",
     "pooled_entropy",
     "probability_of_improvement",
     "rollout_flops",
