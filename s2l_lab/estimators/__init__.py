@@ -2,7 +2,7 @@
 
 `unbiased` has the estimators; `rollout_interval`, `problem_interval` and `seeds` the three intervals; `curve`,
 `compare`, `crossing` and `sharpening` put them together; `cover`, `majority`, `guess` and `gpass` are read beside
-pass@k; `compute` and `entropy` match two policies; `interquartile`, `improvement` and
+pass@k, `extrapolation` beyond it; `compute` and `entropy` match two policies; `interquartile`, `improvement` and
 `profile` read tables of scores by run and task; `components` and `power` plan. Everything else works on problems
 pooled by their counts (`cells`).
 """
@@ -29,6 +29,7 @@ from s2l_lab.estimators.entropy import (
     pooled_entropy,
 )
 from s2l_lab.estimators.estimate import Comparison, Counts, Crossing, Curve, Estimate, Interval
+from s2l_lab.estimators.extrapolation import Extrapolation, extrapolate_pass_at_k
 from s2l_lab.estimators.gpass import g_pass_at_k, mg_pass_at_k
 from s2l_lab.estimators.guess import other_problem_guess, uniform_guess
 from s2l_lab.estimators.improvement import probability_of_improvement
@@ -53,6 +54,7 @@ __all__ = [
     "EqualCompute",
     "EqualEntropy",
     "Estimate",
+    "Extrapolation",
     "Interval",
     "PooledEntropy",
     "PowerPlan",
@@ -67,6 +69,7 @@ __all__ = [
     "cover_at_tau",
     "cover_curve",
     "equal_compute",
+    "extrapolate_pass_at_k",
     "flops_per_token",
     "forward_flops",
     "g_pass_at_k",
