@@ -10,15 +10,20 @@ does: it does not ask why sampling stopped.
 
 The interval is the range of pass@K over all (a, b, z) whose log-likelihood is within t(P - 1)^2 / 2 of the largest, the
 profile likelihood interval for every K at once. It is about other problems of this kind, and it holds for populations
-that the model can describe. Nothing in N rollouts says what rates far below 1 / N do: unsolved problems may be
-unsolvable or need ten times N. So two more things stand beside it:
+that the model can describe: from 30 and 100 problems at N = 64 it covers .94 to .98 for K up to 64 N. (The value lies
+.01 to .08 low there where no problem is unsolvable, since z cannot be negative.)
+
+Nothing in N rollouts says what rates far below 1 / N do: unsolved problems may be unsolvable or need ten times N. So
+two more things stand beside it:
 
 - `fit_p`, the parametric bootstrap p-value of the model against these counts. Small means that the model is wrong, and
   the method then says `refuted`. A large one only means that nothing was found: 30 problems, a third at rate .95 and
   the others at .0003, pass 19 times in 20, and their pass@K is then far above the ends.
 - `free_lower`, `free_upper`, which hold for every population. The share of problems solved within N tries is binomial,
-  so Clopper-Pearson ends [l, u] of pass@N are exact. pass@K is at least pass@N, and at most 1 - (1 - pass@N)^(K / N):
-  E (1 - p)^K >= (E (1 - p)^N)^(K / N).
+  so Clopper-Pearson ends of pass@N are exact (too wide where N differs). pass@K is at least pass@N, and at most
+  1 - (1 - pass@N)^(K / N): E (1 - p)^K >= (E (1 - p)^N)^(K / N).
+
+Both take N as fixed in advance; where outcomes decided how often a problem was tried only the fit stands.
 """
 
 from __future__ import annotations
