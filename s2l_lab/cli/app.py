@@ -14,6 +14,7 @@ import typer
 from s2l_lab.cli.options import (
     AsJson,
     BenchmarkName,
+    ClaimKind,
     DataRoot,
     Dtype,
     Engine,
@@ -202,6 +203,68 @@ def verify(
     from s2l_lab.cli import verify as command
 
     command.run(benchmark=benchmark, data_root=data_root, run_directory=run, compare=compare)
+
+
+@app.command("plan-power")
+def plan_power(
+    gain: Annotated[float, typer.Option(help="Difference in pass@k that is to be shown, as 0.05.")],
+    k: Annotated[int, typer.Option(help="k of pass@k.")] = 1,
+    claim: Annotated[
+        ClaimKind, typer.Option(help="About two ways of training (seeds crossed with problems), or two policies.")
+    ] = ClaimKind.training,
+    seeds: Annotated[
+        list[int] | None, typer.Option(help="Training runs of each method (repeatable). [5, 10, 20]")
+    ] = None,
+    problems: Annotated[list[int] | None, typer.Option(help="Problems (repeatable). [30, 100, 300, 1000]")] = None,
+    rollouts: Annotated[
+        list[int] | None, typer.Option("-n", "--rollouts", help="N, rollouts per problem (repeatable). [16, 64, 256]")
+    ] = None,
+    power: Annotated[float, typer.Option(help="Wanted chance to show the gain.")] = 0.8,
+    level: Annotated[float, typer.Option(help="Coverage of the interval that shows it.")] = 0.95,
+    rates: Annotated[
+        str | None, typer.Option(metavar="LAW", help="Assumed solve rates, as in scripted:LAW. [beta(0.3,1)]")
+    ] = None,
+    problem_sd: Annotated[
+        float | None, typer.Option(help="Assumed spread of the gain by problem, logits. [0.3]")
+    ] = None,
+    seed_sd: Annotated[float | None, typer.Option(help="By training run, logits. [0.15]")] = None,
+    run_sd: Annotated[float | None, typer.Option(help="By run and problem beyond both, logits. [0.3]")] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH[:NAME]",
+            help="Measure the spreads: counts (JSONL of id, n, c), a run with its policy, a training run with its "
+            "benchmark. Repeat for further training runs.",
+        ),
+    ] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(metavar="PATH[:NAME]", help="The same of the other method, in the same order.")
+    ] = None,
+    cluster_size: Annotated[float, typer.Option(help="Problems of one template.")] = 1,
+    cluster_correlation: Annotated[float, typer.Option(help="Correlation of their gains, 0 to 1.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Plan seeds, problems and rollouts: what power does a design have to show a gain in pass@k?"""
+    from s2l_lab.cli import plan_power as command
+    from s2l_lab.estimators.power import Clusters
+
+    command.run(
+        command.Request(
+            gain=gain,
+            k=k,
+            claim=claim.value,
+            seeds=seeds,
+            problems=problems,
+            rollouts=rollouts,
+            power=power,
+            level=level,
+            clusters=Clusters(cluster_size, cluster_correlation),
+            assumed=_given(rates=rates, problem_sd=problem_sd, seed_sd=seed_sd, run_sd=run_sd),
+            baseline=baseline or (),
+            method=method or (),
+        ),
+        as_json_text=json,
+    )
 
 
 @app.command()

@@ -43,6 +43,13 @@ class Interval(StrEnum):
     problems = "problems"
 
 
+class ClaimKind(StrEnum):
+    """What a planned comparison is about: two ways of training, or two policies."""
+
+    training = "training"
+    run = "run"
+
+
 class Scale(StrEnum):
     """`mini` runs on the embedded family on a CPU; `paper` on the paper's models."""
 
