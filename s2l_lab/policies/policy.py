@@ -47,6 +47,18 @@ class SamplingParams(BaseModel):
     def _minus_one_keeps_all(cls, value: object) -> object:
         return 0 if value == -1 else value
 
+    @field_validator("stop")
+    @classmethod
+    def _stop_strings_can_be_met(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "" in value:
+            raise ValueError("an empty stop string stands in every text, so nothing could be said. Leave it out")
+        for string in value:
+            try:
+                string.encode()
+            except UnicodeEncodeError:
+                raise ValueError("a stop string must be text that UTF-8 can encode, as completions are") from None
+        return value
+
     @property
     def digest(self) -> str:
         """Identity of these parameters, seed included: rollouts of two seeds never share a key."""

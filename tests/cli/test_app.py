@@ -66,6 +66,7 @@ def test_a_dry_run_samples_nothing(tmp_path: Path) -> None:
         (["passk", "-n", "0"], 2, "--rollouts 0: Input should be greater than or equal to 1"),
         (["passk", "--problems", "1000000"], 2, "1 to 1,000 test problems"),
         (["passk", "--temperature", "-1"], 2, "temperature -1.0"),
+        (["passk", "--stop", ""], 2, "an empty stop string stands in every text"),
         (["passk", "--policy", "nameless"], 2, "is not NAME=SOURCE"),
         (["passk", "--policy", "a=scripted:zeta(1)"], 2, "is not a law of solve rates"),
         (["passk", "--family", "qwen3", "--benchmark", "countdown"], 1, "4 of 4 checkpoints cannot be opened"),
