@@ -38,7 +38,7 @@ class SamplingParams(BaseModel):
     max_tokens: int = Field(default=1024, ge=1)
     """Length at which a completion is cut and counts as TRUNCATED."""
     stop: tuple[str, ...] = ()
-    """Strings that end a completion; the string itself is not part of the text."""
+    """Strings that end a completion; the string itself is not part of the text. None is empty: every text holds it."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """The run seed."""
 
@@ -150,6 +150,10 @@ class Policy(Protocol):
     @property
     def shape(self) -> ModelShape | None:
         """None where the model is not ours to see (endpoint, scripted)."""
+        ...
+
+    def prompt(self, problem: Problem) -> str:
+        """The text that a completion of this problem continues, special tokens written out."""
         ...
 
     def sample(self, requests: Sequence[Draws], sampling: SamplingParams) -> Iterator[Draw]:

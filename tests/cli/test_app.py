@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,20 @@ def test_passk_prints_tables_and_leaves_figure_and_numbers(tmp_path: Path) -> No
     assert again["sampled"] == 0
     assert again["curves"] == written["curves"]
     assert (tmp_path / "run" / "passk.html").stat().st_mtime_ns == drawn, "an unchanged figure is not drawn again"
+
+
+def test_passk_shows_a_prompt_and_a_completion_of_each_policy(tmp_path: Path) -> None:
+    done = s2l_lab("passk", *SCRIPTED, "--member", "tiny-60k", "--family", "tiny", "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    prompts = [line for line in lines if ", prompt of " in line]
+    assert len(prompts) == len([line for line in lines if ", a completion of " in line]) == 3
+    assert any(
+        re.search(r"tiny-60k, prompt of \S+ \(template countdown-compact\): '[\d ]+=\d+\\n'$", p) for p in prompts
+    )
+    assert any(re.search(r"tiny-60k, a completion of \S+ \([\d,]+ tokens, ended\): '", line) for line in lines)
+    again = s2l_lab("passk", *SCRIPTED, "--out", "run", cwd=tmp_path)
+    assert "prompt of" not in again.stderr, "nothing is sampled"
 
 
 def test_a_dry_run_samples_nothing(tmp_path: Path) -> None:
