@@ -25,7 +25,7 @@ def member_here(config: Mapping[str, Any], name: str) -> Member | str:
     record = policies.get(name) if isinstance(policies, dict) else None
     if not isinstance(record, dict) or not record.get("source"):
         return f"{name}: the run does not say where its weights are."
-    wanted = {key: record.get(key) for key in ("source", "revision", "template")}
+    wanted = {key: record.get(key) for key in ("source", "revision")} | {"template": record.get("template") or "raw"}
     try:
         named = Member.model_validate({"name": name} | wanted)
         choose_engine(named, "transformers")
