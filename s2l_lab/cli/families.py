@@ -12,6 +12,9 @@ from s2l_lab.cli.tables import amount
 from s2l_lab.figures.markup import printable
 from s2l_lab.policies.families import Family, load_family, registry
 
+_OPEN = "by tokenizer"
+"""Shown where no template is named: chat where the tokenizer has a chat template, else raw."""
+
 
 def list_families() -> None:
     """One line for each family of the registry."""
@@ -19,7 +22,7 @@ def list_families() -> None:
     for family in registry():
         sizes = [amount(m.parameters) for m in family.members if m.parameters]
         span = f"{sizes[0]} to {sizes[-1]}" if sizes else "-"
-        _row(table, family.name, str(len(family.members)), span, family.template, family.description)
+        _row(table, family.name, str(len(family.members)), span, family.template or _OPEN, family.description)
     console = Console()
     console.print(table)
     console.print(Text("`s2l-lab families show NAME` lists members; --family also takes a TOML file of your own."))
@@ -42,7 +45,7 @@ def _members(family: Family) -> Table:
         mark = "*" if member.name in family.default else ""
         revision = (member.revision or ("packaged" if member.embedded else "at opening"))[:12]
         size = amount(member.parameters) if member.parameters else "-"
-        _row(table, member.name + mark, size, member.template, member.source, revision)
+        _row(table, member.name + mark, size, member.template or _OPEN, member.source, revision)
     return table
 
 

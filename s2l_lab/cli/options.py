@@ -63,6 +63,12 @@ SamplingPreset = Annotated[Preset, typer.Option(help="Sampling preset; single fl
 Temperature = Annotated[float | None, typer.Option(help="[preset default: 1]")]
 TopP = Annotated[float | None, typer.Option(help="[preset default: 1]")]
 MaxTokens = Annotated[int | None, typer.Option(help="Completions are cut here. [the family's]")]
+PromptTemplate = Annotated[
+    str | None,
+    typer.Option(
+        help="raw, chat, chat-no-think or chat-think. [the family's, else chat where the tokenizer has a chat template]"
+    ),
+]
 RunSeed = Annotated[int, typer.Option(help="Run seed.")]
 EngineName = Annotated[Engine, typer.Option(help="What runs the models.")]
 ModelRoot = Annotated[Path | None, typer.Option(help="Directory with local checkpoints, looked into first.")]

@@ -61,6 +61,7 @@ def build_request(fields: dict[str, Any], preset: str, chosen: dict[str, Any]) -
 def run_with_progress(request: PasskRequest, fresh: bool, console: Any) -> PasskReport:
     """Run a request with a bar per policy (rollouts, tokens/s, time left) on the console."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.text import Text
 
     from s2l_lab.passk import run_passk
 
@@ -86,6 +87,7 @@ def run_with_progress(request: PasskRequest, fresh: bool, console: Any) -> Passk
             fresh=fresh,
             command=shlex.join(["s2l-lab", *sys.argv[1:]]),
             announce=lambda line: bars.console.print(f"{line} ...", style="dim"),
+            show=lambda line: bars.console.print(Text(line, style="dim"), soft_wrap=True),
             progress=show,
         )
 
@@ -133,14 +135,12 @@ def _print_plan(plan: Plan, console: Any) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for head in ("policy", "engine", "source", "there", "owed"):
+    for head in ("policy", "engine", "template", "source", "there", "owed"):
         table.add_column(head, justify="right" if head in ("there", "owed") else "left", overflow="fold")
     wanted = len(plan.benchmark.problems) * plan.request.rollouts
     for task in plan.tasks:
-        source = task.record["source"] or ""
-        table.add_row(
-            Text(task.member.name), task.record["engine"], Text(source), f"{wanted - task.owed:,}", f"{task.owed:,}"
-        )
+        about = [Text(task.record[key] or "") for key in ("engine", "template", "source")]
+        table.add_row(Text(task.member.name), *about, f"{wanted - task.owed:,}", f"{task.owed:,}")
     console.print(table)
     console.print(
         f"{plan.owed:,} of {plan.wanted:,} rollouts are owed on {len(plan.benchmark.problems)} problems of "

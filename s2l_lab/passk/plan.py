@@ -17,7 +17,7 @@ from s2l_lab.policies import ModelShape
 from s2l_lab.policies.checkpoint import Checkpoint, locate
 from s2l_lab.policies.families import Member, load_family, parse_policy
 from s2l_lab.policies.model_shape import shape_of
-from s2l_lab.policies.opening import choose_engine
+from s2l_lab.policies.opening import choose_engine, choose_template
 from s2l_lab.problems import Benchmark
 from s2l_lab.problems.benchmarks import load_benchmark
 from s2l_lab.rollouts import Origin, RolloutStore
@@ -121,7 +121,7 @@ def _task(
     record = {
         "source": member.source,
         "revision": member.source if checkpoint is None else checkpoint.revision,
-        "template": request.template or member.template,
+        "template": choose_template(member, checkpoint, request.template),
         "engine": choose_engine(member, request.engine),
     }
     wanted = len(benchmark.problems) * request.rollouts

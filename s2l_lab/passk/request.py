@@ -36,7 +36,7 @@ class PasskRequest(BaseModel):
     """N, rollouts per problem."""
     sampling: SamplingParams = SamplingParams()
     template: str | None = None
-    """Prompt template; None takes the member's own."""
+    """Prompt template; None takes the member's own, or `chat` where its tokenizer has a chat template, else `raw`."""
     engine: Literal["auto", "transformers", "vllm", "endpoint", "scripted"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     tensor_parallel: int = Field(default=1, ge=1)

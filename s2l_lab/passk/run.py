@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from s2l_lab.passk.build import Reader, Sampled, compare_policies, policy_report
+from s2l_lab.passk.example import prompt_line, showing_first
 from s2l_lab.passk.plan import Plan, Task, make_plan, recorded_policies
 from s2l_lab.passk.report import PasskReport
 from s2l_lab.passk.request import PasskRequest
@@ -38,18 +39,21 @@ def complete_run(
     pool: VerifierPool,
     fresh: bool = False,
     announce: Callable[[str], None] = lambda _: None,
+    show: Callable[[str], None] = lambda _: None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Completed:
     """Bring every policy to N verified rollouts per problem.
 
-    `announce` gets a line when something slow begins; `progress` is called from another thread while rollouts come in.
+    `announce` gets a line when something slow begins. `show` gets a line with one rendered prompt before a policy is
+    sampled, and one with a completion among the first (example.py). `progress`, and `show` for completions, are called
+    from another thread while rollouts come in.
     A run whose rollouts and verdicts are all there is only read: no model is loaded and no lock is taken.
     """
     plan = make_plan(request, fresh=fresh)
     path = request.run_directory
     origins = None if fresh else _complete(plan, path)
     if origins is None:
-        origins = _sample(plan, path, pool, fresh=fresh, announce=announce, progress=progress)
+        origins = _sample(plan, path, pool, fresh=fresh, announce=announce, show=show, progress=progress)
     return Completed(plan, tuple(origins))
 
 
@@ -59,13 +63,14 @@ def run_passk(
     fresh: bool = False,
     command: str = "",
     announce: Callable[[str], None] = lambda _: None,
+    show: Callable[[str], None] = lambda _: None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> PasskReport:
     """Complete the run and report: see `complete_run`."""
     start = time.monotonic()
     path = request.run_directory
     with VerifierPool() as pool:
-        done = complete_run(request, pool=pool, fresh=fresh, announce=announce, progress=progress)
+        done = complete_run(request, pool=pool, fresh=fresh, announce=announce, show=show, progress=progress)
         plan = done.plan
         with RolloutStore(path) as store:
             reader = Reader(store, plan.benchmark, request.rollouts, plan.verifier_version)
@@ -111,6 +116,7 @@ def _sample(
     *,
     fresh: bool,
     announce: Callable[[str], None],
+    show: Callable[[str], None],
     progress: Callable[[Progress], None],
 ) -> list[Origin]:
     """Sample and verify what is owed; the origins in the order of the tasks."""
@@ -144,13 +150,15 @@ def _sample(
             announce(f"opening {task.member.name}")
             policy = _open(task, request)
             try:
+                first, name = plan.benchmark.problems[0], task.member.name
+                show(prompt_line(name, task.record["template"], first, policy.prompt(first)))
                 collect(
                     store,
                     policy,
                     plan.benchmark.problems,
                     request.rollouts,
                     request.sampling,
-                    verify=verify,
+                    verify=showing_first(verify, name, show),
                     verifier_version=plan.verifier_version,
                     progress=progress,
                 )
@@ -173,6 +181,6 @@ def _open(task: Task, request: PasskRequest) -> Policy:
         tensor_parallel=request.tensor_parallel,
         max_model_len=request.max_model_len,
         model_root=request.model_root,
-        template=request.template,
+        template=task.record["template"],
         trust_remote_code=request.trust_remote_code,
     )

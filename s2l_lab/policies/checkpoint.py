@@ -44,6 +44,15 @@ class Checkpoint:
         """config.json, which `locate` has seen to be a JSON object with something in it."""
         return _json(self.directory / "config.json")
 
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether the tokenizer's files hold a chat template, and one for plain messages where they name several."""
+        if (self.directory / "chat_template.jinja").is_file():
+            return True
+        held = _json(self.directory / "tokenizer_config.json").get("chat_template")
+        named = [one.get("name") for one in held if isinstance(one, dict)] if isinstance(held, list) else None
+        return bool(held) if named is None else "default" in named
+
 
 def locate(
     members: Sequence[Member], model_root: Path | None = None, trust_remote_code: bool = False

@@ -137,6 +137,10 @@ class EndpointPolicy:
         prompts = [self._render(request.problem) for request in requests]
         return self._draws(requests, prompts, sampling)
 
+    def prompt(self, problem: Problem) -> str:
+        """The text that is sent; the server may begin it with special tokens of its own."""
+        return self._render(problem)
+
     def close(self) -> None:
         """Close the connections."""
         self._server.client.close()

@@ -41,7 +41,8 @@ class Member(BaseModel):
     fingerprint of a directory's files, which are refused where they are others."""
     parameters: int | None = Field(default=None, ge=1)
     """All parameters, tied embeddings once; None where nobody said."""
-    template: str = "raw"
+    template: str | None = None
+    """None is `chat` where the tokenizer has a chat template, else `raw` (opening.choose_template)."""
     kind: Literal["base", "post-trained"] = "base"
 
     @property
@@ -58,7 +59,8 @@ class Family(BaseModel):
     name: str = Field(pattern=_NAME)
     description: str = ""
     kind: Literal["base", "post-trained"] = "base"
-    template: str = "raw"
+    template: str | None = None
+    """Of members that name none of their own."""
     max_tokens: int = Field(default=1024, ge=1)
     """Default length at which completions are cut."""
     default: tuple[str, ...] = ()

@@ -43,8 +43,9 @@ def open_policy(
 ) -> Policy:
     """Open a member, a member's name (`tiny-60k`) or `NAME=SOURCE`. Loads the model; `close` the policy when done.
 
-    `template` None takes the member's own. Raises UsageError for unknown names and engines that do not fit the source,
-    PolicyError for files, tokenizers, checkpoints and engines that cannot be used.
+    `template` None takes the member's own, or what its tokenizer is made for (`choose_template`). Raises UsageError for
+    unknown names and engines that do not fit the source, PolicyError for files, tokenizers, checkpoints and engines
+    that cannot be used.
     """
     if isinstance(member, str):
         member = named_member(member)
@@ -54,10 +55,10 @@ def open_policy(
 
         return ScriptedPolicy(member.name, _parse_script(member))
     if chosen == "endpoint":
-        return _open_endpoint(member, template or member.template, model_root, trust_remote_code)
+        return _open_endpoint(member, choose_template(member, None, template), model_root, trust_remote_code)
     (checkpoint,) = locate([member], model_root, trust_remote_code)
     tokenizer = load_tokenizer(checkpoint, trust_remote_code)
-    bound = bind_template(template or member.template, tokenizer, member.name)
+    bound = bind_template(choose_template(member, checkpoint, template), tokenizer, member.name)
     precision = resolve_dtype(dtype, checkpoint)
     if chosen == "vllm":
         from s2l_lab.policies.vllm_engine import VLLMPolicy
@@ -133,6 +134,17 @@ def choose_engine(member: Member, engine: Engine) -> Engine:
     if not _installed(engine):
         raise PolicyError(_install_hint(engine))
     return engine
+
+
+def choose_template(member: Member, checkpoint: Checkpoint | None, asked: str | None = None) -> str:
+    """The template that is asked for, else the member's own, else what its tokenizer is made for: `chat` or `raw`.
+
+    `checkpoint` None is a model whose tokenizer is not to be seen (an endpoint, a script): `raw`. Reads no model.
+    """
+    named = member.template if asked is None else asked
+    if named is not None:
+        return named
+    return "chat" if checkpoint is not None and checkpoint.has_chat_template else "raw"
 
 
 def resolve_dtype(dtype: Dtype, checkpoint: Checkpoint) -> str:

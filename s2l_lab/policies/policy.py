@@ -38,7 +38,7 @@ class SamplingParams(BaseModel):
     max_tokens: int = Field(default=1024, ge=1)
     """Length at which a completion is cut and counts as TRUNCATED."""
     stop: tuple[str, ...] = ()
-    """Strings that end a completion; the string itself is not part of the text."""
+    """Strings that end a completion; the string itself is not part of the text. None is empty: every text holds it."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """The run seed."""
 
@@ -46,6 +46,18 @@ class SamplingParams(BaseModel):
     @classmethod
     def _minus_one_keeps_all(cls, value: object) -> object:
         return 0 if value == -1 else value
+
+    @field_validator("stop")
+    @classmethod
+    def _stop_strings_can_be_met(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "" in value:
+            raise ValueError("an empty stop string stands in every text, so nothing could be said. Leave it out")
+        for string in value:
+            try:
+                string.encode()
+            except UnicodeEncodeError:
+                raise ValueError("a stop string must be text that UTF-8 can encode, as completions are") from None
+        return value
 
     @property
     def digest(self) -> str:
@@ -138,6 +150,10 @@ class Policy(Protocol):
     @property
     def shape(self) -> ModelShape | None:
         """None where the model is not ours to see (endpoint, scripted)."""
+        ...
+
+    def prompt(self, problem: Problem) -> str:
+        """The text that a completion of this problem continues, special tokens written out."""
         ...
 
     def sample(self, requests: Sequence[Draws], sampling: SamplingParams) -> Iterator[Draw]:

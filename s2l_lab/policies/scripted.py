@@ -110,6 +110,10 @@ class ScriptedPolicy:
         """Script and name: another name draws independently."""
         return content_digest(["scripted", self.name, self.script.digest])
 
+    def prompt(self, problem: Problem) -> str:
+        """The problem as it stands: a script reads no prompt."""
+        return problem.prompt
+
     def sample(self, requests: Sequence[Draws], sampling: SamplingParams) -> Iterator[Draw]:
         """One draw per (problem, index), in the order asked."""
         rates = [self.script.rate(request.problem) for request in requests]

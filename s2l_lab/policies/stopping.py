@@ -20,7 +20,12 @@ _SLACK = 8  # tokens more than a stop string has bytes: special tokens and parti
 
 
 def eos_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Every id that ends a completion: of the generation config, the model config and the tokenizer together."""
+    """The EOS set of a checkpoint, for samplers, trainer and explorers alike: every id that generation_config.json,
+    config.json or the tokenizer names.
+
+    The union, since a chat model's turn ends at an id that only one of the three may name; an id too many is rarely
+    drawn, and one too few lets a completion run on past its end.
+    """
     ids: set[int] = set()
     for holder in (getattr(model, "generation_config", None), model.config, tokenizer):
         value = getattr(holder, "eos_token_id", None)

@@ -1,8 +1,9 @@
 """Prompt templates: from a problem to the exact text that a policy continues.
 
-A rendered prompt holds *every* special token that the model expects, as text, and engines encode it with
-`add_special_tokens=False`: chat templates write their own BOS, and a second one would change what is measured. So `raw`
-writes the BOS of tokenizers that add one (Llama, InternLM) and nothing for those that do not (Qwen).
+A rendered prompt holds *every* special token that the model expects, as text, and `encode_prompt` adds none: chat
+templates write their own BOS, and a second one would change what is measured. So `raw` writes the BOS of tokenizers
+that add one (Llama, InternLM) and nothing for those that do not (Qwen). Engines, trainer, banks and scoring all encode
+by `encode_prompt`, so the ids that are trained on are the ids that are sampled from.
 
 The paper (arXiv 2605.30789) evaluates through the chat template with ` /no_think` or ` /think` after the problem, no
 system message, no instruction to box the answer and `enable_thinking` unset: `chat-no-think` and `chat-think`. Base
@@ -52,21 +53,33 @@ def bind_template(name: str, tokenizer: Any | None, policy: str) -> Template:
     if name == "countdown-compact":
         return Template(name, content_digest([name]), render_compact)
     if name == "raw":
-        bos = _bos(tokenizer) if tokenizer is not None else ""
+        bos = added_bos(tokenizer) if tokenizer is not None else ""
         return Template(name, content_digest([name, bos]), lambda problem: bos + problem.prompt)
     if tokenizer is None:
         raise PolicyError(
             f"{policy}: template {name!r} needs the model's tokenizer, and there is none to see. Serve it with vLLM, "
             "under its hub id, and give the tokenizer's files with --model-root DIR, or use --template raw."
         )
-    if getattr(tokenizer, "chat_template", None) is None:
+    own = getattr(tokenizer, "chat_template", None)
+    if own is None or (isinstance(own, dict) and "default" not in own):
         raise PolicyError(
             f"{policy}: its tokenizer has no chat template (many base models have none), so template {name!r} cannot "
             "be rendered. Use --template raw."
         )
-    return Template(
-        name, content_digest([name, SUFFIXES[name], tokenizer.chat_template]), _chat(tokenizer, SUFFIXES[name])
-    )
+    return Template(name, content_digest([name, SUFFIXES[name], own]), _chat(tokenizer, SUFFIXES[name]))
+
+
+def encode_prompt(tokenizer: Any, prompt: str) -> tuple[int, ...]:
+    """Token ids of a rendered prompt: what it says, and no special token besides."""
+    return tuple(tokenizer(prompt, add_special_tokens=False)["input_ids"])
+
+
+def added_bos(tokenizer: Any) -> str:
+    """The BOS as text if this tokenizer puts one before every text, else nothing."""
+    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    dressed = tokenizer("a", add_special_tokens=True)["input_ids"]
+    starts_with_bos = len(dressed) > len(bare) and dressed[0] == tokenizer.bos_token_id
+    return str(tokenizer.bos_token) if starts_with_bos else ""
 
 
 def _chat(tokenizer: Any, suffix: str) -> Callable[[Problem], str]:
@@ -77,11 +90,3 @@ def _chat(tokenizer: Any, suffix: str) -> Callable[[Problem], str]:
         )
 
     return render
-
-
-def _bos(tokenizer: Any) -> str:
-    """The BOS as text if this tokenizer puts one before every text, else nothing."""
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    dressed = tokenizer("a", add_special_tokens=True)["input_ids"]
-    starts_with_bos = len(dressed) > len(bare) and dressed[0] == tokenizer.bos_token_id
-    return str(tokenizer.bos_token) if starts_with_bos else ""

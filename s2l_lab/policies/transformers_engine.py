@@ -22,6 +22,7 @@ from s2l_lab.policies.packed_linear import pack_linears
 from s2l_lab.policies.policy import Draw, Draws, ModelShape, SamplingParams
 from s2l_lab.policies.sampler import Sampler
 from s2l_lab.policies.stopping import eos_ids
+from s2l_lab.policies.templates import encode_prompt
 from s2l_lab.policies.waves import Prompted
 
 if TYPE_CHECKING:
@@ -125,6 +126,10 @@ class TransformersPolicy:
         self._require_room(problem.id, ids, self._open().context)
         return ids
 
+    def prompt(self, problem: Problem) -> str:
+        """The text that a completion of this problem continues, special tokens written out."""
+        return self._render(problem)
+
     def close(self) -> None:
         """Free the model. Safe to call twice."""
         self._sampler = self._model = None
@@ -137,7 +142,7 @@ class TransformersPolicy:
         return self._sampler
 
     def _encode(self, problem: Problem) -> tuple[int, ...]:
-        return tuple(self.tokenizer(self._render(problem), add_special_tokens=False)["input_ids"])
+        return encode_prompt(self.tokenizer, self.prompt(problem))
 
     def _require_room(self, problem_id: str, prompt_ids: Sequence[int], context: int | None) -> None:
         if not prompt_ids:

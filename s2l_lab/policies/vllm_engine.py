@@ -31,6 +31,7 @@ from s2l_lab.policies.device import has_gpu
 from s2l_lab.policies.draw_keys import seed63
 from s2l_lab.policies.policy import Completion, Draw, Draws, ModelShape, SamplingParams, StopReason
 from s2l_lab.policies.stopping import decode, eos_ids
+from s2l_lab.policies.templates import encode_prompt
 from s2l_lab.policies.waves import Prompted
 
 if TYPE_CHECKING:
@@ -114,6 +115,10 @@ class VLLMPolicy:
                 )
         return self._draws(prompts, sampling)
 
+    def prompt(self, problem: Problem) -> str:
+        """The text that a completion of this problem continues, special tokens written out."""
+        return self._render(problem)
+
     def close(self) -> None:
         """Shut the engine down and give its memory back."""
         llm, self._llm = self._llm, None
@@ -124,7 +129,7 @@ class VLLMPolicy:
         _free_memory()
 
     def _encode(self, problem: Problem) -> tuple[int, ...]:
-        return tuple(self.tokenizer(self._render(problem), add_special_tokens=False)["input_ids"])
+        return encode_prompt(self.tokenizer, self.prompt(problem))
 
     def _draws(self, prompts: Sequence[Prompted], sampling: SamplingParams) -> Iterator[Draw]:
         wanted = ((prompt.problem_id, index, list(prompt.prompt_ids)) for prompt in prompts for index in prompt.indices)

@@ -27,6 +27,7 @@ import numpy as np
 from s2l_lab.digest import content_digest
 from s2l_lab.errors import DataError, PolicyError, UsageError
 from s2l_lab.policies import ModelShape, SamplingParams
+from s2l_lab.policies.templates import encode_prompt
 from s2l_lab.policies.tokenizers import tokenizer_digest
 from s2l_lab.rollouts import Progress, RolloutStore, RunManifest, Verify, collect
 from s2l_lab.training.explorer import ExplorerRollout, Learner, PromptPolicy, Request, prompt_id
@@ -123,7 +124,8 @@ class RolloutBank:
         self._kept: dict[str, tuple[int, ...]] = {}
 
     def bind(self, learner: Learner, sampling: SamplingParams) -> None:
-        """Refuse a bank of another tokenizer (PolicyError) or of another sampling than the config's (UsageError)."""
+        """Refuse a bank of another tokenizer or other prompts (PolicyError), or of another sampling than the config's
+        (UsageError)."""
         if self._config["tokenizer"] != tokenizer_digest(learner.tokenizer):
             raise PolicyError(f"the {self.name} has another tokenizer than the learner. Fill one by its own family.")
         if self._config["eos_ids"] != sorted(learner.eos_ids):
@@ -139,10 +141,21 @@ class RolloutBank:
                 "max_completion_length), or fill a bank with these parameters."
             )
         self._seed = sampling.seed
-        self._problem_ids = {
-            prompt_id(learner.tokenizer(self._render(problem))["input_ids"]): problem.id
-            for problem in self._store.problems()
-        }
+        prompts = {p.id: encode_prompt(learner.tokenizer, self._render(p)) for p in self._store.problems()}
+        self._require_same_prompts({id: len(prompt) for id, prompt in prompts.items()})
+        self._problem_ids = {prompt_id(prompt): id for id, prompt in prompts.items()}
+
+    def _require_same_prompts(self, lengths: dict[str, int]) -> None:
+        """The bank's rollouts must follow the learner's prompts. Told by their lengths in tokens, where recorded."""
+        held: Any = self._store.read(["problem_id", "prompt_tokens"]).group_by(["problem_id", "prompt_tokens"])
+        for row in held.aggregate([]).to_pylist():
+            id, sampled = row["problem_id"], row["prompt_tokens"]
+            if sampled not in (0, lengths[id]):
+                raise PolicyError(
+                    f"the {self.name} was sampled after a prompt of {sampled} tokens for problem {id}, and the "
+                    f"learner's has {lengths[id]}: its rollouts continue another text. Fill a bank with the template "
+                    "that the learner is trained with."
+                )
 
     def explore(self, requests: Sequence[Request], group_size: int) -> list[list[ExplorerRollout]]:
         """Rollouts of the bank, each problem's in the order of its permutation. Raises UsageError when it has no more,

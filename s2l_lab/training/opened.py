@@ -13,7 +13,7 @@ from s2l_lab.errors import DataError, UsageError
 from s2l_lab.policies import SamplingParams, open_policy
 from s2l_lab.policies.checkpoint import Checkpoint, locate
 from s2l_lab.policies.families import Member, named_member
-from s2l_lab.policies.opening import choose_engine, resolve_dtype
+from s2l_lab.policies.opening import choose_engine, choose_template, resolve_dtype
 from s2l_lab.policies.templates import Template, bind_template
 from s2l_lab.policies.tokenizers import load_tokenizer
 from s2l_lab.problems.benchmarks import load_benchmark
@@ -48,7 +48,7 @@ class LearnerFiles:
         member = named_member(plan.learner.member)
         (checkpoint,) = locate([member], plan.model_root)
         tokenizer = load_tokenizer(checkpoint)
-        template = bind_template(plan.learner.template or member.template, tokenizer, member.name)
+        template = bind_template(choose_template(member, checkpoint, plan.learner.template), tokenizer, member.name)
         return cls(member, checkpoint, tokenizer, template, resolve_dtype(plan.learner.dtype, checkpoint))
 
     def load(self) -> Any:
@@ -99,9 +99,19 @@ def open_explorer(
 def _open_member(plan: TrainingPlan, wanted: ExplorerPlan) -> Any:
     assert wanted.member is not None
     member = named_member(wanted.member)
-    # A retokenised explorer is given whole prompts, in the learner's template, as text.
-    template = "raw" if wanted.retokenise else plan.learner.template or member.template
+    if wanted.kind == "bank":  # its rollouts are trained on after the learner's prompts
+        template: str | None = _learner_template(plan)
+    elif wanted.retokenise:  # it is given whole prompts, in the learner's template, as text
+        template = "raw"
+    else:  # it is given token ids
+        template = plan.learner.template
     return open_policy(member, engine=wanted.engine, model_root=plan.model_root, template=template)
+
+
+def _learner_template(plan: TrainingPlan) -> str:
+    member = named_member(plan.learner.member)
+    (checkpoint,) = locate([member], plan.model_root)
+    return choose_template(member, checkpoint, plan.learner.template)
 
 
 def _copy_of_learner(wanted: ExplorerPlan) -> Any:
@@ -129,7 +139,7 @@ def _bank_record(plan: TrainingPlan, config: S2LPOConfig, problems: Benchmark) -
     about = {
         "source": member.source,
         "revision": checkpoint.revision,
-        "template": plan.learner.template or member.template,
+        "template": _learner_template(plan),
         "engine": choose_engine(member, wanted.engine),
         "problems": problems.digest,
         "sampling": _bank_sampling(wanted, config).model_dump(mode="json"),

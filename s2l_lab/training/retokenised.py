@@ -1,9 +1,10 @@
 """An explorer with another tokenizer: its text, spelled anew in the learner's tokens. Allowed by this name only.
 
 The learner's prompt goes to the explorer as text, special tokens spelled out, so the learner's template is seen and not
-the explorer's own. The completion comes back as text and is encoded by the learner's tokenizer, apart from the prompt.
-A completion that the explorer ended gets the learner's EOS; one that is too long in the learner's tokens is cut. Text
-that looks like a special token ("<eos>") stays text.
+the explorer's own. A BOS alone is each tokenizer's own: the learner's is left out, and the explorer's prompt begins as
+its own tokenizer begins a text (an endpoint's server adds that itself). The completion comes back as text and is
+encoded by the learner's tokenizer, apart from the prompt. A completion that the explorer ended gets the learner's EOS;
+one that is too long in the learner's tokens is cut. Text that looks like a special token ("<eos>") stays text.
 
 What is lost is the probability of these tokens: the explorer gave probabilities to others. Log-probabilities are NaN,
 and only correction `none`, which does not ask for them, is allowed. Logged ratios are then the learner's alone.
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from s2l_lab.errors import PolicyError, UsageError
 from s2l_lab.policies import Draws, StopReason
+from s2l_lab.policies.templates import added_bos, encode_prompt
 from s2l_lab.policies.waves import Prompted
 from s2l_lab.problems import Problem
 from s2l_lab.training.explorer import ExplorerRollout, Learner, PromptPolicy, Request, prompt_id, slot_indices
@@ -86,10 +88,11 @@ class RetokenisedExplorer:
         """Draws for prompts that are text, by token ids where the policy takes them."""
         policy: Any = self._policy
         if not isinstance(policy, PromptPolicy):
-            wanted = [
-                Draws(Problem(id=p.problem_id, prompt=text, answer="", kind="exact", source="training"), p.indices)
+            said = [
+                Problem(id=p.problem_id, prompt=self._without_bos(text), answer="", kind="exact", source="training")
                 for p, text in zip(prompts, texts, strict=True)
             ]
+            wanted = [Draws(problem, p.indices) for problem, p in zip(said, prompts, strict=True)]
             return policy.sample(wanted, self._sampling)
         encoded = [
             Prompted(p.problem_id, self._encoded(policy.tokenizer, text), p.indices)
@@ -98,13 +101,19 @@ class RetokenisedExplorer:
         return policy.sample_prompts(encoded, self._sampling)
 
     def _encoded(self, tokenizer: Any, text: str) -> tuple[int, ...]:
-        ids = tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+        body = self._without_bos(text)
+        shared = body != text and tokenizer.bos_token == self._tokenizer.bos_token
+        text = text if shared else added_bos(tokenizer) + body
+        ids = encode_prompt(tokenizer, text)
         if decoded(tokenizer, ids, skip_special_tokens=False).split() != text.split():
             raise PolicyError(
                 f"{self.name} cannot spell a prompt: its tokenizer makes other text of {text!r}. Take one "
                 "whose tokenizer keeps the learner's prompts."
             )
         return ids
+
+    def _without_bos(self, text: str) -> str:
+        return text.removeprefix(self._tokenizer.bos_token or "")
 
     def _spelled(self, completion: Completion) -> ExplorerRollout:
         """In the learner's tokens."""

@@ -1,23 +1,30 @@
 """S2LPOTrainer: TRL's GRPOTrainer with part of each group sampled by an explorer (arXiv 2605.30789, Algorithm 1).
 
-Five methods are overridden, and nothing else differs:
+Six methods are overridden, and nothing else differs:
 
-    _generate_single_turn                the explorer's rows of every group come from the explorer
+    _tokenize_prompts                    prompts that are text are encoded as samplers, banks and scoring encode them
+    _generate_single_turn                the explorer's rows of every group come from the explorer; nothing of the
+                                         checkpoint's own generation config shapes the learner's
     _calculate_rewards                   the rewards are kept, since TRL's batch does not hold them
     _generate_and_score_completions      the batch gets the explorer's rows and log-probabilities; `split` baselines
     _get_per_token_logps_and_entropies   the learner's log-probabilities are kept where the loss computes them, and the
                                          ratio's denominator and the weights are made of them: no extra forward pass
     _compute_loss                        hands its batch to the former, logs by source, refuses a loss that is no number
 
-Each calls super and returns its result untouched when the model is not training or the round has no explorer slots. So
-with explorer fraction 0 this *is* GRPOTrainer: losses, parameters and RNG states are equal bit for bit on the
-transformers engine, given one resolved config and equal threads. Nothing here draws from a global generator.
+The others call super and return its result untouched when the model is not training or the round has no explorer slots.
+So with explorer fraction 0 this *is* GRPOTrainer: losses, parameters and RNG states are equal bit for bit on the
+transformers engine, given one resolved config and equal threads, a tokenizer that adds no special tokens to a text and
+a checkpoint without sampling settings of its own. Nothing here draws from a global generator.
+
+Where a tokenizer adds a BOS, TRL adds it to every prompt that is text, also to one that holds it already. Here a prompt
+is whole: it holds every special token that it should have (templates.py), and none is added.
 """
 
 from __future__ import annotations
 
 import inspect
 import time
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,6 +32,8 @@ from trl import GRPOTrainer
 from trl.trainer.utils import pad
 
 from s2l_lab.errors import UsageError
+from s2l_lab.policies.stopping import eos_ids
+from s2l_lab.policies.templates import added_bos, encode_prompt
 from s2l_lab.policies.transformers_engine import loaded_shape
 from s2l_lab.training import refusals
 from s2l_lab.training.advantages import split_advantages, summed_rewards
@@ -34,6 +43,7 @@ from s2l_lab.training.cost import Cost
 from s2l_lab.training.cost_callback import CostCallback
 from s2l_lab.training.data_order import DataOrder
 from s2l_lab.training.explorer import Explorer, Learner, PolicyExplorer, Request, check_rollouts
+from s2l_lab.training.generation import length_to_eos, neutral_generation
 from s2l_lab.training.metrics import ExplorerTokens, round_metrics
 from s2l_lab.training.recording import RecordedRollout
 from s2l_lab.training.rounds import Round, begin, count
@@ -46,6 +56,7 @@ if TYPE_CHECKING:
 class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
     """GRPOTrainer, and `explorer`: a policy of s2l_lab, a rollout bank or a copy of the learner.
 
+    Prompts of the dataset are messages, or texts that hold every special token, as the templates of s2l_lab write them.
     `explorer` may be None only where the config's explorer_fraction is 0. Tools, environments, images and a user's
     rollout_func are refused (UsageError); so is an explorer with another tokenizer or EOS set (PolicyError).
     """
@@ -70,7 +81,10 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
         if self._is_vlm:
             raise UsageError("S2L-PO trains on text: explorers take token ids alone. Give a tokenizer, no processor.")
         model = self.accelerator.unwrap_model(self.model)
-        self._learner_shape = loaded_shape(model.get_base_model() if hasattr(model, "peft_config") else model)
+        base = model.get_base_model() if hasattr(model, "peft_config") else model
+        self._learner_shape = loaded_shape(base)
+        self._end_at(sorted(eos_ids(base, self._tokenizer)))
+        self._bos = added_bos(self._tokenizer)
         self.explorer: Explorer | None = None
         if self.args.explorer_fraction > 0:
             if hasattr(self.train_dataset, "__len__"):
@@ -79,6 +93,12 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
             self._bind(self.explorer, model)
         self.add_callback(CostCallback(self))
         self.add_callback(DataOrder(self))
+
+    def _end_at(self, ids: list[int]) -> None:
+        """One set ends a completion, of the learner as of any sampler: TRL by itself leaves out that of config.json."""
+        self.eos_token_ids = ids
+        if not self.use_vllm and "eos_token_id" not in (self.args.generation_kwargs or {}):
+            self.generation_config.eos_token_id = ids
 
     def _bind(self, explorer: Explorer, model: Any) -> None:
         self._vocabulary = model.get_input_embeddings().weight.shape[0]
@@ -109,6 +129,18 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
         self.round_seconds += time.perf_counter() - started
         return batch
 
+    def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], Any, dict[str, Any]]:
+        if not isinstance(prompts[0], str):  # messages: their chat template writes the special tokens
+            return super()._tokenize_prompts(prompts)  # type: ignore[no-any-return]
+        if self._bos and not all(prompt.startswith(self._bos) for prompt in prompts):
+            warnings.warn(
+                f"the learner's tokenizer puts {self._bos!r} before a text, and a prompt of the dataset does not begin "
+                "with it. Prompts are trained on as they stand. Unless that is meant, write them by "
+                "bind_template(...).render, as samplers do.",
+                stacklevel=2,
+            )
+        return [list(encode_prompt(self._tokenizer, prompt)) for prompt in prompts], None, {}
+
     def _generate_single_turn(
         self,
         prompt_ids: list[list[int]],
@@ -117,9 +149,9 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
         num_generations: int,
         has_tool_images: bool = False,
     ) -> tuple[list[list[int]], list[list[float]] | None]:
-        turn = super()._generate_single_turn
+        turn = self._turn
         if not self.model.training or self._round is None:
-            return turn(prompt_ids, images, multimodal_fields, num_generations, has_tool_images)  # type: ignore[no-any-return]
+            return turn(prompt_ids, images, multimodal_fields, num_generations, has_tool_images)
         this, G = self._round, num_generations
         own = [i for i in range(len(prompt_ids)) if not this.explorer_G[i % G]]
         completions: list[list[int]] = [[] for _ in prompt_ids]
@@ -142,6 +174,16 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
         this.completions_B = completions
         this.lengths_B = [(len(p), len(c)) for p, c in zip(prompt_ids, completions, strict=True)]
         return completions, logprobs
+
+    def _turn(self, *given: Any) -> tuple[list[list[int]], list[list[float]] | None]:
+        """TRL's own turn, shaped by the config alone, to the first EOS: a vLLM engine does not know the whole set."""
+        with neutral_generation(self.accelerator.unwrap_model(self.model)):
+            ids, logprobs = super()._generate_single_turn(*given)
+        if not self.use_vllm:
+            return ids, logprobs
+        lengths = [length_to_eos(row, self.eos_token_ids) for row in ids]
+        cut = [row[:length] for row, length in zip(ids, lengths, strict=True)]
+        return cut, [row[:length] for row, length in zip(logprobs, lengths, strict=True)]
 
     def _explore(
         self, prompt_ids: list[list[int]], completions: list[list[int]], logprobs: list[list[float]] | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,20 @@ def test_passk_prints_tables_and_leaves_figure_and_numbers(tmp_path: Path) -> No
     assert (tmp_path / "run" / "passk.html").stat().st_mtime_ns == drawn, "an unchanged figure is not drawn again"
 
 
+def test_passk_shows_a_prompt_and_a_completion_of_each_policy(tmp_path: Path) -> None:
+    done = s2l_lab("passk", *SCRIPTED, "--member", "tiny-60k", "--family", "tiny", "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    prompts = [line for line in lines if ", prompt of " in line]
+    assert len(prompts) == len([line for line in lines if ", a completion of " in line]) == 3
+    assert any(
+        re.search(r"tiny-60k, prompt of \S+ \(template countdown-compact\): '[\d ]+=\d+\\n'$", p) for p in prompts
+    )
+    assert any(re.search(r"tiny-60k, a completion of \S+ \([\d,]+ tokens, ended\): '", line) for line in lines)
+    again = s2l_lab("passk", *SCRIPTED, "--out", "run", cwd=tmp_path)
+    assert "prompt of" not in again.stderr, "nothing is sampled"
+
+
 def test_a_dry_run_samples_nothing(tmp_path: Path) -> None:
     done = s2l_lab("passk", *SCRIPTED, "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -66,6 +81,7 @@ def test_a_dry_run_samples_nothing(tmp_path: Path) -> None:
         (["passk", "-n", "0"], 2, "--rollouts 0: Input should be greater than or equal to 1"),
         (["passk", "--problems", "1000000"], 2, "1 to 1,000 test problems"),
         (["passk", "--temperature", "-1"], 2, "temperature -1.0"),
+        (["passk", "--stop", ""], 2, "an empty stop string stands in every text"),
         (["passk", "--policy", "nameless"], 2, "is not NAME=SOURCE"),
         (["passk", "--policy", "a=scripted:zeta(1)"], 2, "is not a law of solve rates"),
         (["passk", "--family", "qwen3", "--benchmark", "countdown"], 1, "4 of 4 checkpoints cannot be opened"),

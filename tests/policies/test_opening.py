@@ -22,9 +22,10 @@ from s2l_lab.policies import (
     open_policy,
     parse_policy,
 )
-from s2l_lab.policies.checkpoint import locate
+from s2l_lab.policies.checkpoint import Checkpoint, locate
 from s2l_lab.policies.model_shape import shape_of
-from s2l_lab.policies.opening import choose_engine, resolve_dtype
+from s2l_lab.policies.opening import choose_engine, choose_template, resolve_dtype
+from s2l_lab.policies.tokenizers import load_tokenizer
 from s2l_lab.problems import Problem
 
 PROBLEM = Problem.make("1+2=", "3", "math", "test", {})
@@ -51,8 +52,75 @@ def test_a_directory_opens_and_draws_the_same_twice(checkpoint: Path) -> None:
 
 def test_templates_and_precision_are_part_of_the_identity(checkpoint: Path) -> None:
     source = f"a={checkpoint}"
-    opened = [open_policy(source), open_policy(source, template="chat"), open_policy(source, dtype="bfloat16")]
+    opened = [open_policy(source), open_policy(source, template="raw"), open_policy(source, dtype="bfloat16")]
     assert len({policy.digest for policy in opened}) == 3
+
+
+CHAT = "{% for m in messages %}<|start|>{{ m['content'] }}<|end|>{% endfor %}"
+PLACES = {
+    "a file": ({"chat_template.jinja": CHAT}, "chat"),
+    "a file beside other ones": (
+        {"chat_template.jinja": CHAT, "additional_chat_templates/rag.jinja": "{{ 1 }}"},
+        "chat",
+    ),
+    "a key": ({"tokenizer_config.json": CHAT}, "chat"),
+    "a list with a default": (
+        {"tokenizer_config.json": [{"name": "default", "template": CHAT}, {"name": "tool_use", "template": "{{ 1 }}"}]},
+        "chat",
+    ),
+    "a list without": ({"tokenizer_config.json": [{"name": "rag", "template": CHAT}]}, "raw"),
+    "nowhere": ({}, "raw"),
+}
+"""Where a tokenizer's chat template can stand, and the template that is then the default."""
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_the_default_template_is_what_the_tokenizer_is_made_for(tmp_path: Path, where: str) -> None:
+    """Told from the files alone, and equal to what the loaded tokenizer can do."""
+    files, expected = PLACES[where]
+    directory = write_checkpoint(tmp_path / "one", chat_template=None)
+    for name, content in files.items():
+        path = directory / name
+        path.parent.mkdir(exist_ok=True)
+        text = content
+        if name.endswith(".json"):
+            text = json.dumps(json.loads(path.read_text()) | {"chat_template": content})
+        path.write_text(str(text))
+    member = parse_policy(f"one={directory}")
+    (found,) = locate([member])
+    assert choose_template(member, found) == expected
+    opened = open_policy(member)
+    assert opened.digest == open_policy(member, template=expected).digest
+    if expected == "chat":
+        assert opened.prompt(PROBLEM) == "<|start|>1+2=<|end|>"
+        assert opened.digest != open_policy(member, template="raw").digest
+    else:
+        assert opened.prompt(PROBLEM) == "1+2="
+        assert load_tokenizer(found).chat_template is None or "default" not in load_tokenizer(found).chat_template
+        with pytest.raises(PolicyError, match=r"no chat template.*--template raw"):
+            open_policy(member, template="chat")
+
+
+def test_a_named_template_wins_over_the_tokenizer(checkpoint: Path) -> None:
+    found = Checkpoint(Member(name="one", source=str(checkpoint)), checkpoint, "r")
+    named = Member(name="one", source=str(checkpoint), template="raw")
+    assert choose_template(found.member, found) == "chat"
+    assert choose_template(named, found) == "raw"
+    assert choose_template(named, found, "chat-think") == "chat-think"
+    assert choose_template(found.member, None) == "raw", "there is no tokenizer to see"
+    for family in ("tiny", "qwen3", "smollm2"):
+        assert all(member.template for member in load_family(family).members), "the registry names every template"
+
+
+def test_a_family_file_without_a_template_leaves_it_to_the_tokenizers(tmp_path: Path) -> None:
+    rows = []
+    for name, chat_template in (("base", None), ("instruct", CHAT)):
+        write_checkpoint(tmp_path / name, chat_template=chat_template)
+        rows.append(f'[[family.members]]\nname = "{name}"\nsource = "{name}"\n')
+    (tmp_path / "own.toml").write_text('[[family]]\nname = "own"\n' + "".join(rows))
+    base, instruct = load_family(tmp_path / "own.toml").members
+    assert open_policy(base).prompt(PROBLEM) == "1+2="
+    assert open_policy(instruct).prompt(PROBLEM) == "<|start|>1+2=<|end|>"
 
 
 def test_a_member_from_model_root_runs_and_hub_names_are_kept(checkpoint: Path, tmp_path: Path) -> None:

@@ -103,6 +103,19 @@ def test_values_out_of_range_are_named(chosen: dict[str, Any], says: str) -> Non
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize("stop", [("",), ("a", ""), ("\udcff",)])
+def test_stop_strings_that_no_text_or_every_text_holds_are_refused(stop: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="stop string"):
+        SamplingParams(stop=stop)
+    with pytest.raises(UsageError, match="stop string"):
+        sampling_params(stop=stop)
+
+
+@pytest.mark.parametrize("stop", ["\n", " ", "\t", "\u00e9", "\n\n"])
+def test_white_space_may_end_a_completion(stop: str) -> None:
+    assert sampling_params(stop=(stop,)).stop == (stop,)
+
+
 def test_an_unknown_preset_names_its_neighbours() -> None:
     with pytest.raises(UsageError, match="Did you mean nothink"):
         sampling_params("no-think")

@@ -64,7 +64,7 @@ def test_whole_weights_are_found_where_they_lie(tmp_path: Path, cache: Path, whe
         "root": run("some/tiny", model_root=str(tmp_path / "models")),
         "cache": run("some/tiny"),
     }[where]
-    assert member_here(config, "a") == Member(name="a", source=str(directory))
+    assert member_here(config, "a") == Member(name="a", source=str(directory), template="raw")
 
 
 def test_other_weights_than_the_run_recorded_are_refused(tmp_path: Path) -> None:

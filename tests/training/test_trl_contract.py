@@ -18,6 +18,7 @@ from s2l_lab.training.advantages import mixed_advantages
 
 HALF = {"schedule": "constant", "explorer_fraction": 0.5}
 OVERRIDDEN = (
+    "_tokenize_prompts",
     "_generate_single_turn",
     "_calculate_rewards",
     "_generate_and_score_completions",
@@ -34,6 +35,7 @@ def test_the_overridden_methods_are_these_and_have_these_arguments() -> None:
     own = {name for name in vars(S2LPOTrainer) if name in vars(GRPOTrainer) and callable(getattr(GRPOTrainer, name))}
     assert own - {"__init__", "__module__", "__doc__"} == set(OVERRIDDEN)
     expected = {
+        "_tokenize_prompts": ["prompts"],
         "_generate_single_turn": ["prompt_ids", "images", "multimodal_fields", "num_generations", "has_tool_images"],
         "_calculate_rewards": ["inputs", "prompts", "completions", "completion_ids_list"],
         "_generate_and_score_completions": ["inputs"],
