@@ -131,7 +131,8 @@ class RolloutBank:
         if self._config["eos_ids"] != sorted(learner.eos_ids):
             raise PolicyError(
                 f"the {self.name} ends completions at {self._config['eos_ids']}, the learner at "
-                f"{sorted(learner.eos_ids)}. Give both one eos_token_id in generation_config.json."
+                f"{sorted(learner.eos_ids)}. Let generation_config.json, config.json and tokenizer name the same ids "
+                "for both."
             )
         held = SamplingParams(**self._config["sampling"])
         if held.model_copy(update={"seed": sampling.seed}) != sampling:

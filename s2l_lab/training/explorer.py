@@ -166,7 +166,8 @@ def require_same_tokens(name: str, tokenizer: Any, eos_ids: frozenset[int], lear
     if eos_ids != learner.eos_ids:
         raise PolicyError(
             f"explorer {name} ends completions at ids {sorted(eos_ids)} and the learner at {sorted(learner.eos_ids)}. "
-            "What ends for one would go on for the other. Give both one eos_token_id in generation_config.json."
+            "What ends for one would go on for the other. Let generation_config.json, config.json and tokenizer name "
+            "the same ids for both."
         )
 
 
