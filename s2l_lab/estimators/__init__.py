@@ -28,7 +28,8 @@ from s2l_lab.estimators.entropy import (
 from s2l_lab.estimators.estimate import Comparison, Counts, Crossing, Curve, Estimate, Interval
 from s2l_lab.estimators.guess import other_problem_guess, uniform_guess
 from s2l_lab.estimators.majority import Votes, maj_at_k
-from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM, seed_difference, seeds_curve
+from s2l_lab.estimators.seed_differences import seed_difference, seed_difference_these_problems
+from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM, seeds_curve
 from s2l_lab.estimators.unbiased import at_least_j_of_k, pass_at_k, pass_hat_k
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "pooled_entropy",
     "rollout_flops",
     "seed_difference",
+    "seed_difference_these_problems",
     "seeds_curve",
     "uniform_guess",
     "update_flops",

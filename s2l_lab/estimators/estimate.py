@@ -5,6 +5,7 @@ An estimate never travels without its interval, the name of what was resampled, 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -61,6 +62,12 @@ class Estimate:
     """Rollouts in all; 0 makes every value NaN."""
     n_seeds: int = 1
     """Training runs behind the number."""
+    se: float = math.nan
+    """Standard error of `value`; NaN where the interval was not made from one."""
+    df: float = math.nan
+    """Degrees of freedom of Student's t that goes with `se`; NaN where there is no `se`."""
+    condition: str = ""
+    """What the interval holds for alone, as "for this bank"; empty where nothing is held fixed beside its kind."""
 
 
 @dataclass(frozen=True, slots=True)
