@@ -12,8 +12,8 @@ from typing import Any
 
 NUMBERS = "numbers.json"
 OLD_RULES = (
-    "Differences and verdicts are by the old rules, until the runs are made again: intervals about other training "
-    "seeds alone, for these problems, and a margin inside which a true gain was contradicted."
+    "Differences and verdicts are by the old rules, until the runs are made again: their intervals are about other "
+    "training seeds alone, for these problems, which excludes 0 too often."
 )
 """Of numbers by a release whose estimates carried no standard error."""
 SCALES = ("mini", "paper")

@@ -32,6 +32,8 @@ BANKS_FOR_A_FACTOR = 3
 """With fewer rollout banks their variation cannot be estimated."""
 _NO_SPREAD = 1e-10
 """Standard errors of values in [-1, 1] below this are rounding."""
+_TIE = 1 + 1e-9
+"""Variances whose ratio is smaller are equal but for rounding."""
 
 
 def seed_difference(
@@ -111,7 +113,8 @@ def _crossed(difference_RP: Floats, weight_R: Floats) -> _Error:
     With equal weights 1 / R and the mean squares of the table by row, by problem and of their interaction,
     SE^2 = max(MS_row, MS_problem, MS_row + MS_problem - MS_interaction) / (R P). The sum's expectation is the mean's
     variance, of which each of the others is a part, so that a large MS_interaction cannot take it below either. Degrees
-    of freedom are those of the largest: R - 1, P - 1, or Satterthwaite's for the sum.
+    of freedom are those of the largest: R - 1, P - 1, or Satterthwaite's for the sum. (Where a single cell differs all
+    three are equal; rounding may not choose, so a tie is no sum.)
 
     Unequal weights (banks of unequal size; they sum to 1) put 1 / sum w^2 in place of R: the variance of rows is then
     overstated where small rows scatter more than large ones.
@@ -124,12 +127,12 @@ def _crossed(difference_RP: Floats, weight_R: Floats) -> _Error:
     by_problem = float((weight_R @ difference_RP).var(ddof=1)) / problems
     interaction = float((residual_RP**2).sum()) / free * share / problems
     both = by_row + by_problem - interaction
-    if both > max(by_row, by_problem):
+    largest = max(by_row, by_problem)
+    if both > largest * _TIE:
         parts = by_row**2 / (rows - 1) + by_problem**2 / (problems - 1) + interaction**2 / free
         return _Error(math.sqrt(both), both**2 / parts)
-    if by_row >= by_problem:
-        return _Error(math.sqrt(by_row), rows - 1)
-    return _Error(math.sqrt(by_problem), problems - 1)
+    dfs = [df for part, df in ((by_row, rows - 1), (by_problem, problems - 1)) if part * _TIE >= largest]
+    return _Error(math.sqrt(largest), min(dfs))
 
 
 def _unvaried(value: float, units: int, level: float) -> tuple[float, float]:

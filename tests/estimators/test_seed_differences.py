@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import t as student
 from scipy.stats import ttest_rel
@@ -54,7 +54,8 @@ def tables(draw: st.DrawFn, least: int = 2) -> tuple[Runs, Runs]:
 
 
 def by_definition(a: Runs, b: Runs, k: int) -> tuple[float, float]:
-    """Standard error and degrees of freedom from mean squares that are summed cell by cell."""
+    """Standard error and degrees of freedom from mean squares that are summed cell by cell; of what is equally large
+    the first that is no sum, and the fewer degrees."""
     (seeds, problems), (rows, columns) = a[0].shape, (range(a[0].shape[0]), range(a[0].shape[1]))
     d = [
         [pass_at_k([b[0][s, p]], [b[1][s, p]], k) - pass_at_k([a[0][s, p]], [a[1][s, p]], k) for p in columns]
@@ -70,12 +71,18 @@ def by_definition(a: Runs, b: Runs, k: int) -> tuple[float, float]:
     total = ms_seed + ms_problem - ms_both
     largest = max(ms_seed, ms_problem, total)
     parts = ms_seed**2 / (seeds - 1) + ms_problem**2 / (problems - 1) + ms_both**2 / free
-    df = {ms_seed: seeds - 1, ms_problem: problems - 1}.get(largest, total**2 / parts if parts else math.nan)
+    degrees = [df for ms, df in ((ms_seed, seeds - 1), (ms_problem, problems - 1)) if ms >= largest * (1 - 1e-9)]
+    df = min(degrees) if degrees else total**2 / parts
     return math.sqrt(largest / (seeds * problems)), df
+
+
+ONE_CELL = tuple((np.diag([right, 0, 0, 0])[:3], np.full((3, 4), 4)) for right in (0, 1))
+"""Counts that differ in a single cell: all mean squares are equal, whatever rounding makes of them."""
 
 
 @settings(max_examples=60, deadline=None)
 @given(tables(), st.integers(1, 3))
+@example(ONE_CELL, 1)
 def test_standard_error_and_degrees_of_freedom_are_those_of_the_definition(pair: tuple[Runs, Runs], k: int) -> None:
     found = seed_difference(*pair, k, level=0.9)
     se, df = by_definition(*pair, k)
