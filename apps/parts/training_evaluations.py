@@ -92,11 +92,11 @@ def _words(estimate: Estimate, k: int) -> dict[str, Any]:
 
 def how(estimate: Estimate) -> str:
     """How the interval was made, and what it holds for alone."""
-    return f"{estimate.method}, {estimate.condition}" if estimate.condition else estimate.method
+    return f"{estimate.method}, {estimate.given}" if estimate.given else estimate.method
 
 
 def _numbers(estimate: Estimate, k: int) -> dict[str, Any]:
-    names = ("value", "lower", "upper", "level", "n_seeds", "n_problems", "n_rollouts", "method", "condition")
+    names = ("value", "lower", "upper", "level", "n_seeds", "n_problems", "n_rollouts", "method", "given")
     return {"k": k} | {name: getattr(estimate, name) for name in names}
 
 

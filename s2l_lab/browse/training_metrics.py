@@ -118,8 +118,8 @@ def seed_band(of_seeds: Sequence[Metrics], name: str) -> Band:
 
 def evaluation_band(arm: Arm, benchmark: str, k: int) -> EvaluationBand:
     """pass@k over the arm's seeds, other training runs being resampled with other problems; of one seed the interval is
-    that run's own, over problems, and its method says so. Its condition names a bank that the runs draw from. Steps
-    where k exceeds some seed's N are left out."""
+    that run's own, over problems, and its method says so. `given` names a bank that all draw from. Steps where
+    k exceeds some seed's N are left out."""
     from s2l_lab.browse.training_runs import evaluations
 
     by_seed = [{e.step: e for e in evaluations(run) if e.benchmark == benchmark} for run in arm.runs]
@@ -131,7 +131,7 @@ def evaluation_band(arm: Arm, benchmark: str, k: int) -> EvaluationBand:
         reports = [found[step] for found in by_seed]
         if k <= min(min(report.total) for report in reports) and len({report.problem_ids for report in reports}) == 1:
             steps.append(step)
-            estimates.append(replace(_estimate(reports, k), condition=for_these_banks(len(banks))))
+            estimates.append(replace(_estimate(reports, k), given=for_these_banks(len(banks))))
     return EvaluationBand(tuple(steps), tuple(estimates))
 
 

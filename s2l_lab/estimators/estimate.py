@@ -66,8 +66,8 @@ class Estimate:
     """Standard error of `value`; NaN where the interval was not made from one."""
     df: float = math.nan
     """Degrees of freedom of Student's t that goes with `se`; NaN where there is no `se`."""
-    condition: str = ""
-    """What the interval holds for alone, as "for this bank"; empty where nothing is held fixed beside its kind."""
+    given: str = ""
+    """What the interval is conditional on, as "for this bank"; empty where on nothing that `interval` does not say."""
 
 
 @dataclass(frozen=True, slots=True)

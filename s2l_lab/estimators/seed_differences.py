@@ -6,7 +6,7 @@ agrees (with no difference in truth, ten seeds and a variation of .3 logit betwe
 runs). A claim about methods is judged by `seed_difference`, which crosses both.
 
 A rollout bank that several seeds draw from is a third thing that could have come out otherwise. One or two banks say
-nothing of how banks vary: the interval is for these banks, and its `condition` says so. Three or more are a factor.
+nothing of how banks vary: the interval is for these banks, and its `given` says so. Three or more are a factor.
 """
 
 from __future__ import annotations
@@ -50,22 +50,19 @@ def seed_difference(
     and data order), column p one problem. `bank` has a label for each of the S seeds: which rollout bank or explorer
     checkpoint it drew from. The labels move the interval, never the value, and never make it narrower.
 
-    Student's t with the standard error and the degrees of freedom of `_crossed`. With three banks or more both are
-    those of seeds or those of banks, whichever are worse: the seeds of one bank are then one unit. Where seeds agree
-    and problems agree there is no standard error, and the ends are `_unvaried`'s. Ends are cut at -1 and 1, and NaN for
-    a single seed or problem. UsageError where the shapes differ or `bank` has not S labels.
+    Student's t with the standard error and the degrees of freedom of `_crossed`, and of `_over_banks` for three banks
+    or more. Where seeds agree and problems agree there is no standard error, and the ends are `_unvaried`'s. Ends are
+    cut at -1 and 1, and NaN for a single seed or problem. UsageError where the shapes differ or `bank` has not S
+    labels.
     """
     difference_SP, rollouts = _differences(a, b, k, level)
     seeds, problems = difference_SP.shape
     bank_S, banks = _bank_numbers(bank, seeds)
-    is_factor = banks >= BANKS_FOR_A_FACTOR
+    is_factor = BANKS_FOR_A_FACTOR <= banks < seeds
     error = None
     if min(seeds, problems) > 1:
         error = _crossed(difference_SP, np.full(seeds, 1 / seeds))
-    if error is not None and is_factor:
-        member_BS = np.arange(banks)[:, None] == bank_S
-        by_bank = _crossed(member_BS @ difference_SP / member_BS.sum(1, keepdims=True), member_BS.mean(1))
-        error = _Error(max(error.se, by_bank.se), min(error.df, by_bank.df))
+        error = _over_banks(difference_SP, bank_S, error) if is_factor else error
     return _estimate(
         difference_SP,
         rollouts,
@@ -73,7 +70,7 @@ def seed_difference(
         level,
         units=min(banks if is_factor else seeds, problems),
         method=f"crossed t over {f'{banks} banks, ' if is_factor else ''}seeds and problems",
-        condition="" if is_factor else for_these_banks(banks),
+        given=for_these_banks(banks) if banks < BANKS_FOR_A_FACTOR else "",
     )
 
 
@@ -87,9 +84,10 @@ def seed_difference_these_problems(
     difference_SP, rollouts = _differences(a, b, k, level)
     difference_S = difference_SP.mean(1)
     seeds = difference_S.size
-    error = _Error(float(difference_S.std(ddof=1)) / math.sqrt(seeds), seeds - 1) if seeds > 1 else None
+    variance = float(difference_S.var(ddof=1)) / seeds if seeds > 1 else math.nan
+    error = _Error(variance, seeds - 1, variance) if seeds > 1 else None
     method = "paired t over seeds, for these problems"
-    return _estimate(difference_SP, rollouts, error, level, units=seeds, method=method, condition="")
+    return _estimate(difference_SP, rollouts, error, level, units=seeds, method=method, given="")
 
 
 def for_these_banks(banks: int) -> str:
@@ -101,14 +99,16 @@ def for_these_banks(banks: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Error:
-    """Of a mean difference."""
+    """Of a mean difference: the square of its standard error, and what Student's t needs beside it."""
 
-    se: float
+    variance: float
     df: float
+    by_row: float
+    """What the rows' own scatter is of the variance, before anything is taken off."""
 
 
 def _crossed(difference_RP: Floats, weight_R: Floats) -> _Error:
-    """Standard error and degrees of freedom of the mean over rows (seeds, or banks) and problems, both random.
+    """Variance and degrees of freedom of the mean over rows (seeds, or banks) and problems, both random.
 
     With equal weights 1 / R and the mean squares of the table by row, by problem and of their interaction,
     SE^2 = max(MS_row, MS_problem, MS_row + MS_problem - MS_interaction) / (R P). The sum's expectation is the mean's
@@ -130,9 +130,27 @@ def _crossed(difference_RP: Floats, weight_R: Floats) -> _Error:
     largest = max(by_row, by_problem)
     if both > largest * _TIE:
         parts = by_row**2 / (rows - 1) + by_problem**2 / (problems - 1) + interaction**2 / free
-        return _Error(math.sqrt(both), both**2 / parts)
+        return _Error(both, both**2 / parts, by_row)
     dfs = [df for part, df in ((by_row, rows - 1), (by_problem, problems - 1)) if part * _TIE >= largest]
-    return _Error(math.sqrt(largest), min(dfs))
+    return _Error(largest, min(dfs), by_row)
+
+
+def _over_banks(difference_SP: Floats, bank_S: Ints, error: _Error) -> _Error:
+    """`error`, of seeds and problems, with three or more banks as a third factor: the seeds of a bank are one row.
+
+    Seeds nested in banks, both crossed with problems: the mean squares by bank, by problem and of their interaction
+    have what seeds add in them already, so that the crossed variance of bank means is the whole. The larger variance
+    counts, so that few banks which happen to agree narrow nothing. Satterthwaite's degrees of freedom trust two or
+    three banks too much where they make up a part of the variance (.91 of nominal .95); 1 / df is therefore the mean of
+    1 / (B - 1) and of 1 / df without banks, weighted by the banks' share.
+    """
+    banks = int(bank_S.max()) + 1
+    member_BS = np.arange(banks)[:, None] == bank_S
+    by_bank = _crossed(member_BS @ difference_SP / member_BS.sum(1, keepdims=True), member_BS.mean(1))
+    variance = max(error.variance, by_bank.variance)
+    share = min(by_bank.by_row / variance, 1.0) if variance else 0.0
+    df = 1 / (share / (banks - 1) + (1 - share) / error.df)
+    return _Error(variance, min(df, error.df), by_bank.by_row)
 
 
 def _unvaried(value: float, units: int, level: float) -> tuple[float, float]:
@@ -150,14 +168,14 @@ def _estimate(
     *,
     units: int,
     method: str,
-    condition: str,
+    given: str,
 ) -> Estimate:
     """With the t interval of `error`; None gives NaN ends."""
     seeds, problems = difference_SP.shape
     value = float(difference_SP.mean())
     lower = upper = se = df = math.nan
-    if error is not None and error.se > _NO_SPREAD:
-        se, df = error.se, float(error.df)
+    if error is not None and error.variance > _NO_SPREAD**2:
+        se, df = math.sqrt(error.variance), float(error.df)
         reach = student_t(level, df) * se
         lower, upper = max(value - reach, -1.0), min(value + reach, 1.0)
     elif error is not None:
@@ -175,7 +193,7 @@ def _estimate(
         n_seeds=seeds,
         se=se,
         df=df,
-        condition=condition,
+        given=given,
     )
 
 

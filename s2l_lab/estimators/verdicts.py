@@ -88,7 +88,7 @@ def judge(
         share = min([*over.values(), *under.values()]) if decided else min(lower.stopped, upper.stopped)
         why = "" if decided else _undecided(len(tested), alpha)
         p = decisive_alpha(estimate, expected, margin)
-        verdicts[i] = Verdict(decision, p, 1 - share, _joined(why, estimate.condition))
+        verdicts[i] = Verdict(decision, p, 1 - share, _joined(why, estimate.given))
     return verdicts
 
 
@@ -173,7 +173,7 @@ def _untested(estimate: Estimate | None) -> Verdict:
     why = "it has no standard error to be judged by"
     if estimate.n_seeds < SEEDS_FOR_A_CLAIM:
         why = f"{estimate.n_seeds} of the {SEEDS_FOR_A_CLAIM} seeds that a claim needs"
-    return Verdict("cannot tell", math.nan, math.nan, _joined(why, estimate.condition))
+    return Verdict("cannot tell", math.nan, math.nan, _joined(why, estimate.given))
 
 
 def _undecided(claims: int, alpha: float) -> str:

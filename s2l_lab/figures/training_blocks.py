@@ -164,10 +164,10 @@ def _row(arm: ArmResult, found: Estimate | None, text: str, look: Look, *, is_ba
 
 
 def _difference_text(found: Estimate | None) -> str:
-    """The interval in short, starred with too few seeds for a claim, and with a dagger where it has a condition."""
+    """The interval in short, starred with too few seeds for a claim, with a dagger if it is for these banks alone."""
     if found is None:
         return ""
-    marks = ["*"] * (found.n_seeds < SEEDS_FOR_A_CLAIM) + [DAGGER] * bool(found.condition)
+    marks = ["*"] * (found.n_seeds < SEEDS_FOR_A_CLAIM) + [DAGGER] * bool(found.given)
     return " ".join([difference_words(found).rpartition(", ")[0], *marks])
 
 

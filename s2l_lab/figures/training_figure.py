@@ -250,7 +250,7 @@ def _mark(look: Look, *, hollow: bool = False) -> str:
 def _caption(plan: TrainingFigure, results: TrainingResults) -> list[str]:
     """What the intervals are about, what they hold for alone, and how verdicts are made."""
     found = [difference for arm in results.arms for difference in arm.differences.values()]
-    conditions = " or ".join(dict.fromkeys(difference.condition for difference in found if difference.condition))
+    conditions = " or ".join(dict.fromkeys(difference.given for difference in found if difference.given))
     shared = f" {DAGGER}: {conditions}, from which all seeds draw their explorer's rollouts." if conditions else ""
     return [
         "Levels: unbiased pass@k, 95 % intervals from crossed draws of seeds and problems. Differences: paired by seed "

@@ -82,10 +82,10 @@ def level_words(estimate: Estimate) -> str:
 
 def hover(name: str, words: str, estimate: Estimate) -> str:
     """What a mark says, escaped: the number, what its interval is about, how it was made, and its counts."""
-    condition = f", {estimate.condition}" if estimate.condition else ""
+    given = f", {estimate.given}" if estimate.given else ""
     lines = [
         words,
-        f"{estimate.level:.0%} interval about other seeds and other problems of this kind{condition}",
+        f"{estimate.level:.0%} interval about other seeds and other problems of this kind{given}",
         estimate.method,
         f"n = {estimate.n_problems} problems, {estimate.n_seeds} seeds, {estimate.n_rollouts:,} rollouts",
     ]

@@ -2,9 +2,9 @@
 
 Levels and differences carry intervals about other seeds and other problems, crossed (estimators.seeds,
 seed_differences); they are made there and only put together here. Pairs are by seed: seed s of both arms has the same
-initial model and data order. Where all seeds draw from one rollout bank, which their plans say, so does the interval's
-condition. Seeds that one arm lacks are left out of the pair, not of the level, and every number
-says how many it has. An arm without a finished run stays, with nothing but the seeds that it owes.
+initial model and data order. Where all seeds draw from one rollout bank, by their plans, the number says so. Seeds
+that one arm lacks are left out of the pair, not of the level, and every number says how many it has. An arm without a
+finished run stays, with nothing but the seeds that it owes.
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ def _levels(counts: SeedCounts | None, step: int, ks: Sequence[int]) -> tuple[Le
                 n_problems=curve.n_problems,
                 n_rollouts=int(counts.total_SP.sum()),
                 n_seeds=curve.n_seeds,
-                condition=for_these_banks(len(set(counts.bank_S) - {None})),
+                given=for_these_banks(len(set(counts.bank_S) - {None})),
             ),
         )
         for i, k in enumerate(ks)

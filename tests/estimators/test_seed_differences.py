@@ -193,17 +193,17 @@ BANK_LABELS = {1: [0] * 10, 2: [0] * 5 + [1] * 5, 3: [0, 1, 2] * 3 + [0], 5: [0,
 def test_few_banks_are_held_fixed_and_said() -> None:
     a, b = arms(np.random.default_rng(2), 10, 30, seed=0.3)
     plain = seed_difference(a, b, 1)
-    assert plain.condition == ""
+    assert plain.given == ""
     for banks, words in ((1, "for this bank"), (2, "for these 2 banks")):
         found = seed_difference(a, b, 1, bank=BANK_LABELS[banks])
-        assert found.condition == words
+        assert found.given == words
         assert (found.lower, found.upper) == (plain.lower, plain.upper)
         for expected in ("above", "equal"):
             assert words in judge([found], [expected], 0.02)[0].why
         few = seed_difference((a[0][:9], a[1][:9]), (b[0][:9], b[1][:9]), 1, bank=BANK_LABELS[banks][:9])
         assert judge([few], ["above"], 0.02)[0].why == f"9 of the 10 seeds that a claim needs; {words}"
     factor = seed_difference(a, b, 1, bank=BANK_LABELS[3])
-    assert factor.condition == ""
+    assert factor.given == ""
     assert "3 banks" in factor.method
 
 
@@ -241,7 +241,7 @@ def test_three_banks_or_more_hold_the_truth_over_other_banks(banks: int) -> None
         ):
             hits[i] += found.lower <= 0 <= found.upper
     labelled, unlabelled, single = hits / 300
-    assert labelled >= 0.95 - 3 * 0.0126
+    assert labelled >= 0.95 - 2 * 0.0126
     assert unlabelled < labelled
     assert single < 0.5  # which is why it says "for this bank"
 

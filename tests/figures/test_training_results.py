@@ -92,10 +92,10 @@ def test_a_bank_that_all_seeds_share_is_said_of_numbers_and_verdicts() -> None:
     claims += [{"text": "two of one bank", "arm": "owed", "against": "abrupt", "expects": "equal"}]
     results = training_results(plan(claim=claims), dict.fromkeys(ARMS, range(10)), found)
     said = "for this bank"
-    for name, condition in (("GRPO", ""), ("S2L-PO", ""), ("abrupt", said), ("owed", said)):
+    for name, given in (("GRPO", ""), ("S2L-PO", ""), ("abrupt", said), ("owed", said)):
         arm = results.arm(name)
-        assert {level.estimate.condition for level in arm.levels[GROUP]} == {condition}
-        assert {found.condition for found in arm.differences.values()} <= {condition}
+        assert {level.estimate.given for level in arm.levels[GROUP]} == {given}
+        assert {found.given for found in arm.differences.values()} <= {given}
     assert [said in claim.verdict.why for claim in results.claims] == [False, True, True]
 
 
@@ -106,13 +106,13 @@ def test_banks_are_told_apart_by_what_was_sampled() -> None:
     def bank(seeds: Any, **changes: Any) -> dict[int, Any]:
         return of_arm("bank", 0.06, seeds, **changes)
 
-    def condition(arm: dict[int, Any]) -> str:
+    def given(arm: dict[int, Any]) -> str:
         difference = difference_at(arm, grpo, GROUP, 1)
         assert difference is not None
-        return difference.condition
+        return difference.given
 
-    assert condition(bank(range(5)) | bank(range(5, 10), select="placebo", rollouts=32)) == "for this bank"
-    assert condition(bank(range(5)) | bank(range(5, 10), seed=1)) == "for these 2 banks"
+    assert given(bank(range(5)) | bank(range(5, 10), select="placebo", rollouts=32)) == "for this bank"
+    assert given(bank(range(5)) | bank(range(5, 10), seed=1)) == "for these 2 banks"
     three = bank(range(3)) | bank(range(3, 6), seed=1) | bank(range(6, 10), seed=2)
     found = difference_at(three, grpo, GROUP, 1)
     labels = [0] * 3 + [1] * 3 + [2] * 4
