@@ -63,7 +63,7 @@ class Setting:
     def name(self) -> str:
         return (
             f"S {self.seeds}, P {self.problems}: problem {self.problem:g}, seed {self.seed:g}, both {self.both:g}"
-            + (f", {self.banks} banks {self.bank:g}" if self.banks else "")
+            + (f", banks {self.banks} (SD {self.bank:g})" if self.banks else "")
         )
 
     @property
