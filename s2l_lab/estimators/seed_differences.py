@@ -2,8 +2,8 @@
 
 Of the S x P table of paired differences d_sp a t interval over the seeds' means says only how far these problems can
 tell: a method that helps some problems and hurts others wins or loses by which problems were taken, and every seed
-agrees (with no difference in truth, ten seeds and a variation of .3 logit between problems, 0 is excluded in 33 % of
-runs). A claim about methods is judged by `seed_difference`, which crosses both.
+agrees (with no difference in truth, ten seeds and a variation of .6 logit between problems, 0 is excluded in 32 % of
+runs: benchmarks/training_claims.py). A claim about methods is judged by `seed_difference`, which crosses both.
 
 A rollout bank that several seeds draw from is a third thing that could have come out otherwise. One or two banks say
 nothing of how banks vary: the interval is for these banks, and its `given` says so. Three or more are a factor.
