@@ -8,6 +8,8 @@ from typing import Any
 
 from readme_studies import estimate, experiment, table
 
+from s2l_lab.browse.made_figures import OLD_RULES, by_old_rules
+
 NAMES = ("fig3c", "fig4", "fig5", "fig6", "fig7", "table1", "table2", "table4")
 """Figures and tables that have results."""
 
@@ -35,12 +37,18 @@ def result(name: str, arms: tuple[str, ...] = ()) -> str:
         if not arms or names <= set(arms)
     )
     facts = " ".join(line for line in found["about"] if not line.startswith("Made by"))
+    old = by_old_rules(found)
+    intervals = (
+        "of levels about other training seeds and other problems (crossed), of differences about other training seeds "
+        "(paired)"
+        if old
+        else "of levels and of paired differences about other training seeds and other problems (crossed)"
+    )
     about = (
-        f"`{found['command']}`. {facts} Intervals are 95 %: of levels about other training seeds and other problems "
-        "(crossed), of differences about other training seeds (paired). Rollout compute: counted FLOPs over GRPO's on "
+        f"`{found['command']}`. {facts} Intervals are 95 %: {intervals}. Rollout compute: counted FLOPs over GRPO's on "
         "the same rollouts, and the explorer's share of it."
     )
-    return "\n\n".join([table(head, rows), about, verdicts])
+    return "\n\n".join([table(head, rows), about, *([OLD_RULES] if old else ()), verdicts])
 
 
 def _row(arm: dict[str, Any], ks: list[int], baseline: str) -> list[str]:

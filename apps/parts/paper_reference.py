@@ -48,6 +48,8 @@ def show_made(here: Opened, item: PaperItem) -> None:
         if made.trouble:
             notes([made.trouble])
             continue
+        if made.note:
+            notes([made.note])
         if made.verdicts:
             rows = list(made.verdicts)
             st.dataframe(rows, hide_index=True, width="stretch", height="content", column_config=column_words(*rows[0]))

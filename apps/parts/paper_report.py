@@ -35,7 +35,7 @@ def report_sections(here: Opened, item: PaperItem, ours: Ours) -> list[Section]:
         Section("Ours beside the paper", ours.figures, ours.tables, beside),
     ]
     for made in made_figures(here.directory, item.name):
-        about = (f"Scale {made.scale}: {made.command}", *([made.trouble] if made.trouble else ()))
+        about = (f"Scale {made.scale}: {made.command}", *(text for text in (made.trouble, made.note) if text))
         tables = (TableItem(list(made.verdicts), "Verdicts."),) if made.verdicts else ()
         sections.append(Section("Made by the command, with verdicts", tables=tables, texts=about))
     for found in references(item):

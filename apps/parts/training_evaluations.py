@@ -65,7 +65,7 @@ def as_band(found: EvaluationBand) -> Band:
         np.array([getattr(e, end) for e in found.estimates], float) for end in ("value", "lower", "upper")
     )
     seeds = max((e.n_seeds or 1 for e in found.estimates), default=0)
-    method = "; ".join(dict.fromkeys(e.method for e in found.estimates))
+    method = "; ".join(dict.fromkeys(map(how, found.estimates)))
     return Band(np.array(found.steps, np.int64), value, lower, upper, seeds, method)
 
 
@@ -86,12 +86,17 @@ def _words(estimate: Estimate, k: int) -> dict[str, Any]:
     return {
         f"pass@{k}": reading(estimate.value, estimate.lower, estimate.upper),
         "of": counts,
-        "interval": estimate.method,
+        "interval": how(estimate),
     }
 
 
+def how(estimate: Estimate) -> str:
+    """How the interval was made, and what it holds for alone."""
+    return f"{estimate.method}, {estimate.given}" if estimate.given else estimate.method
+
+
 def _numbers(estimate: Estimate, k: int) -> dict[str, Any]:
-    names = ("value", "lower", "upper", "level", "n_seeds", "n_problems", "n_rollouts", "method")
+    names = ("value", "lower", "upper", "level", "n_seeds", "n_problems", "n_rollouts", "method", "given")
     return {"k": k} | {name: getattr(estimate, name) for name in names}
 
 

@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 NUMBERS = "numbers.json"
+OLD_RULES = (
+    "Differences and verdicts are by the old rules, until the runs are made again: their intervals are about other "
+    "training seeds alone, for these problems, which excludes 0 too often."
+)
+"""Of numbers by a release whose estimates carried no standard error."""
 SCALES = ("mini", "paper")
 
 
@@ -27,6 +32,14 @@ class MadeFigure:
     image: Path | None
     """The PNG where there is one."""
     trouble: str
+    note: str = ""
+    """What has to be known about the verdicts."""
+
+
+def by_old_rules(values: dict[str, Any]) -> bool:
+    """Whether a training figure's numbers.json is of a release that judged claims by seeds alone."""
+    claims = [claim.get("difference") for claim in _objects(values.get("claims"))]
+    return any("se" not in difference for difference in _objects(claims))
 
 
 def made_figures(directory: Path, name: str) -> tuple[MadeFigure, ...]:
@@ -44,7 +57,9 @@ def _made(name: str, scale: str, folder: Path) -> MadeFigure:
         return MadeFigure(name, scale, folder, "", (), found, f"{folder / NUMBERS} cannot be read: {error}")
     if not isinstance(values, dict):
         return MadeFigure(name, scale, folder, "", (), found, f"{folder / NUMBERS} is no object.")
-    return MadeFigure(name, scale, folder, str(values.get("command", "")), tuple(_verdicts(values)), found, "")
+    note = OLD_RULES if by_old_rules(values) else ""
+    command = str(values.get("command", ""))
+    return MadeFigure(name, scale, folder, command, tuple(_verdicts(values)), found, "", note)
 
 
 def _verdicts(values: dict[str, Any]) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,9 @@ from s2l_lab.digest import content_digest
 from s2l_lab.errors import DataError
 from s2l_lab.estimators import Estimate, pass_at_k_curve
 from s2l_lab.estimators.problem_interval import student_t
+from s2l_lab.estimators.seed_differences import for_these_banks
 from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM, seeds_curve
+from s2l_lab.sweeps.banks import bank_of
 from s2l_lab.training.report import METRICS
 
 if TYPE_CHECKING:
@@ -116,18 +118,20 @@ def seed_band(of_seeds: Sequence[Metrics], name: str) -> Band:
 
 def evaluation_band(arm: Arm, benchmark: str, k: int) -> EvaluationBand:
     """pass@k over the arm's seeds, other training runs being resampled with other problems; of one seed the interval is
-    that run's own, over problems, and its method says so. Steps where k exceeds some seed's N are left out."""
+    that run's own, over problems, and its method says so. `given` names a bank that all draw from. Steps where
+    k exceeds some seed's N are left out."""
     from s2l_lab.browse.training_runs import evaluations
 
     by_seed = [{e.step: e for e in evaluations(run) if e.benchmark == benchmark} for run in arm.runs]
     by_seed = [found for found in by_seed if found]
     shared = sorted(set.intersection(*(set(found) for found in by_seed))) if by_seed else []
+    banks = {bank_of(run.plan.model_dump(mode="json")) for run in arm.runs} - {None}
     steps, estimates = [], []
     for step in shared:
         reports = [found[step] for found in by_seed]
         if k <= min(min(report.total) for report in reports) and len({report.problem_ids for report in reports}) == 1:
             steps.append(step)
-            estimates.append(_estimate(reports, k))
+            estimates.append(replace(_estimate(reports, k), given=for_these_banks(len(banks))))
     return EvaluationBand(tuple(steps), tuple(estimates))
 
 

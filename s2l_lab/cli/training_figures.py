@@ -90,7 +90,7 @@ def write_training(
 def verdict_table(results: TrainingResults) -> Table:
     """Every claim with its difference and verdict."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for head in ("claim", "difference, 95 % paired by seed", "verdict"):
+    for head in ("claim", "difference, 95 % over seeds and problems", "verdict"):
         table.add_column(head, overflow="fold")
     for claim in results.claims:
         found = difference_words(claim.difference) if claim.difference else "\u2013"

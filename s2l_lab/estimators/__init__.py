@@ -37,7 +37,8 @@ from s2l_lab.estimators.interquartile import interquartile_mean
 from s2l_lab.estimators.majority import Votes, maj_at_k
 from s2l_lab.estimators.power import Clusters, Design, PowerPlan, plan_power
 from s2l_lab.estimators.profile import Profile, performance_profile
-from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM, seed_difference, seeds_curve
+from s2l_lab.estimators.seed_differences import seed_difference, seed_difference_these_problems
+from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM, seeds_curve
 from s2l_lab.estimators.sharpening import SharpeningTax, sharpening_tax
 from s2l_lab.estimators.unbiased import at_least_j_of_k, pass_at_k, pass_hat_k
 
@@ -91,6 +92,7 @@ __all__ = [
     "probability_of_improvement",
     "rollout_flops",
     "seed_difference",
+    "seed_difference_these_problems",
     "seeds_curve",
     "sharpening_tax",
     "uniform_guess",

@@ -54,13 +54,18 @@ def check_aligned(**named: object) -> None:
             )
 
 
-def whole(name: str, values: ArrayLike) -> Ints:
-    """The values as a one-dimensional array of integers; UsageError for anything that is not whole numbers."""
+def refuse_masked(name: str, values: object) -> None:
+    """UsageError for a masked array: NumPy would read what lies under the mask."""
     if isinstance(values, np.ma.MaskedArray):
         raise UsageError(
             f"{name} is a masked array. A masked count is no count: give the problems that have one "
             "(as array.compressed(), with the same problems left out everywhere)."
         )
+
+
+def whole(name: str, values: ArrayLike) -> Ints:
+    """The values as a one-dimensional array of integers; UsageError for anything that is not whole numbers."""
+    refuse_masked(name, values)
     array: NDArray[np.generic] = np.asarray(values)
     if array.ndim != 1:
         raise UsageError(f"{name} must be one-dimensional, one entry per problem; it has shape {array.shape}.")

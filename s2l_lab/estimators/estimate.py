@@ -5,6 +5,7 @@ An estimate never travels without its interval, the name of what was resampled, 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,6 +69,12 @@ class Estimate:
     """Rollouts in all; 0 makes every value NaN."""
     n_seeds: int = 1
     """Training runs behind the number."""
+    se: float = math.nan
+    """Standard error of `value`; NaN where the interval was not made from one."""
+    df: float = math.nan
+    """Degrees of freedom of Student's t that goes with `se`; NaN where there is no `se`."""
+    given: str = ""
+    """What the interval is conditional on, as "for this bank"; empty where on nothing that `interval` does not say."""
 
 
 @dataclass(frozen=True, slots=True)

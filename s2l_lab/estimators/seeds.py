@@ -8,6 +8,7 @@ P - 1, on the logit scale.
 
 Ten seeds make a claim. A smaller number is a smoke result, and its method says `cannot tell`: five pairs that all
 agree reach no lower than p = .0625. A bank or checkpoint that all seeds share makes the interval conditional on it.
+Differences of two methods are in `seed_differences`.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2l_lab.errors import UsageError
-from s2l_lab.estimators.cells import check_counts, check_increasing, check_ks, check_level
-from s2l_lab.estimators.estimate import Curve, Estimate, Floats, Ints
+from s2l_lab.estimators.cells import check_counts, check_increasing, check_ks, check_level, refuse_masked
+from s2l_lab.estimators.estimate import Curve, Floats, Ints
 from s2l_lab.estimators.problem_interval import check_replicates, logit_ends, student_t
+from s2l_lab.estimators.randomness import generator
 from s2l_lab.estimators.unbiased import subset_ratio
+from s2l_lab.estimators.units import cluster_codes, cluster_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,28 +39,34 @@ def seeds_curve(
     total_SP: ArrayLike,
     ks: Sequence[int] | Ints | None = None,
     *,
-    rng: np.random.Generator,
+    rng: int | np.random.Generator | None = None,
     level: float = 0.95,
     replicates: int = 2_000,
+    cluster: Sequence[object] | None = None,
 ) -> Curve:
     """pass@k of a training method at increasing `ks` (None: every k up to the smallest N), over seeds and problems.
 
     `correct_SP` and `total_SP` have shape (S, P): S training runs, column p being the same problem in every row.
-    `rng` drives the `replicates` crossed draws. NaN ends for a single seed or problem. UsageError as in `pass_at_k`.
+    `rng` (a seed, a Generator, None for seed 0) drives the `replicates` crossed draws; where `cluster` labels the
+    problems' clusters, shape (P,), whole clusters are drawn. NaN ends for a single seed, problem or cluster. UsageError
+    as in `pass_at_k`.
     """
     check_level(level)
     check_replicates(replicates)
-    correct, total = _grid(correct_SP, total_SP)
+    correct, total = seed_grid(correct_SP, total_SP)
     seeds, problems = correct.shape
     ks_K = check_increasing(check_ks(ks, int(total.min())))
-    solve_SPK = _solve(correct, total, ks_K)
+    solve_SPK = solve_shares(correct, total, ks_K)
     value_K = solve_SPK.mean((0, 1))
     nan_K = np.full(ks_K.size, np.nan)
     lower_K, upper_K = nan_K, nan_K
-    if min(seeds, problems) > 1:
-        se_K = _crossed_sd(solve_SPK, rng, replicates) * np.sqrt(seeds / (seeds - 1))
+    if cluster is not None:
+        solve_SPK = cluster_columns(solve_SPK, cluster_codes(cluster, problems))
+    units = solve_SPK.shape[1]
+    if min(seeds, units) > 1:
+        se_K = _crossed_sd(solve_SPK, generator(rng), replicates) * np.sqrt(seeds / (seeds - 1))
         critical_K = np.array([student_t(level, df) for df in _degrees(solve_SPK)])
-        lower_K, upper_K = logit_ends(value_K, se_K, critical_K, problems, level)
+        lower_K, upper_K = logit_ends(value_K, se_K, critical_K, units, level)
     return Curve(
         k=ks_K,
         value=value_K,
@@ -67,49 +76,20 @@ def seeds_curve(
         band_upper=nan_K,
         bound_low=value_K,
         bound_high=value_K,
-        method=(_method("crossed bootstrap of seeds and problems", seeds),) * ks_K.size,
+        method=(method_words("crossed bootstrap of seeds and problems", seeds),) * ks_K.size,
         interval="seeds",
         level=level,
         n_problems=problems,
         n_rollouts=int(total.min()),
         n_seeds=seeds,
+        n_clusters=None if cluster is None else units,
     )
 
 
-def seed_difference(
-    a: tuple[ArrayLike, ArrayLike], b: tuple[ArrayLike, ArrayLike], k: int, *, level: float = 0.95
-) -> Estimate:
-    """pass@k of `b` minus pass@k of `a` with a paired t interval over seeds, for these problems.
-
-    `a` and `b` are (correct_SP, total_SP) of two training methods; row s of both is one seed (the same initial model,
-    data order and bank), column p one problem. NaN ends for a single seed. UsageError where the shapes differ.
-    """
-    check_level(level)
-    (a_correct, a_total), (b_correct, b_total) = _grid(*a), _grid(*b)
-    if a_correct.shape != b_correct.shape:
-        raise UsageError(f"paired seeds need equal shapes (S, P); given: {a_correct.shape} and {b_correct.shape}.")
-    smallest = int(min(a_total.min(), b_total.min()))
-    ks_K = check_ks(k, smallest)
-    difference_S = (_solve(b_correct, b_total, ks_K) - _solve(a_correct, a_total, ks_K)).mean((1, 2))
-    value, seeds = float(difference_S.mean()), difference_S.size
-    reach = np.nan
-    if seeds > 1:
-        reach = student_t(level, seeds - 1) * float(difference_S.std(ddof=1)) / np.sqrt(seeds)
-    return Estimate(
-        value=value,
-        lower=value - reach,
-        upper=value + reach,
-        level=level,
-        method=_method("paired t over seeds", seeds),
-        interval="seeds",
-        n_problems=a_correct.shape[1],
-        n_rollouts=int(a_total.sum() + b_total.sum()),
-        n_seeds=seeds,
-    )
-
-
-def _grid(correct_SP: ArrayLike, total_SP: ArrayLike) -> tuple[Ints, Ints]:
-    """Both as checked (S, P) integers."""
+def seed_grid(correct_SP: ArrayLike, total_SP: ArrayLike) -> tuple[Ints, Ints]:
+    """Both as checked (S, P) integers; UsageError for counts that are none."""
+    refuse_masked("correct_SP", correct_SP)
+    refuse_masked("total_SP", total_SP)
     correct, total = np.asarray(correct_SP), np.asarray(total_SP)
     if correct.ndim != 2 or correct.shape != total.shape:
         raise UsageError(f"counts of seeds have shape (S, P) each; given: {correct.shape} and {total.shape}.")
@@ -117,7 +97,7 @@ def _grid(correct_SP: ArrayLike, total_SP: ArrayLike) -> tuple[Ints, Ints]:
     return checked[0].reshape(correct.shape), checked[1].reshape(correct.shape)
 
 
-def _solve(correct_SP: Ints, total_SP: Ints, ks_K: Ints) -> Floats:
+def solve_shares(correct_SP: Ints, total_SP: Ints, ks_K: Ints) -> Floats:
     """Unbiased pass@k of every seed and problem, shape (S, P, K)."""
     correct, total = correct_SP.ravel(), total_SP.ravel()
     return (1.0 - subset_ratio(total - correct, total, ks_K)).reshape(*correct_SP.shape, ks_K.size)
@@ -145,7 +125,8 @@ def _degrees(solve_SPK: Floats) -> Floats:
     return degrees_K
 
 
-def _method(name: str, seeds: int) -> str:
+def method_words(name: str, seeds: int) -> str:
+    """The method's name; with fewer seeds than a claim needs, that it cannot tell."""
     if seeds >= SEEDS_FOR_A_CLAIM:
         return name
     return f"{name}; cannot tell: {seeds} of the {SEEDS_FOR_A_CLAIM} seeds that a claim needs"

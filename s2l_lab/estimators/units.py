@@ -93,6 +93,17 @@ def make_units(values_CK: Floats, weight_C: Ints, cluster_C: Ints | None = None)
     return Units(total_UK, size_U, np.ones(groups, np.int64))
 
 
+def cluster_columns(values_SPK: Floats, cluster_P: Ints) -> Floats:
+    """Problems of a table (S, P, K) summed to their clusters, shape (S, G, K), times G / P: every row keeps its mean.
+
+    Whatever then treats columns as independent treats clusters so.
+    """
+    groups, problems = int(cluster_P.max()) + 1, cluster_P.size
+    member_GP = np.arange(groups)[:, None] == cluster_P
+    columns_SGK: Floats = np.einsum("gp,spk->sgk", member_GP, values_SPK) * (groups / problems)
+    return columns_SGK
+
+
 def cluster_codes(cluster_P: Sequence[object] | NDArray[np.generic], problems: int) -> Ints:
     """Labels of clusters, one per problem, as codes 0..G - 1, shape (P,). A label is any text or number.
 

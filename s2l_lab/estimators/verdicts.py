@@ -1,13 +1,21 @@
-"""Verdicts on claims about differences between training methods, over seeds (STATISTICS: verdicts, Holm over a page).
+"""Verdicts on claims about differences between training methods (STATISTICS: verdicts, Holm over a page).
 
-A claim says what the difference `arm - against` is: `above` 0, `below` 0, `equal` (within the margin), or `not_below`
-(a loss of the margin at most). Its interval decides: supported where it lies wholly where the claim says; contradicted
-where it lies on the other side of 0, or, for `above` and `below`, wholly inside the margin; else cannot tell. The
-margin is set before the runs.
+A claim says what the difference `arm - against` is; the margin, set before the runs, says from where on it matters. The
+interval at 1 - alpha decides:
 
-Holm's step-down keeps the chance of any wrong verdict on a page: with m claims, the one that the data decide most
-clearly is decided at level 1 - alpha/m, the next at 1 - alpha/(m - 1), and so on to the first that is not decided.
-Claims with fewer seeds than SEEDS_FOR_A_CLAIM are never decided and do not count in m.
+    above      true from the margin on, false at or below 0, small between
+               lower > 0 supports it, and with upper < margin it is small; upper < margin alone contradicts it
+    below      the mirror of above
+    equal      supported by -margin < lower and upper < margin, contradicted by upper < -margin or lower > margin
+    not_below  supported by lower > -margin, contradicted by upper < -margin
+
+So every word rests on facts of one form: the lower end lies above a bar, or the upper end below one. A narrower
+interval adds facts and takes none back.
+
+Holm keeps the chance of any wrong fact on a page. Lower ends and upper ends are stepped down apart, each at alpha / 2
+a side, and share their alpha with the claims that still have a bar to clear. (One step-down over claims, by whichever
+end is clearer, is too bold: a claim that is decided by a true fact hands its alpha on, though its other end can err.)
+Claims with fewer seeds than SEEDS_FOR_A_CLAIM are never decided and do not count.
 
 What would surprise: an interval at .95 that excludes 0 beside `cannot tell`. That is Holm, or too few seeds.
 """
@@ -15,19 +23,29 @@ What would surprise: an interval at .95 that excludes 0 beside `cannot tell`. Th
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from s2l_lab.estimators.problem_interval import student_t
 from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence, Set
 
     from s2l_lab.estimators.estimate import Estimate
 
 Expectation = Literal["above", "below", "equal", "not_below"]
-Decision = Literal["supported", "contradicted", "cannot tell"]
+Decision = Literal["supported", "supported, smaller than the margin", "contradicted", "cannot tell"]
+
+_BARS: dict[Expectation, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "above": ((0,), (1,)),
+    "below": ((-1,), (0,)),
+    "equal": ((-1, 1), (1, -1)),
+    "not_below": ((-1,), (-1,)),
+}
+"""In margins: what the lower end may lie above, and what the upper end may lie below."""
+_Fact = tuple[int, int]
+"""A claim's place on the page, and a bar that one end has to clear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +56,9 @@ class Verdict:
     p: float
     """Least alpha at which its own interval decides the claim; NaN without an interval."""
     level: float
-    """Of the interval that the decision was made with; NaN where none was, for want of seeds."""
+    """Of the interval that the decision was made with; NaN where none was."""
     why: str = ""
-    """Of `cannot tell`."""
+    """Of `cannot tell`; and what any decision holds for alone, as "for this bank"."""
 
 
 def judge(
@@ -48,52 +66,93 @@ def judge(
 ) -> list[Verdict]:
     """One verdict per claim, in order. `differences` are those of `seed_difference`; None for a claim without runs.
 
-    `margin` is in units of the difference, above 0. Every verdict is right with probability 1 - alpha for all claims
-    together, given t intervals.
+    `margin` is in units of the difference, above 0. Read are the value, `se` and `df` of an estimate; one that carries
+    none is not decided. All verdicts of the page are right together with probability 1 - alpha, given t intervals.
     """
+    pairs = list(zip(differences, expects, strict=True))
     verdicts = [_untested(estimate) for estimate in differences]
-    tested = [
-        (estimate, expected, i)
-        for i, (estimate, expected) in enumerate(zip(differences, expects, strict=True))
-        if estimate is not None and estimate.n_seeds >= SEEDS_FOR_A_CLAIM and math.isfinite(estimate.lower)
-    ]
-    order = sorted(tested, key=lambda claim: decisive_alpha(claim[0], claim[1], margin))
-    stopped = False
-    for rank, (estimate, expected, i) in enumerate(order):
-        share = alpha / (len(order) - rank)
+    tested = {i: (e, expected) for i, (e, expected) in enumerate(pairs) if e is not None and _can_be_judged(e)}
+    lower_p: dict[_Fact, float] = {}
+    upper_p: dict[_Fact, float] = {}
+    for i, (estimate, expected) in tested.items():
+        over, under = _bar_alphas(estimate, expected, margin)
+        lower_p |= {(i, bar): p for bar, p in over.items()}
+        upper_p |= {(i, bar): p for bar, p in under.items()}
+    lower, upper = _step_down(lower_p, alpha), _step_down(upper_p, alpha)
+    for i, (estimate, expected) in tested.items():
+        over, under = (
+            {bar: share for (j, bar), share in shares.items() if j == i} for shares in (lower.cleared, upper.cleared)
+        )
+        decision = _word(expected, over.keys(), under.keys())
+        decided = decision != "cannot tell"
+        share = min([*over.values(), *under.values()]) if decided else min(lower.stopped, upper.stopped)
+        why = "" if decided else _undecided(len(tested), alpha)
         p = decisive_alpha(estimate, expected, margin)
-        stopped = stopped or p > share
-        decision: Decision = "cannot tell" if stopped else _decide(estimate, expected, margin, share)
-        verdicts[i] = Verdict(decision, p, 1 - share, "" if decision != "cannot tell" else _undecided(len(order)))
+        verdicts[i] = Verdict(decision, p, 1 - share, _joined(why, estimate.given))
     return verdicts
 
 
 def decisive_alpha(estimate: Estimate, expected: Expectation, margin: float) -> float:
     """The least alpha at which the claim's own two-sided interval decides it, 0 to 1."""
-    value, se, df = estimate.value, _standard_error(estimate), estimate.n_seeds - 1
-    beyond_zero = _alpha(abs(value), se, df)
-    inside = _alpha(margin - abs(value), se, df)
-    if expected == "not_below":
-        return min(_alpha(value + margin, se, df), beyond_zero)
-    return min(beyond_zero, inside)
+    over, under = _bar_alphas(estimate, expected, margin)
+    if expected == "equal":
+        return min(max(over[-1], under[1]), over[1], under[-1])
+    return min(*over.values(), *under.values())
 
 
-def _decide(estimate: Estimate, expected: Expectation, margin: float, alpha: float) -> Decision:
-    """By the interval at level 1 - alpha, one of whose ends is known to be decisive."""
-    se, df = _standard_error(estimate), estimate.n_seeds - 1
-    reach = student_t(1 - alpha, df) * se if se else 0.0
-    lower, upper = estimate.value - reach, estimate.value + reach
-    inside = -margin < lower and upper < margin
-    supported = {
-        "above": lower > 0,
-        "below": upper < 0,
-        "equal": inside,
-        "not_below": lower > -margin,
-    }[expected]
-    return "supported" if supported else "contradicted"
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """What a step-down has cleared."""
+
+    cleared: dict[_Fact, float]
+    """With the alpha that was its share."""
+    stopped: float
+    """The share that nothing further was within."""
 
 
-def _alpha(distance: float, se: float, df: int) -> float:
+def _step_down(p_by_fact: Mapping[_Fact, float], alpha: float) -> _Steps:
+    """Holm over the facts of one end, whose alpha is shared by the claims that have a bar left to clear.
+
+    Not by the bars: of those that an end must not clear, a claim's nearest is cleared first, and the first wrong fact
+    of a page is such a one.
+    """
+    left = Counter(claim for claim, _ in p_by_fact)
+    cleared: dict[_Fact, float] = {}
+    share = alpha / max(len(left), 1)
+    for fact, p in sorted(p_by_fact.items(), key=lambda item: item[1]):
+        share = alpha / len(left)
+        if p > share:
+            break
+        cleared[fact] = share
+        left[fact[0]] -= 1
+        left += Counter()  # drops the claims that have none left
+    return _Steps(cleared, share)
+
+
+def _word(expected: Expectation, over: Set[int], under: Set[int]) -> Decision:
+    """From the bars that the lower end lies above and those that the upper end lies below."""
+    if expected in ("above", "below"):
+        beyond_zero, small = (0 in over, 1 in under) if expected == "above" else (0 in under, -1 in over)
+        if beyond_zero:
+            return "supported, smaller than the margin" if small else "supported"
+        return "contradicted" if small else "cannot tell"
+    if 1 in over or -1 in under:
+        return "contradicted"
+    supported = -1 in over and (expected == "not_below" or 1 in under)
+    return "supported" if supported else "cannot tell"
+
+
+def _bar_alphas(estimate: Estimate, expected: Expectation, margin: float) -> tuple[dict[int, float], dict[int, float]]:
+    """By bar, the least alpha at which the lower end lies above it, and at which the upper end lies below it."""
+    above, below = _BARS[expected]
+    value, se, df = estimate.value, estimate.se, estimate.df
+    return (
+        {bar: _alpha(value - bar * margin, se, df) for bar in above},
+        {bar: _alpha(bar * margin - value, se, df) for bar in below},
+    )
+
+
+def _alpha(distance: float, se: float, df: float) -> float:
     """Least alpha at which an interval around a value ends within `distance` of it; 1 where it cannot."""
     if distance <= 0:
         return 1.0
@@ -104,16 +163,23 @@ def _alpha(distance: float, se: float, df: int) -> float:
     return float(2 * stdtr(df, -distance / se))
 
 
-def _standard_error(estimate: Estimate) -> float:
-    return (estimate.upper - estimate.value) / student_t(estimate.level, estimate.n_seeds - 1)
+def _can_be_judged(estimate: Estimate) -> bool:
+    return estimate.n_seeds >= SEEDS_FOR_A_CLAIM and math.isfinite(estimate.se)
 
 
 def _untested(estimate: Estimate | None) -> Verdict:
     if estimate is None:
         return Verdict("cannot tell", math.nan, math.nan, "no pair of finished runs")
-    why = f"{estimate.n_seeds} of the {SEEDS_FOR_A_CLAIM} seeds that a claim needs"
-    return Verdict("cannot tell", math.nan, math.nan, why)
+    why = "it has no standard error to be judged by"
+    if estimate.n_seeds < SEEDS_FOR_A_CLAIM:
+        why = f"{estimate.n_seeds} of the {SEEDS_FOR_A_CLAIM} seeds that a claim needs"
+    return Verdict("cannot tell", math.nan, math.nan, _joined(why, estimate.given))
 
 
-def _undecided(claims: int) -> str:
-    return f"undecided at .95 over {claims} claims" if claims > 1 else "its interval decides nothing"
+def _undecided(claims: int, alpha: float) -> str:
+    level = f"{1 - alpha:g}".removeprefix("0")
+    return f"undecided at {level} over {claims} claims" if claims > 1 else "its interval decides nothing"
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)

@@ -42,6 +42,8 @@ ACROSS = 4
 LABEL_CHARACTERS = 30
 HEAD = 74.0
 """Pixels from a block's title to its panels."""
+DAGGER = "\u2020"
+"""Of an interval that holds for these banks alone."""
 CLAIM = 22.0
 COLUMNS = (24.0, 640.0, 920.0)
 """Where a claim, its difference and its verdict begin."""
@@ -78,7 +80,7 @@ def draw_claims(canvas: Canvas, plan: TrainingFigure, claims: Sequence[ClaimResu
     """A line for each claim: what is said, what was found, the verdict."""
     if not claims:
         return top
-    title = f"Claims, decided by these intervals (Holm over the page; a difference within {plan.margin:g} is none)"
+    title = f"Claims, decided by these intervals (Holm over the page; a difference within {plan.margin:g} is small)"
     canvas.text(24, top, f"<b>{markup(title)}</b>", size=14)
     for i, claim in enumerate(claims):
         at = top + 30 + CLAIM * i
@@ -162,11 +164,11 @@ def _row(arm: ArmResult, found: Estimate | None, text: str, look: Look, *, is_ba
 
 
 def _difference_text(found: Estimate | None) -> str:
-    """The interval in short; with too few seeds for a claim, that it cannot tell."""
+    """The interval in short, starred with too few seeds for a claim, with a dagger if it is for these banks alone."""
     if found is None:
         return ""
-    words = difference_words(found).rpartition(", ")[0]
-    return words if found.n_seeds >= SEEDS_FOR_A_CLAIM else f"{words} *"
+    marks = ["*"] * (found.n_seeds < SEEDS_FOR_A_CLAIM) + [DAGGER] * bool(found.given)
+    return " ".join([difference_words(found).rpartition(", ")[0], *marks])
 
 
 def _at(levels: Sequence[Level], k: int) -> Estimate | None:

@@ -19,13 +19,14 @@ from s2l_lab.figures.caption import wrapped
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, plain
 from s2l_lab.figures.palette import FAINT
-from s2l_lab.figures.training_blocks import claim_words, draw_claims, draw_ends, draw_paper_table
+from s2l_lab.figures.training_blocks import DAGGER, claim_words, draw_claims, draw_ends, draw_paper_table
 from s2l_lab.figures.training_looks import MARKS, arm_looks, hover, level_words, seeds_words
 from s2l_lab.figures.training_paper import TABLES, paper_cells, paper_curve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from s2l_lab.estimators.verdicts import Expectation
     from s2l_lab.figures.panel import Box, Panel
     from s2l_lab.figures.training_looks import Look
     from s2l_lab.figures.training_plan import PanelPlan, TrainingFigure
@@ -39,6 +40,15 @@ OURS = ((506.0, 360.0), (948.0, 360.0))
 OURS_ALONE = ((64.0, 560.0), (748.0, 560.0))
 """Of ours, beside the paper's and where no panel has one of the paper's."""
 HEIGHT = 176.0
+RULES: dict[Expectation, str] = {
+    "above": "higher is supported by an interval above 0, smaller than the margin if it ends below the margin too, and "
+    "contradicted by one that ends below the margin and is not above 0",
+    "below": "lower is supported by an interval below 0, smaller than the margin if it begins within the margin too, "
+    "and contradicted by one that begins within the margin and is not below 0",
+    "equal": "equal is supported by an interval inside the margin on both sides, and contradicted by one outside it",
+    "not_below": "no loss is supported by an interval above minus the margin, and contradicted by one below it",
+}
+"""Expectation -> how the interval decides it."""
 ROW = 330.0
 
 
@@ -65,7 +75,7 @@ def training_figure(
             top = _draw_row(canvas, name, plan, panel, results, looks, top)
     top = draw_ends(canvas, plan, results, top)
     draw_claims(canvas, plan, results.claims, top)
-    lines = [*_caption(plan), *about]
+    lines = [*_caption(plan, results), *about]
     return canvas.finish([markup(line) for line in wrapped(lines, CAPTION_CHARACTERS)])
 
 
@@ -237,17 +247,25 @@ def _mark(look: Look, *, hollow: bool = False) -> str:
     return f'<span style="color:{look.colour}">{MARKS[look.symbol][hollow]}</span>'
 
 
-def _caption(plan: TrainingFigure) -> list[str]:
-    """What the intervals are about and how verdicts are made."""
+def _caption(plan: TrainingFigure, results: TrainingResults) -> list[str]:
+    """What the intervals are about, what they hold for alone, and how verdicts are made."""
+    found = [difference for arm in results.arms for difference in arm.differences.values()]
+    conditions = " or ".join(dict.fromkeys(difference.given for difference in found if difference.given))
+    shared = f" {DAGGER}: {conditions}, from which all seeds draw their explorer's rollouts." if conditions else ""
     return [
-        "Levels: unbiased pass@k, 95 % intervals from crossed draws of seeds and problems. Differences: paired t over "
-        "seeds, for these problems; *: fewer than ten seeds, so no claim is decided by it (cannot tell).",
-        "Verdicts: supported where the interval lies where the claim says; contradicted where it lies on the other "
-        f"side of 0 or within {plan.margin:g} of it (set before the runs); else cannot tell. Holm over the claims that "
-        "have ten seeds.",
+        "Levels: unbiased pass@k, 95 % intervals from crossed draws of seeds and problems. Differences: paired by seed "
+        "and problem, t intervals about other seeds and other problems (crossed); *: fewer than ten seeds, so no claim "
+        f"is decided by it (cannot tell).{shared} All seeds share the checkpoints of learner and explorer.",
+        f"Verdicts, with a margin of {plan.margin:g} set before the runs: {_rules(plan)}. Else cannot tell. Holm over "
+        "the claims that have ten seeds.",
         "Rollout compute: counted FLOPs of all rollouts, the explorer's included, over those of the learner sampling "
         "the same rollouts alone.",
     ]
+
+
+def _rules(plan: TrainingFigure) -> str:
+    """How the kinds of claims that this page has are decided."""
+    return "; ".join(RULES[name] for name in RULES if name in {claim.expects for claim in plan.claim}) or "no claim"
 
 
 def _has_paper(plan: TrainingFigure) -> bool:

@@ -82,12 +82,10 @@ def level_words(estimate: Estimate) -> str:
 
 def hover(name: str, words: str, estimate: Estimate) -> str:
     """What a mark says, escaped: the number, what its interval is about, how it was made, and its counts."""
-    about = (
-        "these problems, other seeds" if "paired" in estimate.method else "other seeds and other problems of this kind"
-    )
+    given = f", {estimate.given}" if estimate.given else ""
     lines = [
         words,
-        f"{estimate.level:.0%} interval about {about}",
+        f"{estimate.level:.0%} interval about other seeds and other problems of this kind{given}",
         estimate.method,
         f"n = {estimate.n_problems} problems, {estimate.n_seeds} seeds, {estimate.n_rollouts:,} rollouts",
     ]

@@ -58,7 +58,7 @@ class TrainingFigure(_Table):
     end_k: tuple[int, ...] = Field(min_length=1)
     """k after training."""
     margin: float = Field(gt=0, lt=1)
-    """Set before the runs: a difference inside it is none."""
+    """Set before the runs: a difference inside it is a small one, whatever its sign."""
     note: str = ""
     """What the reader has to know first."""
     panel: tuple[PanelPlan, ...] = Field(min_length=1)

@@ -1,9 +1,10 @@
 """Reports of a sweep's runs to the numbers of its figure: levels over steps, differences, verdicts, cost.
 
-Levels carry the crossed interval over seeds and problems, differences the paired one over seeds for these problems
-(estimators.seeds); both are made there and only put together here. Pairs are by seed: seed s of both arms has the same
-initial model and data order. Seeds that one arm lacks are left out of the pair, not of the level, and every number
-says how many it has. An arm without a finished run stays, with nothing but the seeds that it owes.
+Levels and differences carry intervals about other seeds and other problems, crossed (estimators.seeds,
+seed_differences); they are made there and only put together here. Pairs are by seed: seed s of both arms has the same
+initial model and data order. Where all seeds draw from one rollout bank, by their plans, the number says so. Seeds
+that one arm lacks are left out of the pair, not of the level, and every number says how many it has. An arm without a
+finished run stays, with nothing but the seeds that it owes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import numpy as np
 
 from s2l_lab.errors import DataError
 from s2l_lab.estimators import Estimate, seed_difference, seeds_curve
+from s2l_lab.estimators.seed_differences import for_these_banks
 from s2l_lab.estimators.verdicts import Verdict, judge
+from s2l_lab.sweeps.banks import bank_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +39,8 @@ class SeedCounts:
     problem_ids: tuple[str, ...]
     correct_SP: Ints
     total_SP: Ints
+    bank_S: tuple[str | None, ...]
+    """The rollout bank that each seed's explorer is; None where it is none."""
 
     def of(self, seeds: Sequence[int]) -> tuple[Ints, Ints]:
         """Correct and total of these seeds, in this order."""
@@ -158,6 +163,7 @@ def counts_at(reports: Reports, group: Sequence[str], step: int | None) -> SeedC
         ids[0],
         np.array([[c for found in row for c in found.correct] for row in evaluations], dtype=np.int64),
         np.array([[n for found in row for n in found.total] for row in evaluations], dtype=np.int64),
+        tuple(bank_of(reports[seed].plan) for seed in seeds),
     )
 
 
@@ -172,7 +178,8 @@ def difference_at(
         return None
     if a.problem_ids != b.problem_ids:
         raise DataError(f"two arms were evaluated on different problems of {', '.join(group)}; they cannot be paired.")
-    return seed_difference(a.of(seeds), b.of(seeds), k)
+    bank_S = list(zip(a.bank_S, b.bank_S, strict=True))
+    return seed_difference(a.of(seeds), b.of(seeds), k, bank=bank_S if set(bank_S) != {(None, None)} else None)
 
 
 def _arm(plan: TrainingFigure, name: str, wanted: Sequence[int], reports: Mapping[str, Reports]) -> ArmResult:
@@ -220,6 +227,7 @@ def _levels(counts: SeedCounts | None, step: int, ks: Sequence[int]) -> tuple[Le
                 n_problems=curve.n_problems,
                 n_rollouts=int(counts.total_SP.sum()),
                 n_seeds=curve.n_seeds,
+                given=for_these_banks(len(set(counts.bank_S) - {None})),
             ),
         )
         for i, k in enumerate(ks)

@@ -6,12 +6,12 @@ own values stands for it. Keys may tell apart what is one bank (its second filli
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from s2l_lab.digest import content_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from s2l_lab.training.plan import TrainingPlan
 
@@ -22,15 +22,21 @@ SAMPLING = ("explorer_temperature", "explorer_top_p", "max_completion_length")
 
 def bank_key(plan: TrainingPlan) -> str | None:
     """What stands for the plan's bank; None where it draws from none."""
-    if not plan.explores or plan.explorer is None or plan.explorer.kind != "bank":
+    bank = bank_of(plan.model_dump(mode="json"))
+    return None if bank is None else content_digest([bank, str(plan.model_root), str(plan.data_root)])
+
+
+def bank_of(plan: Mapping[str, Any]) -> str | None:
+    """What stands for the bank of a plan's JSON values, wherever its files lie; None where it draws from none."""
+    explorer, training = plan.get("explorer") or {}, plan.get("training") or {}
+    if explorer.get("kind") != "bank" or training.get("explorer_fraction", 1.0) == 0:
         return None
     return content_digest(
         {
-            "learner": plan.learner.model_dump(mode="json", exclude={"lora"}),
-            "explorer": plan.explorer.model_dump(mode="json", exclude=DRAWING),
-            "problems": plan.problems.model_dump(mode="json"),
-            "sampling": {name: plan.training.get(name) for name in SAMPLING},
-            "roots": [str(plan.model_root), str(plan.data_root)],
+            "learner": {name: value for name, value in (plan.get("learner") or {}).items() if name != "lora"},
+            "explorer": {name: value for name, value in explorer.items() if name not in DRAWING},
+            "problems": plan.get("problems"),
+            "sampling": {name: training.get(name) for name in SAMPLING},
         }
     )
 

@@ -196,6 +196,18 @@ def test_an_evaluation_band_is_the_seeds_curve(tmp_path: Path) -> None:
     assert evaluation_band(arm, "aime", 1).steps == ()
     (alone,) = group_arms([first])
     assert evaluation_band(alone, "countdown", 1).estimates[0].interval == "problems"
+    assert {estimate.given for estimate in band.estimates} == {""}
+
+
+def test_an_evaluation_band_of_runs_that_share_a_bank_says_so(tmp_path: Path) -> None:
+    bank = {"kind": "bank", "member": "tiny-60k", "rollouts": 8}
+    runs = []
+    for seed in (1, 2):
+        drawn = {"explorer": bank, "training": {"max_steps": 6, "seed": seed}}
+        runs.append(run_in(tmp_path / str(seed), plan_of(drawn, "here")))
+        (runs[-1].path / "evaluations.jsonl").write_text(report(2, (4, seed, 8)).model_dump_json() + "\n")
+    (arm,) = group_arms(runs)
+    assert evaluation_band(arm, "countdown", 1).estimates[0].given == "for this bank"
 
 
 def test_every_metric_of_ours_has_its_sentence() -> None:

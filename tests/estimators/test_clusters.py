@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from s2l_lab.errors import UsageError
-from s2l_lab.estimators import Counts, compare_counts, equal_compute, pass_at_k_curve
+from s2l_lab.estimators import Counts, compare_counts, equal_compute, pass_at_k_curve, seed_difference, seeds_curve
 from s2l_lab.estimators.units import cluster_codes, make_units
 
 N = 32
@@ -89,6 +89,25 @@ def test_equal_compute_follows_its_clusters() -> None:
     in_clusters = [dataclasses.replace(one, cluster=tuple(map(str, labels))) for one in (a, b)]
     alone, together = equal_compute(a, b, 1.0, 2.0, rng=0), equal_compute(*in_clusters, 1.0, 2.0, rng=0)
     assert (together.upper - together.lower > alone.upper - alone.lower).all()
+
+
+def test_training_runs_are_crossed_with_clusters() -> None:
+    """No true difference, and what a method changes belongs to the template: single problems exclude 0 too often."""
+    rng, repetitions, shape = np.random.default_rng(4), 60, (10, 60)
+    hits, labels, total = {True: 0, False: 0}, np.repeat(np.arange(12), 5), np.full(shape, N)
+    for _ in range(repetitions):
+        logit = rng.standard_normal(60) + 0.1 * rng.standard_normal((10, 1))
+        moved = logit + (0.6 * rng.standard_normal(12))[labels]
+        a, b = (rng.binomial(N, 1 / (1 + np.exp(-one))) for one in (logit, moved))
+        for by_cluster in hits:
+            seen = seed_difference((a, total), (b, total), 1, cluster=labels.tolist() if by_cluster else None)
+            hits[by_cluster] += seen.lower <= 0 <= seen.upper
+            assert (seen.n_problems, seen.value) == (60, pytest.approx((b - a).mean() / N))
+    assert hits[True] / repetitions >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / repetitions)
+    assert hits[False] < hits[True]
+    alone, together = (seeds_curve(b, total, [1], cluster=c) for c in (None, labels.tolist()))
+    assert together.value[0] == pytest.approx(alone.value[0])
+    assert (alone.n_clusters, together.n_clusters) == (None, 12)
 
 
 def test_one_cluster_says_nothing_and_missing_or_differing_labels_are_refused() -> None:

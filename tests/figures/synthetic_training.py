@@ -63,6 +63,7 @@ def report(
     benchmarks: Sequence[str] = ("countdown",),
     problems: int = PROBLEMS,
     unknown: int = 0,
+    plan: Mapping[str, Any] | None = None,
 ) -> TrainingReport:
     """A finished run, N = 64 before and after and 16 between."""
     found = [
@@ -74,7 +75,7 @@ def report(
     part = Part(tokens=1, flops=1.0, seconds=1.0)
     return TrainingReport(
         digest=f"{seed}-{shift}",
-        plan={},
+        plan=dict(plan or {}),
         command="",
         steps=STEPS[-1],
         rounds=STEPS[-1],

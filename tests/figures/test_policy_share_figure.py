@@ -10,7 +10,7 @@ from synthetic_studies import ABOUT, HOSTILE, synthetic_share, synthetic_sizes
 
 from s2l_lab.figures.arms import arm_words, by_role
 from s2l_lab.figures.markup import markup
-from s2l_lab.figures.numbers import as_json
+from s2l_lab.figures.numbers import as_json, plain
 from s2l_lab.figures.policy_share import policy_share_figure, policy_share_numbers
 from s2l_lab.studies.between import FEATURE_TITLES, FEATURES
 from s2l_lab.studies.policy_share import PolicyShare
@@ -136,7 +136,7 @@ def test_numbers_are_json_with_every_field(result: PolicyShare) -> None:
     )
     assert written["null"]["upper"] == found.null_upper
     assert written["between_P"] == [None if math.isnan(v) else v for v in found.between_P.tolist()]
-    assert read["split_halves"]["answers"] == dataclasses.asdict(result.split_halves["answers"])
+    assert read["split_halves"]["answers"] == plain(result.split_halves["answers"])
     assert read["sizes"][0]["effect"]["p_value"] == result.sizes[0].effect.p_value
     assert read["matches"][1]["result"]["temperature"] is None
     assert read["about"] == list(ABOUT)

@@ -12,6 +12,7 @@ from rich.console import Console
 from synthetic_training import FIGURE, STEPS, report, reports
 from test_palette import MACHADO, linear, luminance, oklab
 
+from s2l_lab.browse.made_figures import by_old_rules
 from s2l_lab.cli import figures
 from s2l_lab.cli.training_figures import write_training
 from s2l_lab.errors import UsageError
@@ -126,6 +127,27 @@ def test_five_seeds_are_starred_and_cannot_tell(figure: Any, results: TrainingRe
     assert "4 of the 10 seeds" in verdicts[1]
 
 
+def test_the_caption_says_what_intervals_are_about_and_which_hold_for_a_bank_alone(figure: Any) -> None:
+    caption = " ".join(texts(figure))
+    assert "about other seeds and other problems (crossed)" in caption
+    assert "smaller than the margin" in caption
+    assert "for this bank" not in caption
+    drawn = {"explorer": {"kind": "bank", "member": "tiny-360k", "rollouts": 64}}
+    banked = FOUND | {"8-step": {seed: report(seed, 0.06, plan=drawn) for seed in range(10)}}
+    results = training_results(plan(), SEEDS, banked)
+    shown = texts(training_figure("fig7", plan(), results, [], scale="mini"))
+    words = difference_words(results.arm("8-step").differences[("countdown",), 1]).rpartition(", ")[0]
+    assert f"{words} \u2020" in shown
+    assert "\u2020: for this bank" in " ".join(shown)
+    assert any(text.startswith("<b>supported</b>") and "for this bank" in text for text in shown)
+    hovers = [
+        text
+        for trace in traces(training_figure("fig7", plan(), results, [], scale="mini"), 4).values()
+        for text in trace.hovertext or ()
+    ]
+    assert [("this kind, for this bank" in text) for text in hovers if "8-step" in text] == [True]
+
+
 def test_a_table_has_the_papers_cells_and_ours_by_k() -> None:
     table = plan(**TABLE)
     results = training_results(table, SEEDS, FOUND)
@@ -161,6 +183,8 @@ def test_numbers_are_json_and_whole(results: TrainingResults) -> None:
     assert len(arms["GRPO"]["curve"]) == 2 * len(STEPS)
     assert values["claims"][0]["verdict"]["decision"] == "supported"
     assert values["claims"][1]["verdict"]["p"] is None
+    assert not by_old_rules(values)
+    assert values["claims"][0]["difference"]["se"] == results.claims[0].difference.se
     assert values["paper"][1]["value"][16] == 0.1712
 
 

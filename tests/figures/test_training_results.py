@@ -1,5 +1,6 @@
 """Numbers of a training figure are the estimators' own, paired by seed; missing seeds and arms are said."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from s2l_lab.errors import DataError, UsageError
 from s2l_lab.estimators import seed_difference, seeds_curve
 from s2l_lab.figures.training_plan import TrainingFigure, figure_plan
 from s2l_lab.figures.training_results import counts_at, difference_at, training_results
+from s2l_lab.sweeps import read_sweep
 
 GROUP = ("countdown",)
 ARMS = ("GRPO", "S2L-PO", "abrupt", "owed")
@@ -71,6 +73,52 @@ def test_differences_pair_the_seeds_that_both_have() -> None:
     assert difference_at({20: further[20]}, FOUND["GRPO"], GROUP, 1) is None
     swapped = {seed: FOUND["GRPO"][(seed + 1) % 10] for seed in range(10)}
     assert difference_at(swapped, FOUND["GRPO"], GROUP, 1) != difference_at(FOUND["GRPO"], FOUND["GRPO"], GROUP, 1)
+
+
+TABLE4 = read_sweep(Path(__file__).parents[2] / "experiments" / "table4" / "mini.toml")
+PLANS = {arm.name: arm.plan.model_dump(mode="json") for arm in TABLE4.arms()}
+"""Of the arms of Table 4, three of which draw from one bank."""
+
+
+def of_arm(name: str, shift: float, seeds: Any = range(10), **changes: Any) -> dict[int, Any]:
+    plan = PLANS[name] | {"explorer": PLANS[name]["explorer"] and PLANS[name]["explorer"] | changes}
+    return {seed: report(seed, shift, plan=plan) for seed in seeds}
+
+
+def test_a_bank_that_all_seeds_share_is_said_of_numbers_and_verdicts() -> None:
+    grpo, live, bank, without = (of_arm(n, 0.03) for n in ("GRPO", "S2L-PO 360k", "bank", "without diversity"))
+    found = {"GRPO": grpo, "S2L-PO": live, "abrupt": bank, "owed": without}
+    claims = [{"text": n, "arm": n, "against": "GRPO"} for n in ("S2L-PO", "abrupt")]
+    claims += [{"text": "two of one bank", "arm": "owed", "against": "abrupt", "expects": "equal"}]
+    results = training_results(plan(claim=claims), dict.fromkeys(ARMS, range(10)), found)
+    said = "for this bank"
+    for name, given in (("GRPO", ""), ("S2L-PO", ""), ("abrupt", said), ("owed", said)):
+        arm = results.arm(name)
+        assert {level.estimate.given for level in arm.levels[GROUP]} == {given}
+        assert {found.given for found in arm.differences.values()} <= {given}
+    assert [said in claim.verdict.why for claim in results.claims] == [False, True, True]
+
+
+def test_banks_are_told_apart_by_what_was_sampled() -> None:
+    """A difference knows one bank, two, and three, which are a factor; what is kept of a bank makes it no other."""
+    grpo = of_arm("GRPO", 0.03)
+
+    def bank(seeds: Any, **changes: Any) -> dict[int, Any]:
+        return of_arm("bank", 0.06, seeds, **changes)
+
+    def given(arm: dict[int, Any]) -> str:
+        difference = difference_at(arm, grpo, GROUP, 1)
+        assert difference is not None
+        return difference.given
+
+    assert given(bank(range(5)) | bank(range(5, 10), select="placebo", rollouts=32)) == "for this bank"
+    assert given(bank(range(5)) | bank(range(5, 10), seed=1)) == "for these 2 banks"
+    three = bank(range(3)) | bank(range(3, 6), seed=1) | bank(range(6, 10), seed=2)
+    found = difference_at(three, grpo, GROUP, 1)
+    labels = [0] * 3 + [1] * 3 + [2] * 4
+    counts = [grid(shift, range(10), 60, 64) for shift in (0.03, 0.06)]
+    assert found == seed_difference(*counts, 1, bank=labels)
+    assert found != seed_difference(*counts, 1)
 
 
 def test_the_sign_is_the_arm_minus_the_baseline() -> None:
