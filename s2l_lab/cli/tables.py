@@ -18,6 +18,7 @@ from rich.text import Text
 from s2l_lab.figures.caption import caption_lines, crossing_words
 from s2l_lab.figures.curves import chosen_curve
 from s2l_lab.figures.markup import printable
+from s2l_lab.verifiers import is_lenient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +76,7 @@ def silent_line(policy: str, outcomes: Mapping[str, int], run: Path, verifier: s
     if silent:
         looser = f"see what a looser rule finds with s2l-lab verify --run {shlex.quote(str(run))} --extraction lenient"
         advice.append(
-            ("look at some of them with s2l-lab dashboard" if "_lenient-" in verifier else looser)
+            ("look at some of them with s2l-lab dashboard" if is_lenient(verifier) else looser)
             + f" ({silent / total:.0%} ended without an answer in a known form)"
         )
     return printable(

@@ -24,7 +24,9 @@ from s2l_lab.rollouts import (
     verify_unverified,
     verify_with,
 )
+from s2l_lab.rollouts.durable import WriteError
 from s2l_lab.rollouts.listing import is_run
+from s2l_lab.rollouts.lock import RunLockedError
 from s2l_lab.verifiers import VerifierPool
 
 if TYPE_CHECKING:
@@ -59,11 +61,14 @@ def complete_run(
     plan = make_plan(request, fresh=fresh)
     path = request.run_directory
     origins = None if fresh else _complete(plan, path)
-    errors = 0 if origins is None else _passing_errors(plan, path, origins)
-    if errors:
-        announce(f"verifying {errors:,} rollouts again that had no verdict")
-    if origins is None or errors:
+    if origins is None:
         origins = _sample(plan, path, pool, fresh=fresh, announce=announce, progress=progress)
+    elif errors := _passing_errors(plan, path, origins):
+        announce(f"verifying {errors:,} rollouts again that had no verdict")
+        try:
+            _sample(plan, path, pool, fresh=False, announce=announce, progress=progress)
+        except (RunLockedError, WriteError) as locked:  # the run is complete: it is reported as it stands
+            announce(f"they stay without a verdict: {locked}")
     return Completed(plan, tuple(origins))
 
 

@@ -148,7 +148,7 @@ class RolloutStore:
 
     @property
     def verifier_versions(self) -> list[str]:
-        """Verifier versions that have verdicts here, in order of their oldest part."""
+        """Verifier versions that have verdicts here, in order of their oldest part, lenient ones first."""
         return versions(self._parts.ledger())
 
     def problems(self) -> list[Problem]:

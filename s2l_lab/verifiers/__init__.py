@@ -4,7 +4,7 @@ from s2l_lab.verifiers.checks import Kind
 from s2l_lab.verifiers.extraction import Extraction, extract_answer
 from s2l_lab.verifiers.gold import GoldReport, check_gold
 from s2l_lab.verifiers.verdict import Outcome, Verdict
-from s2l_lab.verifiers.verify import VerifierPool, VerifyItem, verifier_version, verify, verify_many
+from s2l_lab.verifiers.verify import VerifierPool, VerifyItem, is_lenient, verifier_version, verify, verify_many
 
 __all__ = [
     "Extraction",
@@ -16,6 +16,7 @@ __all__ = [
     "VerifyItem",
     "check_gold",
     "extract_answer",
+    "is_lenient",
     "verifier_version",
     "verify",
     "verify_many",

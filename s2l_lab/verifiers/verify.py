@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 _RULES = {"math": 2, "choice": 2, "exact": 2, "countdown": 2, "reasoning_gym": 2}
 """Version of our rules by kind, 1 where nothing is said: a new one wherever a verdict can change."""
-_LENIENT = 1
-"""Version of what `lenient` adds to them."""
+_LENIENT, _LENIENT_RULES = "lenient", 1
+"""The extraction that adds to them, and the version of what it adds."""
 _LIBRARIES = {"math": ("math-verify", "latex2sympy2-extended", "sympy"), "reasoning_gym": ("reasoning-gym",)}
 
 
@@ -80,8 +80,13 @@ def verifier_version(kind: Kind, extraction: Extraction = "strict") -> str:
     """What decides the verdicts of a kind, in a form that names a directory: our rules' version, the extraction where
     it is not the strict one, and the libraries' versions."""
     known_kind(kind, extraction)
-    rules = [f"{kind}-{_RULES.get(kind, 1)}"] + ([f"lenient-{_LENIENT}"] if extraction == "lenient" else [])
+    rules = [f"{kind}-{_RULES.get(kind, 1)}"] + ([f"{_LENIENT}-{_LENIENT_RULES}"] if extraction == _LENIENT else [])
     return "_".join([*rules, *(f"{name}-{version(name)}" for name in _LIBRARIES.get(kind, ()))])
+
+
+def is_lenient(verifier: str) -> bool:
+    """Whether a verifier version is of the lenient extraction."""
+    return f"_{_LENIENT}-" in verifier
 
 
 class VerifierPool:
