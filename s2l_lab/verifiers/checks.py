@@ -109,8 +109,8 @@ _DRESS = re.compile(r"\$(?P<a>[^$]*)\$|\\(?:text|textbf|mathrm|mathbf)\s?\{(?P<b
 
 
 def _undressed(answer: str) -> str:
-    r"""Runs of blanks as one, without `$`, `\( \)` or `\text{}` around the whole."""
-    plain = " ".join(answer.split())
+    r"""Runs of blanks as one, without a full stop, and without `$`, `\( \)` or `\text{}` around the whole."""
+    plain = " ".join(answer.split()).removesuffix(".")
     while dress := _DRESS.fullmatch(plain):
         plain = str(dress[dress.lastgroup or 0]).strip()
     return plain

@@ -33,8 +33,8 @@ _HASHES = re.compile(r"(?<!#)####(?!#)([^\n]*)")
 _HEADING = re.compile(r"[*_`\s]*(?:[^\W\d_]{2,}|[0-9]{1,2}[.)]\s+[^\W\d_]{2,})")
 _LETTER_BEFORE = r"(?<![^\W\d_])"
 _WORD = (
-    rf"(?:{_LETTER_BEFORE}(?:answers?|ans|antwort|réponse|respuesta|risposta|resposta|ответ)(?![^\W\d_])"
-    r"|答案|答え|答|정답)"
+    rf"(?:{_LETTER_BEFORE}(?:answers?|ans|antwort|(?:réponse|respuesta|risposta|resposta)(?:\sfinale?)?|ответ)(?![^\W\d_])"
+    r"|答案[是为為]?|答え|答|정답)"
 )
 _MARKER = re.compile(
     rf"{_WORD}[ \t]*(?:\([^()\n]{{0,40}}\))?[*_`\"'}} \t]{{0,8}}(?:</\w{{1,9}}>)?[*_ \t]{{0,4}}[:：]"

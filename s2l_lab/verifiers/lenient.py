@@ -34,7 +34,7 @@ _NOT_BUT = re.compile(
 )
 _NO_VALUE = re.compile(
     r"(?:obtained|found|given|got|calculated|determined|computed|derived|in|by|as|correct|wrong|incorrect|right|unknown"
-    r"|unclear|that|what|below|above|shown|clear|to|your|their|my|expected|supposed|required|likely|probably|going)\b",
+    r"|unclear|\\boxed|\\fbox|that|what|below|above|shown|clear|to|your|their|my|expected|supposed|required|likely|probably|going)(?!\w)",
     re.IGNORECASE,
 )
 _CLAUSE_END = re.compile(

@@ -164,7 +164,7 @@ def test_the_papers_scorer_reads_drafts_like_any_text():
     assert verify(r"<think>\boxed{7}</think>", "7", "official").outcome is Outcome.CORRECT
 
 
-@pytest.mark.parametrize("answer", ["$east$", r"\text{east}", r"$\text{east}$", r"\(east\)", " east "])
+@pytest.mark.parametrize("answer", ["$east$", r"\text{east}", r"$\text{east}$", r"\(east\)", " east ", "east."])
 def test_what_stands_around_an_exact_answer_does_not_matter_on_either_side(answer):
     assert verify(rf"\boxed{{{answer}}}", "east", "exact").outcome is Outcome.CORRECT
     assert verify("Answer: east", answer, "exact").outcome is Outcome.CORRECT
