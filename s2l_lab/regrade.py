@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from s2l_lab.errors import DataError
 from s2l_lab.estimators import Curve, pass_at_k_curve
 from s2l_lab.policies import StopReason
-from s2l_lab.verifiers import Kind, Outcome, VerifierPool, VerifyItem, verifier_version
+from s2l_lab.verifiers import Extraction, Kind, Outcome, VerifierPool, VerifyItem, verifier_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -83,19 +83,32 @@ def flips(before: Sequence[Outcome], after: Sequence[Outcome]) -> dict[tuple[Out
     return dict(Counter(zip(before, after, strict=True)))
 
 
-def compare_verifiers(store: RolloutStore, kind: Kind, pool: VerifierPool, *, version: str | None = None) -> FlipReport:
-    """Grade every verified rollout of a run with the verifier `kind` and set the outcomes side by side.
+def run_version(store: RolloutStore, extraction: Extraction = "strict") -> str:
+    """The current version of the verifier that a run's problems ask for. Raises DataError for a run without any."""
+    problems = store.problems()
+    if not problems:
+        raise DataError(f"{store.path} holds no problems yet. Run the passk command on it first.")
+    return verifier_version(problems[0].kind, extraction)
 
-    `version` names the run's own verdicts (None: the first that the run has). Raises DataError if it has none.
+
+def compare_verifiers(
+    store: RolloutStore, kind: Kind | None, pool: VerifierPool, *, version: str | None = None
+) -> FlipReport:
+    """Grade every verified rollout of a run with the verifier `kind`, by the pool's extraction, and set the outcomes
+    side by side. `kind` None takes each problem's own verifier.
+
+    `version` names the run's own verdicts (None: those of the current strict version where the run has them, else the
+    first that it has). Raises DataError if it has none.
     """
-    other = verifier_version(kind)
     there = store.verifier_versions
+    strict = run_version(store)
+    other = run_version(store, pool.extraction) if kind is None else pool.version(kind)
     if not there or (version is not None and version not in there):
         raise DataError(
             f"{store.path} has no verdicts {'' if version is None else f'of {version} '}to compare with "
             f"(verifiers there: {', '.join(there) or 'none'}). Run the passk command on it first."
         )
-    own = version or there[0]
+    own = version or (strict if strict in there else there[0])
     problems = {problem.id: problem for problem in store.problems()}
     policies, unverified = [], 0
     for origin in store.origins():
@@ -122,7 +135,7 @@ def _pages(store: RolloutStore, origin: Origin, version: str) -> Iterator[list[d
 
 
 def _grade(
-    rows: Sequence[Mapping[str, object]], problems: Mapping[str, Problem], kind: Kind, pool: VerifierPool
+    rows: Sequence[Mapping[str, object]], problems: Mapping[str, Problem], kind: Kind | None, pool: VerifierPool
 ) -> list[Flip]:
     """The rows with their outcomes under both verifiers."""
     items = [

@@ -141,7 +141,7 @@ class BrowsedStore:
         return read[1], read[2]
 
     def versions(self) -> tuple[str, ...]:
-        """Verifier versions that have verdicts here, oldest first."""
+        """Verifier versions that have verdicts here, oldest first, lenient ones before all others."""
         return tuple(versions(self._parts.ledger()))
 
     def newest_version(self) -> str | None:

@@ -19,6 +19,7 @@ from s2l_lab.cli.options import (
     Dtype,
     Engine,
     EngineName,
+    Extraction,
     Interval,
     MaxTokens,
     ModelRoot,
@@ -30,6 +31,7 @@ from s2l_lab.cli.options import (
     Scale,
     Temperature,
     TopP,
+    VerifierTimeout,
 )
 
 app = typer.Typer(
@@ -81,6 +83,10 @@ def passk(
     interval: Annotated[
         Interval, typer.Option(help="Interval: these problems, or problems like these.")
     ] = Interval.rollouts,
+    extraction: Annotated[
+        Extraction, typer.Option(help="Where answers are looked for; lenient verdicts are kept beside the strict ones.")
+    ] = Extraction.strict,
+    verifier_timeout: VerifierTimeout = 5.0,
     out: RunDirectory = None,
     fresh: Annotated[bool, typer.Option("--fresh/--resume", help="Move an old run aside / go on with it.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would be sampled, and stop.")] = False,
@@ -116,6 +122,8 @@ def passk(
             "model_root": model_root,
             "trust_remote_code": trust_remote_code,
             "interval": interval.value,
+            "extraction": extraction.value,
+            "verifier_timeout": verifier_timeout,
             "out": out,
         },
         preset=preset.value,
@@ -198,12 +206,30 @@ def verify(
     ] = None,
     data_root: DataRoot = None,
     run: Annotated[Path | None, typer.Option(help="A run directory to grade again.")] = None,
-    compare: Annotated[str | None, typer.Option(help="With --run: the other verifier, as `official`.")] = None,
+    compare: Annotated[
+        str | None, typer.Option(help="What flips under another verifier, as `official`, or extraction, as `lenient`.")
+    ] = None,
+    extraction: Annotated[
+        Extraction | None,
+        typer.Option(help="With --run: store the verdicts of this extraction beside those that are there."),
+    ] = None,
+    regrade_errors: Annotated[
+        bool, typer.Option("--regrade-errors", help="With --run: verify again only what has no verdict (errors).")
+    ] = False,
+    verifier_timeout: VerifierTimeout = 5.0,
 ) -> None:
     """Check a verifier before any model runs, or grade a stored run with another one and show what flips."""
     from s2l_lab.cli import verify as command
 
-    command.run(benchmark=benchmark, data_root=data_root, run_directory=run, compare=compare)
+    command.run(
+        benchmark=benchmark,
+        data_root=data_root,
+        run_directory=run,
+        compare=compare,
+        extraction=None if extraction is None else extraction.value,
+        regrade_errors=regrade_errors,
+        verifier_timeout=verifier_timeout,
+    )
 
 
 @app.command("plan-power")

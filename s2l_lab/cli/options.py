@@ -50,6 +50,13 @@ class ClaimKind(StrEnum):
     run = "run"
 
 
+class Extraction(StrEnum):
+    """Where answers are looked for: after a mark alone, or also where a person would see one."""
+
+    strict = "strict"
+    lenient = "lenient"
+
+
 class Scale(StrEnum):
     """`mini` runs on the embedded family on a CPU; `paper` on the paper's models."""
 
@@ -73,4 +80,7 @@ RunSeed = Annotated[int, typer.Option(help="Run seed.")]
 EngineName = Annotated[Engine, typer.Option(help="What runs the models.")]
 ModelRoot = Annotated[Path | None, typer.Option(help="Directory with local checkpoints, looked into first.")]
 RunDirectory = Annotated[Path | None, typer.Option(help="Run directory. [default: runs/passk-...]")]
+VerifierTimeout = Annotated[
+    float, typer.Option(help="Seconds of processor time for one verdict; six times as much by the wall clock.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print numbers.json instead of tables.")]

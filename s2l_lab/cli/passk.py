@@ -94,13 +94,15 @@ def run_with_progress(request: PasskRequest, fresh: bool, console: Any) -> Passk
 
 def _deliver(report: PasskReport, out: Any, err: Any, as_json: bool) -> None:
     """Print the tables (or the numbers); write figure and numbers.json into the run directory where they changed."""
-    from s2l_lab.cli.tables import print_passk
+    from s2l_lab.cli.tables import print_passk, silent_lines
     from s2l_lab.figures.numbers import as_json as json_text
     from s2l_lab.figures.numbers import numbers
 
     values = numbers(report)
     if as_json:
         print(json_text(values), end="")
+        for line in silent_lines(report):
+            err.print(line, style="bold red", highlight=False, markup=False, soft_wrap=True)
     else:
         print_passk(report, out)
     html, numbers_path = report.run_directory / f"{FIGURE}.html", report.run_directory / NUMBERS

@@ -7,6 +7,7 @@ Policy names are shown as text: no markup and no escape sequence in them takes e
 from __future__ import annotations
 
 import math
+import shlex
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,14 +18,20 @@ from rich.text import Text
 from s2l_lab.figures.caption import caption_lines, crossing_words
 from s2l_lab.figures.curves import chosen_curve
 from s2l_lab.figures.markup import printable
+from s2l_lab.verifiers import is_lenient
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from s2l_lab.estimators import Comparison, Curve
     from s2l_lab.passk.report import PasskReport, PolicyReport
 
 TAUS = (0.1, 0.5, 0.9)
 """Solve rates near which the table shows Cover@tau; numbers.json has all."""
 MOST_KS = 5
+SILENT_SHARE = 0.2
+"""Share of a policy's rollouts without an answer above which a line says so."""
 PRIOR = "*: above N/2 the interval leans on a prior over solve rates; N >= 4k frees it."
 
 
@@ -37,8 +44,45 @@ def passk_tables(report: PasskReport) -> RenderableType:
     """The tables and their caption as one rich renderable."""
     tables = [_passk(report), _measures(report), _cost(report)] + ([_differences(report)] if report.comparisons else [])
     parts: list[RenderableType] = [part for table in tables for part in (table, Text())]
-    lines = caption_lines(report) + ([PRIOR] if _leans_on_prior(report) else [])
-    return Group(*parts, *(Text(printable(line), style="dim") for line in lines))
+    lines = caption_lines(report) + ([PRIOR] if _leans_on_prior(report) else []) + no_data_lines(report)
+    loud = [Text(line, style="bold red") for line in silent_lines(report)]
+    return Group(*parts, *(Text(printable(line), style="dim") for line in lines), *loud)
+
+
+def no_data_lines(report: PasskReport) -> list[str]:
+    """What has no value, by policy and reason."""
+    lines = []
+    for policy in report.policies:
+        for reason in dict.fromkeys(policy.no_data.values()):
+            measures = ", ".join(name for name, why in policy.no_data.items() if why == reason)
+            lines.append(f"No data for {policy.name}: {measures} ({reason}).")
+    return lines
+
+
+def silent_lines(report: PasskReport) -> list[str]:
+    """`silent_line` of the policies that have one."""
+    run, version = report.run_directory, report.verifier_version
+    lines = (silent_line(policy.name, policy.outcomes, run, version) for policy in report.policies)
+    return [line for line in lines if line]
+
+
+def silent_line(policy: str, outcomes: Mapping[str, int], run: Path, verifier: str) -> str | None:
+    """A line where more than a fifth of a policy's rollouts count as wrong for want of an answer, and what to do."""
+    total = sum(outcomes.values())
+    cut, silent = outcomes.get("truncated", 0), outcomes.get("no_answer", 0)
+    if not total or (cut + silent) / total <= SILENT_SHARE:
+        return None
+    advice = [f"raise --max-tokens ({cut / total:.0%} were cut before an answer)"] if cut else []
+    if silent:
+        looser = f"see what a looser rule finds with s2l-lab verify --run {shlex.quote(str(run))} --extraction lenient"
+        advice.append(
+            ("look at some of them with s2l-lab dashboard" if is_lenient(verifier) else looser)
+            + f" ({silent / total:.0%} ended without an answer in a known form)"
+        )
+    return printable(
+        f"WARNING: {(cut + silent) / total:.0%} of {policy}'s {total:,} rollouts have no answer and count as wrong. "
+        f"Before reading its curve, {'; '.join(advice)}."
+    )
 
 
 def shown_ks(n_rollouts: int) -> list[int]:

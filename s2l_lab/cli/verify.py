@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
-from s2l_lab.errors import UsageError, unknown_name
+from s2l_lab.errors import DataError, UsageError, unknown_name
 from s2l_lab.figures.markup import printable, shortened
 
 if TYPE_CHECKING:
@@ -17,13 +17,22 @@ if TYPE_CHECKING:
 
     from s2l_lab.estimators import Curve
     from s2l_lab.regrade import FlipReport, PolicyFlips
-    from s2l_lab.verifiers import GoldReport, Kind
+    from s2l_lab.verifiers import Extraction, GoldReport, Kind
 
 _MOST_REFUSED = 20
 _KS = (1, 4, 16, 64, 256, 1024)
 
 
-def run(*, benchmark: str | None, data_root: Path | None, run_directory: Path | None, compare: str | None) -> None:
+def run(
+    *,
+    benchmark: str | None,
+    data_root: Path | None,
+    run_directory: Path | None,
+    compare: str | None,
+    extraction: Extraction | None = None,
+    regrade_errors: bool = False,
+    verifier_timeout: float = 5.0,
+) -> None:
     """Check a benchmark's gold answers, or grade a run anew. Raises UsageError unless one of both is asked."""
     from rich.console import Console
 
@@ -32,27 +41,39 @@ def run(*, benchmark: str | None, data_root: Path | None, run_directory: Path | 
             "give either --benchmark NAME (grade its gold answers against themselves) or --run DIR with --compare "
             "VERIFIER (grade a stored run anew)."
         )
-    kind = None if compare is None else known_kind(compare)
     console = Console(highlight=False)
-    if benchmark is not None:
-        _check_gold(benchmark, data_root, kind, console)
-    elif run_directory is not None and kind is not None:
-        _compare(run_directory, kind, console)
+    if run_directory is None:
+        if extraction is not None or regrade_errors:
+            raise UsageError("--extraction and --regrade-errors are about a stored run; give --run DIR.")
+        kind = None if compare is None else known_kind(compare)
+        _check_gold(str(benchmark), data_root, kind, verifier_timeout, console)
+    elif compare is not None:
+        if extraction is not None or regrade_errors:
+            raise UsageError("--compare stores nothing; leave out --extraction and --regrade-errors, or --compare.")
+        _compare(run_directory, compare, verifier_timeout, console)
+    elif regrade_errors:
+        _regrade_errors(run_directory, extraction or "strict", verifier_timeout, console)
+    elif extraction is not None:
+        _store(run_directory, extraction, verifier_timeout, console)
     else:
-        raise UsageError("--run DIR needs --compare VERIFIER, as --compare official.")
+        raise UsageError(
+            "--run DIR needs --compare VERIFIER (as --compare official), --extraction NAME or --regrade-errors."
+        )
 
 
-def known_kind(name: str) -> Kind:
-    """A verifier's name as a Kind. Raises UsageError naming the nearest ones."""
+def known_kind(name: str, *others: str) -> Kind:
+    """A verifier's name as a Kind. Raises UsageError naming the nearest ones, `others` that are allowed included."""
     from s2l_lab.verifiers import Kind
 
     kinds: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
     if name not in kinds:
-        raise unknown_name("verifier", name, kinds)
+        raise unknown_name("verifier", name, {*kinds, *others})
     return kinds[name]
 
 
-def _check_gold(name: str, data_root: Path | None, other: Kind | None, console: Console) -> None:
+def _check_gold(
+    name: str, data_root: Path | None, other: Kind | None, verifier_timeout: float, console: Console
+) -> None:
     from s2l_lab.problems import load_benchmark
     from s2l_lab.verifiers import VerifierPool, check_gold
 
@@ -60,7 +81,7 @@ def _check_gold(name: str, data_root: Path | None, other: Kind | None, console: 
     console.print(
         f"{benchmark.name}: {len(benchmark.problems):,} problems, {_provenance(benchmark.provenance)}", soft_wrap=True
     )
-    with VerifierPool() as pool:
+    with VerifierPool(seconds=verifier_timeout) as pool:
         for kind in (None, other) if other else (None,):
             print_gold(check_gold(benchmark, pool, kind), console)
 
@@ -85,13 +106,68 @@ def print_gold(report: GoldReport, console: Console) -> None:
         console.print(f"    and {len(report.refused) - _MOST_REFUSED:,} more")
 
 
-def _compare(directory: Path, kind: Kind, console: Console) -> None:
+def _compare(directory: Path, other: str, verifier_timeout: float, console: Console) -> None:
+    """Flips between the run's own verdicts and those of another verifier or extraction."""
     from s2l_lab.regrade import compare_verifiers
     from s2l_lab.rollouts import RolloutStore
+    from s2l_lab.verifiers import Extraction, VerifierPool
+
+    extractions: dict[str, Extraction] = {name: name for name in get_args(Extraction)}
+    extraction = extractions.get(other)
+    kind = known_kind(other, *extractions) if extraction is None else None
+    pool = VerifierPool(extraction=extraction or "strict", seconds=verifier_timeout)
+    with RolloutStore(directory) as store, pool:
+        print_flips(compare_verifiers(store, kind, pool), console)
+
+
+def _store(directory: Path, extraction: Extraction, verifier_timeout: float, console: Console) -> None:
+    """Verify what has no verdict under an extraction yet, keep it, and set it beside the run's own verdicts."""
+    from s2l_lab.cli.tables import silent_line
+    from s2l_lab.regrade import compare_verifiers, run_version
+    from s2l_lab.rollouts import RolloutStore, verify_unverified, verify_with
     from s2l_lab.verifiers import VerifierPool
 
-    with RolloutStore(directory) as store, VerifierPool() as pool:
-        print_flips(compare_verifiers(store, kind, pool), console)
+    with VerifierPool(extraction=extraction, seconds=verifier_timeout) as pool:
+        with RolloutStore(directory) as store:
+            version = run_version(store, extraction)
+        with RolloutStore.reopen(directory, version) as store:
+            new = verify_unverified(store, verify_with(pool), version)
+        console.print(f"{new:,} rollouts were verified by {version}; their verdicts are kept.", markup=False)
+        with RolloutStore(directory) as store:
+            print_flips(compare_verifiers(store, None, pool), console)
+            for origin in store.origins():
+                outcomes = store.outcomes(origin, version, [problem.id for problem in store.problems()])
+                if line := silent_line(origin.policy, outcomes, directory, version):
+                    console.print(f"\n{line}", style="bold red", markup=False, soft_wrap=True)
+
+
+def _regrade_errors(directory: Path, extraction: Extraction, verifier_timeout: float, console: Console) -> None:
+    """Ask again for the verdicts that are VERIFIER_ERROR under the current version, and keep what comes."""
+    from s2l_lab.regrade import run_version
+    from s2l_lab.rollouts import RolloutStore, verify_errors_again, verify_with
+    from s2l_lab.verifiers import VerifierPool
+
+    with RolloutStore(directory) as store:
+        version = run_version(store, extraction)
+        if version not in store.verifier_versions:
+            raise DataError(
+                f"{directory} has no verdicts of {version} (verifiers there: "
+                f"{', '.join(store.verifier_versions) or 'none'}). Give --extraction {extraction} without "
+                "--regrade-errors to verify all of it by the current version."
+            )
+        errors = store.number_of_errors(version)
+    if not errors:
+        console.print(f"Every verdict of {version} is known; nothing was verified again.", markup=False)
+        return
+    with (
+        VerifierPool(extraction=extraction, seconds=verifier_timeout) as pool,
+        RolloutStore.reopen(directory, version) as store,
+    ):
+        done = verify_errors_again(store, verify_with(pool), version)
+    console.print(f"{version}: {done.tried:,} rollouts without a verdict were verified again.", markup=False)
+    console.print(f"  {done.settled:>9,} have one now")
+    for cause, count in sorted(done.still.items(), key=lambda pair: -pair[1]):
+        console.print(f"  {count:>9,} still have none: {printable(cause)}", markup=False, soft_wrap=True)
 
 
 def print_flips(report: FlipReport, console: Console) -> None:

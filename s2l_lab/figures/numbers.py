@@ -81,6 +81,7 @@ def _policy(policy: PolicyReport) -> dict[str, Any]:
         "policy": policy.name,
         "shape": policy.shape,
         "outcomes": policy.outcomes,
+        "no_data": policy.no_data,
         "cover": policy.cover,
         "maj": [{"k": k} | dataclasses.asdict(estimate) for k, estimate in policy.maj],
         "pass_hat": {"k": curve.k, "value": policy.pass_hat},

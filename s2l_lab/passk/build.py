@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from s2l_lab.digest import content_digest
 from s2l_lab.estimators import (
     Comparison,
     Counts,
+    CoverCurve,
     Estimate,
     Votes,
     compare_all,
@@ -81,6 +82,11 @@ def policy_report(reader: Reader, sampled: Sampled, pool: VerifierPool) -> Polic
     gold = _gold_forms(reader.benchmark, answers, pool)
     votes = [_votes(a, g) for a, g in zip(answers, gold, strict=True)]
     totals = reader.store.totals(origin, reader.problem_ids, reader.n_rollouts)
+    own, why_not_own = _own(reader.benchmark, votes, ks)
+    no_data = {"guess of own answers": why_not_own} if why_not_own else {}
+    if unknown.any():
+        why = f"{unknown.sum():,} of {total.sum():,} rollouts have no verdict, so only bounds are known"
+        no_data = dict.fromkeys(("pass@k", "pass^k", "maj@k", "Cover@tau"), why) | no_data
     return PolicyReport(
         name=name,
         shape=sampled.shape,
@@ -88,17 +94,18 @@ def policy_report(reader: Reader, sampled: Sampled, pool: VerifierPool) -> Polic
         curve_problems=pass_at_k_curve(
             correct, total, ks, interval="problems", unknown_P=unknown, rng=reader.rng("pass@k", name)
         ),
-        pass_hat=pass_hat_k(correct, total, ks),
+        pass_hat=_settled(pass_hat_k(correct, total, ks), pass_hat_k(correct + unknown, total, ks)),
         maj=_majority(reader, votes, name),
-        cover=cover_curve(correct, total, ks / reader.n_rollouts, rng=reader.rng("cover", name)),
+        cover=_cover(reader, counts, ks / reader.n_rollouts, name),
         guess_uniform=_uniform(reader.benchmark.answer_space, ks),
-        guess_own=_own(reader.benchmark, votes, ks),
+        guess_own=own,
         outcomes=reader.store.outcomes(origin, reader.verifier_version, reader.problem_ids, reader.n_rollouts),
         completion_tokens=totals.completion_tokens,
         prompt_tokens=totals.prompt_tokens,
         mean_length=totals.mean_length,
         mean_entropy=totals.mean_entropy,
         flops_per_rollout=_flops(sampled.shape, totals.prompt_tokens / max(totals.rollouts, 1), totals.mean_length),
+        no_data=no_data,
     )
 
 
@@ -169,11 +176,43 @@ def _uniform(answer_space: int | None, ks: NDArray[np.int64]) -> NDArray[np.floa
     return guess
 
 
-def _own(benchmark: Benchmark, votes: Sequence[Votes], ks: NDArray[np.int64]) -> NDArray[np.float64] | None:
-    """The guesser who draws this policy's answers to the other problems; None where answers do not carry over."""
+def _own(benchmark: Benchmark, votes: Sequence[Votes], ks: NDArray[np.int64]) -> tuple[NDArray[np.float64] | None, str]:
+    """The guesser who draws this policy's answers to the other problems, and why it has no value at some k.
+
+    None where answers do not carry over, or where nothing is known of the answers to other problems; NaN at a k above
+    what is known of them.
+    """
     if benchmark.kind not in CARRIES_OVER or len(votes) < 2:
-        return None
-    return other_problem_guess(votes, ks)
+        return None, ""
+    known = [one.total - one.unknown for one in votes]
+    reach = sum(known) - max(known)
+    guess = np.full(len(ks), np.nan)
+    if reach:
+        guess[ks <= reach] = other_problem_guess(votes, ks[ks <= reach])
+    few = f"only {reach:,} rollouts of other problems have a verdict" if reach < ks[-1] else ""
+    return (guess if reach else None), few
+
+
+def _cover(reader: Reader, counts: Counts, taus: NDArray[np.float64], name: str) -> CoverCurve:
+    """Cover@tau; where verdicts are missing, only what all wrong and all right agree on, within the ends of both."""
+    low = cover_curve(counts.correct_P, counts.total_P, taus, rng=reader.rng("cover", name))
+    if not counts.unknown_P.any():
+        return low
+    high = cover_curve(counts.correct_P + counts.unknown_P, counts.total_P, taus, rng=reader.rng("cover", name))
+    return replace(
+        low,
+        plug_in=_settled(low.plug_in, high.plug_in),
+        plug_in_lower=np.fmin(low.plug_in_lower, high.plug_in_lower),
+        plug_in_upper=np.fmax(low.plug_in_upper, high.plug_in_upper),
+        smoothed=_settled(low.smoothed, high.smoothed),
+        smoothed_lower=np.fmin(low.smoothed_lower, high.smoothed_lower),
+        smoothed_upper=np.fmax(low.smoothed_upper, high.smoothed_upper),
+    )
+
+
+def _settled(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The value with missing verdicts all wrong where it is the same with them all right, else NaN."""
+    return np.where(np.abs(high - low) <= 1e-12, low, np.nan)
 
 
 def _flops(shape: ModelShape | None, prompt_tokens: float, length: float) -> float:

@@ -80,7 +80,7 @@ def make_plan(request: PasskRequest, *, fresh: bool = False) -> Plan:
         if store is not None:
             store.close()
     tasks.sort(key=lambda task: _size(task.member, task.shape))
-    return Plan(request, benchmark, verifier_version(benchmark.kind), tuple(tasks))
+    return Plan(request, benchmark, verifier_version(benchmark.kind, request.extraction), tuple(tasks))
 
 
 def recorded_policies(store: RolloutStore) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,8 @@ class PolicyReport:
     """Nats per token before truncation, sum over tokens / number of tokens; NaN where unknown."""
     flops_per_rollout: float
     """Mean forward FLOPs per rollout (STATISTICS section 5); NaN where the model's shape is unknown."""
+    no_data: dict[str, str] = field(default_factory=dict)
+    """Measures that have no value at some k or tau, as `maj@k`, each with the reason in words."""
 
 
 @dataclass(frozen=True, slots=True)

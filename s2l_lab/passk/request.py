@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from s2l_lab.digest import content_digest
 from s2l_lab.policies import SamplingParams
+from s2l_lab.verifiers import Extraction
+from s2l_lab.verifiers.maths_pool import SECONDS
 
 
 class PasskRequest(BaseModel):
@@ -44,6 +46,10 @@ class PasskRequest(BaseModel):
     model_root: Path | None = None
     """Directory looked into for checkpoints before the hub."""
     trust_remote_code: bool = False
+    extraction: Extraction = "strict"
+    """The rule by which answers are found; verdicts under another one are kept beside the others."""
+    verifier_timeout: float = Field(default=SECONDS, gt=0, allow_inf_nan=False)
+    """Seconds of processor time for one verdict; by the wall clock it may take six times as long."""
     interval: Literal["rollouts", "problems"] = "rollouts"
     """The interval drawn around every curve; numbers.json holds the chosen one, comparisons always use `problems`."""
     out: Path | None = None

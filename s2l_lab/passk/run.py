@@ -15,8 +15,19 @@ from s2l_lab.passk.request import PasskRequest
 from s2l_lab.policies import Policy
 from s2l_lab.policies.device import device_name
 from s2l_lab.policies.opening import check_members, open_policy
-from s2l_lab.rollouts import Origin, Progress, RolloutStore, RunManifest, collect, verify_unverified, verify_with
+from s2l_lab.rollouts import (
+    Origin,
+    Progress,
+    RolloutStore,
+    RunManifest,
+    collect,
+    verify_errors_again,
+    verify_unverified,
+    verify_with,
+)
+from s2l_lab.rollouts.durable import WriteError
 from s2l_lab.rollouts.listing import is_run
+from s2l_lab.rollouts.lock import RunLockedError
 from s2l_lab.verifiers import VerifierPool
 
 if TYPE_CHECKING:
@@ -47,13 +58,21 @@ def complete_run(
     `announce` gets a line when something slow begins. `show` gets a line with one rendered prompt before a policy is
     sampled, and one with a completion among the first (example.py). `progress`, and `show` for completions, are called
     from another thread while rollouts come in.
-    A run whose rollouts and verdicts are all there is only read: no model is loaded and no lock is taken.
+    A run whose rollouts and verdicts are all there is only read: no model is loaded and no lock is taken. Where some
+    verdicts are errors of a cause that may have passed, those rollouts are verified again first, once.
+    `pool` verifies by the request's extraction.
     """
     plan = make_plan(request, fresh=fresh)
     path = request.run_directory
     origins = None if fresh else _complete(plan, path)
     if origins is None:
         origins = _sample(plan, path, pool, fresh=fresh, announce=announce, show=show, progress=progress)
+    elif errors := _passing_errors(plan, path, origins):
+        announce(f"verifying {errors:,} rollouts again that had no verdict")
+        try:
+            _sample(plan, path, pool, fresh=False, announce=announce, show=show, progress=progress)
+        except (RunLockedError, WriteError) as locked:  # the run is complete: it is reported as it stands
+            announce(f"they stay without a verdict: {locked}")
     return Completed(plan, tuple(origins))
 
 
@@ -69,7 +88,7 @@ def run_passk(
     """Complete the run and report: see `complete_run`."""
     start = time.monotonic()
     path = request.run_directory
-    with VerifierPool() as pool:
+    with VerifierPool(extraction=request.extraction, seconds=request.verifier_timeout) as pool:
         done = complete_run(request, pool=pool, fresh=fresh, announce=announce, show=show, progress=progress)
         plan = done.plan
         with RolloutStore(path) as store:
@@ -109,6 +128,12 @@ def _complete(plan: Plan, path: Path) -> list[Origin] | None:
     return origins
 
 
+def _passing_errors(plan: Plan, path: Path, origins: list[Origin]) -> int:
+    """Rollouts of these policies without a verdict whose cause may have passed."""
+    with RolloutStore(path) as store:
+        return sum(store.number_of_errors(plan.verifier_version, origin, passing=True) for origin in origins)
+
+
 def _sample(
     plan: Plan,
     path: Path,
@@ -144,6 +169,7 @@ def _sample(
         origins = []
         for task in plan.tasks:
             if task.origin is not None and not task.owed:
+                verify_errors_again(store, verify, plan.verifier_version, task.origin, passing=True)
                 verify_unverified(store, verify, plan.verifier_version, task.origin)
                 origins.append(task.origin)
                 continue

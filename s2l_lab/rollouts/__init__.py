@@ -1,6 +1,14 @@
 """Rollouts: the store that never loses or doubles one, and the loop that fills it."""
 
-from s2l_lab.rollouts.loop import InterruptedRunError, Progress, Verify, collect, verify_unverified
+from s2l_lab.rollouts.loop import (
+    InterruptedRunError,
+    Progress,
+    Retried,
+    Verify,
+    collect,
+    verify_errors_again,
+    verify_unverified,
+)
 from s2l_lab.rollouts.manifest import RunManifest
 from s2l_lab.rollouts.rollout import Origin, Rollout, RolloutKey
 from s2l_lab.rollouts.store import RolloutStore
@@ -12,6 +20,7 @@ __all__ = [
     "InterruptedRunError",
     "Origin",
     "Progress",
+    "Retried",
     "Rollout",
     "RolloutCounts",
     "RolloutKey",
@@ -20,6 +29,7 @@ __all__ = [
     "TokenTotals",
     "Verify",
     "collect",
+    "verify_errors_again",
     "verify_unverified",
     "verify_with",
 ]

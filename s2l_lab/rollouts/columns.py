@@ -63,6 +63,9 @@ VERDICTS = pa.schema(
 )
 PROBLEMS = pa.schema([pa.field(name, pa.string()) for name in ("id", "prompt", "answer", "kind", "source", "metadata")])
 
+Row = tuple[Any, ...]
+"""Values of some columns of one row."""
+
 _ARRAYS: dict[str, Any] = {
     "token_ids": np.int32,
     "logprobs": np.float32,
@@ -117,6 +120,15 @@ def verdicts_table(rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> 
     columns["canonical"] = pa.array([_well_formed_or_none(verdict.canonical) for verdict in verdicts], pa.string())
     columns["detail"] = pa.array([well_formed(verdict.detail) for verdict in verdicts], pa.string())
     return pa.table(columns, schema=VERDICTS)
+
+
+def keyed_verdicts(table: pa.Table) -> list[tuple[Row, Row]]:
+    """Every row of VERDICTS as the key of its rollout (with the digest) and the verdict, outcome first."""
+    key, said = ((*KEY, "digest"), ("outcome", "answer", "canonical", "detail"))
+    return [
+        (row[: len(key)], row[len(key) :])
+        for row in zip(*(table[name].to_pylist() for name in (*key, *said)), strict=True)
+    ]
 
 
 def problems_table(problems: Sequence[Problem]) -> pa.Table:

@@ -18,6 +18,7 @@ import pyarrow as pa
 from s2l_lab.errors import DataError
 from s2l_lab.rollouts.columns import ROLLOUTS, VERDICTS
 from s2l_lab.rollouts.parts import ROLLOUTS_FOLDER, VERDICTS_FOLDER, Ledger, Parts
+from s2l_lab.verifiers import is_lenient
 
 _TRIES = 10
 
@@ -81,9 +82,11 @@ def verdicts_folder(version: str) -> str:
 
 
 def versions(ledger: Ledger) -> list[str]:
-    """The verifier versions that have verdicts, in order of their first part."""
+    """The verifier versions that have verdicts, in order of their first part, lenient ones before all others: the last
+    is what counts where none is chosen, and strict is what is meant where nothing is said."""
     folders = dict.fromkeys(name.rpartition("/")[0] for name in ledger.parts if name.startswith(f"{VERDICTS_FOLDER}/"))
-    return [unquote(folder.partition("/")[2]) for folder in folders]
+    found = [unquote(folder.partition("/")[2]) for folder in folders]
+    return sorted(found, key=is_lenient, reverse=True)
 
 
 def view(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path], schema: pa.Schema) -> None:

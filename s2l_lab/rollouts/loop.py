@@ -17,6 +17,7 @@ import math
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from s2l_lab.policies import Completion, Draw, Draws, Policy, SamplingParams
 from s2l_lab.problems import Problem
 from s2l_lab.rollouts.rollout import Origin, Rollout, RolloutKey
 from s2l_lab.rollouts.store import RolloutStore
-from s2l_lab.verifiers import Verdict
+from s2l_lab.verifiers import Outcome, Verdict
 
 FLUSH_SECONDS = 3.0
 FLUSH_ROLLOUTS = 4096
@@ -76,6 +77,21 @@ class Progress:
         return self.seconds * left / self.sampled if self.sampled else 0.0 if left == 0 else math.nan
 
 
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """What asking again for verdicts came to."""
+
+    tried: int
+    """Rollouts with a VERIFIER_ERROR that were verified again."""
+    still: dict[str, int]
+    """Those that are VERIFIER_ERROR still, by cause."""
+
+    @property
+    def settled(self) -> int:
+        """Those that have a verdict now."""
+        return self.tried - sum(self.still.values())
+
+
 def collect(
     store: RolloutStore,
     policy: Policy,
@@ -89,6 +105,8 @@ def collect(
     flush_rollouts: int = FLUSH_ROLLOUTS,
 ) -> Progress:
     """Bring a policy to n verified rollouts per problem: sample what is owed, verify what is unverified.
+
+    VERIFIER_ERRORs of earlier calls whose cause may have passed are verified again first, once.
 
     `progress` is called from the recorder's thread, after every handful of draws. Whatever ends this call, every draw
     that the policy had yielded is stored first. Raises InterruptedRunError on Ctrl-C, PolicyError if the policy yields
@@ -110,6 +128,7 @@ def collect(
         flush_rollouts=flush_rollouts,
     )
     try:
+        verify_errors_again(store, verify, verifier_version, origin, passing=True)
         if owed:
             recorder.run(policy, owed, sampling)
         verify_unverified(store, verify, verifier_version, origin, progress=recorder.count_verified)
@@ -144,6 +163,26 @@ def verify_unverified(
             number += store.append_verdicts(version, rollouts, verdicts)
             progress(len(rollouts))
     return number
+
+
+def verify_errors_again(
+    store: RolloutStore, verify: Verify, version: str, origin: Origin | None = None, *, passing: bool = False
+) -> Retried:
+    """Ask again for a verdict of this version on the stored rollouts (of one origin, or of all) that have a
+    VERIFIER_ERROR, and store what it says in its place.
+
+    `passing` asks only where the cause may have passed. Every other verdict stays as it is.
+    """
+    problems = {problem.id: problem for problem in store.problems()}
+    tried, still = 0, Counter[str]()
+    for batch in store.errors(version, origin, passing=passing):
+        for start in range(0, len(batch), VERIFY_ROLLOUTS):
+            rollouts = batch[start : start + VERIFY_ROLLOUTS]
+            verdicts = verify([(problems[r.key.problem_id], r.completion) for r in rollouts])
+            store.replace_errors(version, rollouts, verdicts)
+            tried += len(rollouts)
+            still.update(verdict.detail for verdict in verdicts if verdict.outcome is Outcome.VERIFIER_ERROR)
+    return Retried(tried, dict(still))
 
 
 class _Recorder:

@@ -21,7 +21,7 @@ import json
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -158,6 +158,15 @@ class Parts:
             self.sweep()
             self._merge(folder, group)
 
+    def rewrite(self, name: str, change: Callable[[pa.Table], pa.Table]) -> None:
+        """Replace one live part by another with as many rows, in one step. `change` gets the rows piece by piece.
+
+        Raises DamagedPartError if the part cannot be read.
+        """
+        tables = (change(table) for table in read_batches(self._root / name))
+        folder = name.rpartition("/")[0]
+        self._replace(self.ledger(), folder, tables, pq.read_schema(self._root / name), merged=[name])
+
     def sweep(self) -> None:
         """Delete the part and temporary files that the ledger does not list; other files are not ours to touch."""
         listed = self.ledger().parts
@@ -193,8 +202,14 @@ class Parts:
         make_folder(path.parent)
         with replacing(path) as file:
             rows = write_row_groups(file, tables, schema)
-        parts = {old: part for old, part in ledger.parts.items() if old not in merged}
-        parts[name] = Part(rows, path.stat().st_size)
+        new = {name: Part(rows, path.stat().st_size)}
+        parts: dict[str, Part] = {}
+        for (
+            old,
+            part,
+        ) in ledger.parts.items():  # in its old place: the order of parts is that of verifier versions
+            parts |= {} if old in merged[1:] else new if old in merged[:1] else {old: part}
+        parts |= new
         expected = sum(ledger.parts[old].rows for old in merged)
         if merged and rows != expected:
             raise DataError(f"merging {folder} read {rows} rows of {expected}; the parts are left as they were.")

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -38,9 +38,11 @@ from s2l_lab.rollouts.parquet import DamagedPartError, read_batches
 from s2l_lab.rollouts.parts import ROLLOUTS_FOLDER, Parts
 from s2l_lab.rollouts.rollout import Origin, Rollout
 from s2l_lab.rollouts.session import CONFIG, LOCK, MANIFEST, Session, read_json
+from s2l_lab.verifiers.verdict import Outcome, may_pass
 
 if TYPE_CHECKING:
     import duckdb
+    from numpy.typing import NDArray
 
     from s2l_lab.verifiers import Verdict
 
@@ -76,6 +78,17 @@ class RolloutStore:
             session.close()
             raise
         return store
+
+    @classmethod
+    def reopen(cls, path: str | Path, verifier_version: str) -> Self:
+        """Open a run that is there for writing verdicts of a version, with the run's own identity and configuration.
+
+        Raises as `RolloutStore(path)` and `open` do.
+        """
+        with cls(path) as there:
+            config, identity = there.config, read_json(there.path / CONFIG)["identity"]
+        manifest = RunManifest.of_this_process(config, device="none", seeds={}, verifier_version=verifier_version)
+        return cls.open(path, manifest, identity)
 
     def _attach(self, path: Path, session: Session | None) -> None:
         self.path = path
@@ -135,7 +148,7 @@ class RolloutStore:
 
     @property
     def verifier_versions(self) -> list[str]:
-        """Verifier versions that have verdicts here, in order of their oldest part."""
+        """Verifier versions that have verdicts here, in order of their oldest part, lenient ones first."""
         return versions(self._parts.ledger())
 
     def problems(self) -> list[Problem]:
@@ -205,6 +218,27 @@ class RolloutStore:
         self._parts.add(verdicts_folder(version), new)
         return int(new.num_rows)
 
+    def replace_errors(self, version: str, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> int:
+        """Put verdicts in the place of the VERIFIER_ERRORs of this version on the same rollouts; others stay.
+
+        One part is replaced at a time, each in one step: whenever the process is killed, every rollout has one verdict,
+        the old one or the new one. An error that is the same again is not written. Returns how many were replaced.
+        """
+        new = columns.verdicts_table(rollouts, verdicts)
+        rows = {key: (row, said) for row, (key, said) in enumerate(columns.keyed_verdicts(new))}
+        replaced = 0
+        for path in self._parts.live(verdicts_folder(version), self._parts.ledger()):
+            name = path.relative_to(self.path).as_posix()
+            try:
+                found = sum(len(_errors_among(table, rows)) for table in read_batches(path))
+                if found:
+                    self._writing()
+                    self._parts.rewrite(name, lambda table: _with_rows(table, new, _errors_among(table, rows)))
+                    replaced += found
+            except DamagedPartError as damage:
+                self._parts.condemn(name, str(damage))
+        return replaced
+
     def log_metrics(self, record: Mapping[str, float | str | None]) -> None:
         """Append one line to the run's metrics; NaN and infinities are written as null."""
         clean = {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in record.items()}
@@ -230,13 +264,43 @@ class RolloutStore:
     def unverified(self, version: str, origin: Origin | None = None) -> Iterator[list[Rollout]]:
         """The rollouts (of one origin, or of all) without a verdict of this version as it stands now, in batches of at
         most one row group."""
-        ledger = self._parts.ledger()
         done = self._database.query("select digest from verdicts", version=version)["digest"].to_numpy()
-        for path in self._parts.live(ROLLOUTS_FOLDER, ledger):
+        yield from self._rollouts_where(lambda digests: ~np.isin(digests, done), origin)
+
+    def errors(self, version: str, origin: Origin | None = None, *, passing: bool = False) -> Iterator[list[Rollout]]:
+        """The rollouts (of one origin, or of all) whose verdict of this version is VERIFIER_ERROR as it stands now.
+
+        `passing` leaves out what asking again cannot change, as `s2l_lab.verifiers.verdict.may_pass` says.
+        """
+        found = self._error_digests(version, origin, passing=passing)
+        if found.size:
+            yield from self._rollouts_where(lambda digests: np.isin(digests, found), origin)
+
+    def number_of_errors(self, version: str, origin: Origin | None = None, *, passing: bool = False) -> int:
+        """How many rollouts `errors` would give. Reads no rollouts."""
+        return int(self._error_digests(version, origin, passing=passing).size)
+
+    def _error_digests(self, version: str, origin: Origin | None, *, passing: bool) -> NDArray[np.int64]:
+        sql = "select digest, detail from verdicts join rollouts using (problem_id, sample_index, digest)"
+        sql += " where outcome = 'verifier_error'"
+        parameters: list[str] = []
+        if origin is not None:
+            sql += " and rollouts.policy = ? and rollouts.policy_digest = ? and rollouts.sampling_digest = ?"
+            parameters = [origin.policy, origin.policy_digest, origin.sampling_digest]
+        found = self._database.query(sql, parameters, version=version)
+        kept = [may_pass(detail) or not passing for detail in found["detail"].to_pylist()]
+        digests: NDArray[np.int64] = found["digest"].to_numpy()[np.array(kept, dtype=bool)]
+        return digests
+
+    def _rollouts_where(
+        self, wanted: Callable[[NDArray[np.int64]], NDArray[np.bool_]], origin: Origin | None
+    ) -> Iterator[list[Rollout]]:
+        """The rollouts whose digest is wanted, in batches of at most one row group."""
+        for path in self._parts.live(ROLLOUTS_FOLDER, self._parts.ledger()):
             name = path.relative_to(self.path).as_posix()
             try:
                 for table in read_batches(path):
-                    left = ~np.isin(table["digest"].to_numpy(), done)
+                    left = wanted(table["digest"].to_numpy())
                     if origin is not None:
                         left &= _of_origin(table, origin)
                     if left.any():
@@ -301,3 +365,18 @@ def _of_origin(table: pa.Table, origin: Origin) -> Any:
     wanted = {"policy": origin.policy, "policy_digest": origin.policy_digest, "sampling_digest": origin.sampling_digest}
     masks = [table[name].to_numpy(zero_copy_only=False) == value for name, value in wanted.items()]
     return np.logical_and.reduce(masks)
+
+
+def _errors_among(table: pa.Table, rows: Mapping[columns.Row, tuple[int, columns.Row]]) -> dict[int, int]:
+    """Places in VERDICTS of the errors whose keys are in `rows` with another verdict, with the row of that verdict."""
+    return {
+        place: rows[key][0]
+        for place, (key, said) in enumerate(columns.keyed_verdicts(table))
+        if said[0] == Outcome.VERIFIER_ERROR and key in rows and rows[key][1] != said
+    }
+
+
+def _with_rows(table: pa.Table, new: pa.Table, places: Mapping[int, int]) -> pa.Table:
+    """The table with row `places[i]` of `new` at each place i."""
+    order = [table.num_rows + places[i] if i in places else i for i in range(table.num_rows)]
+    return pa.concat_tables([table, new.cast(table.schema)]).take(pa.array(order, pa.int64()))

@@ -23,8 +23,6 @@ from s2l_lab.verifiers.verdict import Outcome, Verdict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-VERSION = "countdown-1"
-
 MAX_CHARACTERS = 300
 MAX_NUMBERS = 16
 MAX_DIGITS = 9

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s2l_lab.verifiers.verdict import Outcome, Verdict
-from s2l_lab.verifiers.verify import Kind, VerifierPool, VerifyItem, verifier_version
+from s2l_lab.verifiers.verify import VerifierPool, VerifyItem
 
 if TYPE_CHECKING:
     from s2l_lab.problems import Benchmark, Problem
+    from s2l_lab.verifiers.checks import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def check_gold(benchmark: Benchmark, pool: VerifierPool, kind: Kind | None = Non
     refused = [(p, v) for p, v in zip(problems, boxed, strict=True) if v.outcome is not Outcome.CORRECT]
     return GoldReport(
         benchmark=benchmark.name,
-        verifier=verifier_version(kind or benchmark.kind),
+        verifier=pool.version(kind or benchmark.kind),
         total=len(problems),
         boxed=len(problems) - len(refused),
         marked=sum(v.outcome is Outcome.CORRECT for v in marked),

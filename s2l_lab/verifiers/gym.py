@@ -10,21 +10,17 @@ from __future__ import annotations
 from typing import Any
 
 from s2l_lab.problems.gym import gym_entry, gym_set, gym_version
-from s2l_lab.verifiers.extraction import extract_answer, last_tagged
 from s2l_lab.verifiers.verdict import Outcome, Verdict
 
 
-def verify_gym(text: str, gold: str, metadata: dict[str, Any]) -> Verdict:
-    """Score the `<answer>` of `text` (else what `extract_answer` finds) by the checker of the set in `metadata`.
+def verify_gym(answer: str, gold: str, metadata: dict[str, Any]) -> Verdict:
+    """Score an answer by the checker of the set in `metadata`.
 
     VERIFIER_ERROR where the checker raises or the installed version makes another item at this address.
     """
-    answer = last_tagged(text) or extract_answer(text)
-    if answer is None:
-        return Verdict(Outcome.NO_ANSWER, None, None)
     entry = gym_entry(metadata["set"], metadata["seed"], metadata["index"])
     if str(entry["answer"] or "") != gold:
-        why = f"reasoning-gym {gym_version()} makes another item than {metadata['version']} did"
+        why = f"the gold answer is of reasoning-gym {metadata['version']}; {gym_version()} makes another item"
         return Verdict(Outcome.VERIFIER_ERROR, answer, None, why)
     try:
         score = gym_set(metadata["set"], metadata["seed"]).score_answer(answer, entry)

@@ -37,8 +37,9 @@ def verify_official_reward(text: str, gold: str) -> Verdict:
 
 def offline_normal(text: str) -> str:
     """First box up to its first closing brace, first `####` line, last number, or all of it; in lower case."""
-    for pattern in (_BOXED, _HASHES):
-        match = pattern.search(text)
+    closed = text[: text.rfind("}") + 1]  # beyond it no box is closed, and looking for it would take quadratic time
+    for pattern, searched in ((_BOXED, closed), (_HASHES, text)):
+        match = pattern.search(searched)
         if match:
             return match.group(1).strip().lower()
     numbers: list[str] = _NUMBER.findall(text)

@@ -1,7 +1,8 @@
 """Verdict: what a verifier says of one completion.
 
 Unscored is not wrong: a verifier that times out, crashes or cannot read the *gold* answer says VERIFIER_ERROR, and the
-estimators draw bounds for it.
+estimators draw bounds for it. Some of these causes pass (a killed process, a time-out on a busy machine), so such
+rollouts are verified again by the next call; a gold answer that cannot be graded stays what it is.
 """
 
 from __future__ import annotations
@@ -32,3 +33,11 @@ class Verdict:
     form; choice: the letter). Votes and diversity count these. None where there is no answer."""
     detail: str = ""
     """Why, in a few words, where the outcome alone does not say it."""
+
+
+def may_pass(detail: str) -> bool:
+    """Whether asking again can give another verdict than VERIFIER_ERROR, from its detail.
+
+    Where the cause lies in the problem, the detail names the gold answer.
+    """
+    return "gold answer" not in detail

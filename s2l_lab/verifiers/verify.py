@@ -1,38 +1,39 @@
 """`verify` and `VerifierPool`: completions in, verdicts out, in order.
 
-Cheap kinds are checked where they are asked for; only maths goes to worker processes. Two rules hold for every kind:
+Maths is compared in worker processes, and so is every check that might not end (`check_pool.py`); the rest is checked
+where it is asked for. Three rules hold for every kind:
 
 - a completion without an answer (an empty one too) is TRUNCATED if it was cut off at max_tokens, else NO_ANSWER;
-- a cut-off completion in which an answer is found is graded like any other, since the answer is there.
+- a cut-off completion in which an answer is found is graded like any other, since the answer is there;
+- a verdict that takes longer than the pool allows is VERIFIER_ERROR with the reason.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Self
 
-from s2l_lab.errors import UsageError, unknown_name
-from s2l_lab.verifiers import countdown
-from s2l_lab.verifiers.choice import LABELS, verify_choice
-from s2l_lab.verifiers.extraction import extract_answer
-from s2l_lab.verifiers.gym import verify_gym
-from s2l_lab.verifiers.maths_pool import MathsPool
+from s2l_lab.errors import UsageError
+from s2l_lab.verifiers.check_pool import CheckPool
+from s2l_lab.verifiers.checks import Case, Kind, answer_of, is_comparison, known_kind, refuse_impossible
+from s2l_lab.verifiers.maths_pool import MEGABYTES, SECONDS, MathsPool
 from s2l_lab.verifiers.maths_process import Comparison, Status
-from s2l_lab.verifiers.official import verify_official
-from s2l_lab.verifiers.official_rewards import verify_official_online_reward, verify_official_reward
 from s2l_lab.verifiers.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from s2l_lab.problems import Problem
+    from s2l_lab.verifiers.extraction import Extraction
 
-Kind = Literal[
-    "math", "countdown", "choice", "exact", "reasoning_gym", "official", "official-reward", "official-online-reward"
-]
-"""How a completion is checked. The `official` ones are the scorers of arXiv 2605.30789, to compare with."""
+_RULES = {"math": 2, "choice": 2, "exact": 2, "countdown": 2, "reasoning_gym": 2}
+"""Version of our rules by kind, 1 where nothing is said: a new one wherever a verdict can change."""
+_LENIENT, _LENIENT_RULES = "lenient", 1
+"""The extraction that adds to them, and the version of what it adds."""
+_LIBRARIES = {"math": ("math-verify", "latex2sympy2-extended", "sympy"), "reasoning_gym": ("reasoning-gym",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,40 +53,58 @@ def verify(
     *,
     metadata: Mapping[str, Any] | None = None,
     truncated: bool = False,
+    extraction: Extraction = "strict",
 ) -> Verdict:
     """The verdict on one completion against a gold answer.
 
     `metadata` is the problem's: Countdown needs `numbers` and `target`, reasoning-gym the item's address, choice takes
     its `labels` (A to E without). For maths a worker process is started and ended: use a `VerifierPool` for many.
     """
-    with VerifierPool(workers=1) as pool:
+    with VerifierPool(workers=1, extraction=extraction) as pool:
         return pool.verify(text, gold, kind, metadata=metadata, truncated=truncated)
 
 
-def verify_many(items: Sequence[VerifyItem], kind: Kind | None = None, *, workers: int | None = None) -> list[Verdict]:
+def verify_many(
+    items: Sequence[VerifyItem],
+    kind: Kind | None = None,
+    *,
+    workers: int | None = None,
+    extraction: Extraction = "strict",
+) -> list[Verdict]:
     """One verdict per item, in order; `kind` None takes each problem's own."""
-    with VerifierPool(workers=workers) as pool:
+    with VerifierPool(workers=workers, extraction=extraction) as pool:
         return pool.verify_many(items, kind)
 
 
-def verifier_version(kind: Kind) -> str:
-    """What decides the verdicts of a kind, in a form that names a directory: our rules' version and the libraries'."""
-    _known(kind)
-    if kind == "countdown":
-        return countdown.VERSION
-    libraries = {
-        "math": ("math-verify", "latex2sympy2-extended", "sympy"),
-        "reasoning_gym": ("reasoning-gym",),
-    }.get(kind, ())
-    return "_".join([f"{kind}-1", *(f"{name}-{version(name)}" for name in libraries)])
+def verifier_version(kind: Kind, extraction: Extraction = "strict") -> str:
+    """What decides the verdicts of a kind, in a form that names a directory: our rules' version, the extraction where
+    it is not the strict one, and the libraries' versions."""
+    known_kind(kind, extraction)
+    rules = [f"{kind}-{_RULES.get(kind, 1)}"] + ([f"{_LENIENT}-{_LENIENT_RULES}"] if extraction == _LENIENT else [])
+    return "_".join([*rules, *(f"{name}-{version(name)}" for name in _LIBRARIES.get(kind, ()))])
+
+
+def is_lenient(verifier: str) -> bool:
+    """Whether a verifier version is of the lenient extraction."""
+    return f"_{_LENIENT}-" in verifier
 
 
 class VerifierPool:
-    """Verifies many completions; keeps its maths workers and what they found until it is closed."""
+    """Verifies many completions; keeps its workers and what they found until it is closed."""
 
-    def __init__(self, workers: int | None = None) -> None:
-        """At most `workers` maths processes (None: one per core, at most 8), started when maths first comes up."""
-        self._maths = MathsPool(workers)
+    def __init__(
+        self, workers: int | None = None, *, extraction: Extraction = "strict", seconds: float = SECONDS
+    ) -> None:
+        """At most `workers` maths processes (None: one per core, at most 8), started when maths first comes up.
+
+        `extraction` names the rule by which answers are found. One verdict may take `seconds` of processor time, and
+        six times as much by the wall clock. Raises UsageError for a time that is not positive.
+        """
+        if not (seconds > 0 and math.isfinite(seconds)):
+            raise UsageError(f"a verdict was allowed {seconds:g} s; give a positive number of seconds, as 5.")
+        self.extraction: Extraction = extraction
+        self._maths = MathsPool(workers, seconds=seconds)
+        self._checks = CheckPool(seconds=seconds, megabytes=MEGABYTES)
 
     def verify(
         self,
@@ -97,30 +116,43 @@ class VerifierPool:
         truncated: bool = False,
     ) -> Verdict:
         """As `s2l_lab.verifiers.verify`, in this pool."""
-        return self._verdicts([_Case(text, gold, kind, metadata or {}, truncated)])[0]
+        return self._verdicts([Case(text, gold, kind, metadata or {}, truncated, self.extraction)])[0]
 
     def verify_many(self, items: Sequence[VerifyItem], kind: Kind | None = None) -> list[Verdict]:
         """One verdict per item, in order; `kind` None takes each problem's own."""
         return self._verdicts(
             [
-                _Case(item.text, item.problem.answer, kind or item.problem.kind, item.problem.metadata, item.truncated)
+                Case(
+                    item.text,
+                    item.problem.answer,
+                    kind or item.problem.kind,
+                    item.problem.metadata,
+                    item.truncated,
+                    self.extraction,
+                )
                 for item in items
             ]
         )
 
-    def _verdicts(self, cases: Sequence[_Case]) -> list[Verdict]:
+    def version(self, kind: Kind) -> str:
+        """The verifier version of this pool's verdicts of a kind."""
+        return verifier_version(kind, self.extraction)
+
+    def _verdicts(self, cases: Sequence[Case]) -> list[Verdict]:
         """Maths cases are compared all together, the others one by one."""
-        answers = [extract_answer(case.text) if _is_maths(case) else None for case in cases]
+        for case in cases:
+            refuse_impossible(case)
+        answers = [answer_of(case) if is_comparison(case) else None for case in cases]
         pairs = {i: (case.gold, a) for i, (case, a) in enumerate(zip(cases, answers, strict=True)) if a is not None}
         results = dict(zip(pairs, self._maths.compare(list(pairs.values())), strict=True))
         verdicts = []
         for i, case in enumerate(cases):
             if i in results:
                 verdict = _maths_verdict(pairs[i][1], results[i])
-            elif _is_maths(case):
+            elif is_comparison(case):
                 verdict = Verdict(Outcome.NO_ANSWER, None, None)
             else:
-                verdict = _in_place(case)
+                verdict = self._checks.check(case)
             if verdict.outcome is Outcome.NO_ANSWER and case.truncated:
                 verdict = replace(verdict, outcome=Outcome.TRUNCATED)
             verdicts.append(verdict)
@@ -129,6 +161,7 @@ class VerifierPool:
     def close(self) -> None:
         """End the workers. Safe to call twice."""
         self._maths.close()
+        self._checks.close()
 
     def __enter__(self) -> Self:
         return self
@@ -137,19 +170,6 @@ class VerifierPool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    text: str
-    gold: str
-    kind: Kind
-    metadata: Mapping[str, Any]
-    truncated: bool
-
-
-def _is_maths(case: _Case) -> bool:
-    return case.kind == "math" and not case.metadata.get("proof")
 
 
 def _maths_verdict(answer: str, comparison: Comparison) -> Verdict:
@@ -161,56 +181,3 @@ def _maths_verdict(answer: str, comparison: Comparison) -> Verdict:
     }.get(comparison.status, Outcome.VERIFIER_ERROR)
     canonical = comparison.canonical if comparison.canonical is not None else " ".join(answer.split())[:200]
     return Verdict(outcome, answer, canonical, comparison.detail)
-
-
-def _proof(case: _Case) -> Verdict:
-    return Verdict(Outcome.VERIFIER_ERROR, None, None, "the gold answer is a proof; no verifier here grades proofs")
-
-
-def _countdown(case: _Case) -> Verdict:
-    expression = extract_answer(case.text)
-    if expression is None:
-        return Verdict(Outcome.NO_ANSWER, None, None)
-    return countdown.verify_expression(expression, case.metadata["numbers"], case.metadata["target"])
-
-
-def _exact(case: _Case) -> Verdict:
-    answer = extract_answer(case.text)
-    if answer is None:
-        return Verdict(Outcome.NO_ANSWER, None, None)
-    canonical = " ".join(answer.split())
-    right = canonical == " ".join(case.gold.split())
-    return Verdict(Outcome.CORRECT if right else Outcome.INCORRECT, answer, canonical)
-
-
-_CHECKS: dict[str, Callable[[_Case], Verdict]] = {
-    "math": _proof,  # all other maths goes to the pool
-    "countdown": _countdown,
-    "choice": lambda case: verify_choice(case.text, case.gold, case.metadata.get("labels", LABELS)),
-    "exact": _exact,
-    "reasoning_gym": lambda case: verify_gym(case.text, case.gold, dict(case.metadata)),
-    "official": lambda case: verify_official(case.text, case.gold, choice="labels" in case.metadata),
-    "official-reward": lambda case: verify_official_reward(case.text, case.gold),
-    "official-online-reward": lambda case: verify_official_online_reward(case.text, case.gold),
-}
-
-
-_NEEDED = {"countdown": ("numbers", "target"), "reasoning_gym": ("set", "seed", "index", "version")}
-
-
-def _in_place(case: _Case) -> Verdict:
-    """Any verdict but a comparison in the pool. Raises UsageError for an unknown kind or metadata that it needs."""
-    check = _CHECKS[_known(case.kind)]
-    missing = [name for name in _NEEDED.get(case.kind, ()) if name not in case.metadata]
-    if missing:
-        raise UsageError(
-            f"the verifier {case.kind!r} needs the problem's metadata; missing: {', '.join(missing)}. "
-            "Give metadata=problem.metadata."
-        )
-    return check(case)
-
-
-def _known(kind: str) -> str:
-    if kind not in _CHECKS:
-        raise unknown_name("verifier", kind, get_args(Kind))
-    return kind

@@ -1,5 +1,6 @@
 """The terminal tables: the report's numbers, narrow, plain, and deaf to what names contain."""
 
+import dataclasses
 import io
 import re
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from s2l_lab.cli.tables import amount, number, print_passk, shown_ks
+from s2l_lab.cli.tables import amount, number, print_passk, shown_ks, silent_line
 
 sys.path.append(str(Path(__file__).parents[1] / "figures"))  # reports are shared with the tests of figures
 from synthetic_reports import synthetic_report
@@ -123,3 +124,57 @@ def test_signed_number() -> None:
 )
 def test_amount(count: float, text: str) -> None:
     assert amount(count) == text
+
+
+STRICT, LENIENT = "math-2_math-verify-0.9.0", "math-2_lenient-1_math-verify-0.9.0"
+
+
+@pytest.mark.parametrize(
+    ("cut", "silent", "verifier", "said"),
+    [
+        (0, 20, STRICT, None),
+        (20, 0, STRICT, None),
+        (10, 10, STRICT, None),
+        (21, 0, STRICT, ["21% of small's 100 rollouts", "raise --max-tokens (21% were cut"]),
+        (
+            0,
+            21,
+            STRICT,
+            ["21% of small's", "s2l-lab verify --run 'my run' --extraction lenient (21% ended"],
+        ),
+        (11, 10, STRICT, ["21% of small's 100 rollouts", "--max-tokens (11%", "--extraction lenient (10%"]),
+        (0, 100, LENIENT, ["100% of small's 100 rollouts", "s2l-lab dashboard"]),
+    ],
+)
+def test_more_than_a_fifth_without_an_answer_is_said_with_what_to_do(
+    cut: int, silent: int, verifier: str, said: list[str] | None
+) -> None:
+    outcomes = {"correct": 100 - cut - silent, "truncated": cut, "no_answer": silent}
+    line = silent_line("small", outcomes, Path("my run"), verifier)
+    assert (line is None) is (said is None)
+    assert all(words in str(line) for words in said or ())
+    assert "lenient" not in str(line) or verifier is not LENIENT
+
+
+def test_no_rollouts_have_no_such_line() -> None:
+    assert silent_line("small", {}, Path("run"), STRICT) is None
+
+
+def test_the_line_stands_below_the_tables_and_its_names_are_text() -> None:
+    report = synthetic_report(problems=30, rollouts=8)
+    policies = [
+        dataclasses.replace(p, name="[blink]\x1bloud", outcomes={"correct": 1, "no_answer": 1}) for p in report.policies
+    ]
+    stream = io.StringIO()
+    print_passk(dataclasses.replace(report, policies=tuple(policies)), Console(file=stream, width=80))
+    text = " ".join(stream.getvalue().split())
+    assert "WARNING: 50% of [blink]" in text
+    assert "\x1b" not in text
+
+
+def test_what_has_no_data_is_named_with_its_reason() -> None:
+    report = synthetic_report(problems=30, rollouts=8)
+    policies = [dataclasses.replace(p, no_data={"maj@k": "why", "pass^k": "why"}) for p in report.policies]
+    stream = io.StringIO()
+    print_passk(dataclasses.replace(report, policies=tuple(policies)), Console(file=stream, width=200))
+    assert f"No data for {policies[0].name}: maj@k, pass^k (why)." in stream.getvalue()

@@ -2,10 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from s2l_lab.cli import verify as command
 from s2l_lab.errors import DataError, UsageError
+from s2l_lab.policies import Completion, Draw, StopReason
+from s2l_lab.problems import Problem
+from s2l_lab.rollouts import Origin, RolloutStore, RunManifest, verify_unverified, verify_with
+from s2l_lab.verifiers import Outcome, Verdict, VerifierPool, verifier_version
 
 
 @pytest.fixture
@@ -36,6 +41,16 @@ def test_a_sentence_for_every_wrong_call(tmp_path):
         call(benchmark="countdown", run_directory=tmp_path)
     with pytest.raises(UsageError, match="needs --compare"):
         call(run_directory=tmp_path)
+    with pytest.raises(UsageError, match="give --run DIR"):
+        call(benchmark="countdown", extraction="lenient")
+    with pytest.raises(UsageError, match="give --run DIR"):
+        call(benchmark="countdown", regrade_errors=True)
+    with pytest.raises(UsageError, match="--compare stores nothing"):
+        call(run_directory=tmp_path, compare="official", extraction="lenient")
+    with pytest.raises(UsageError, match="Did you mean lenient"):
+        call(run_directory=tmp_path, compare="leniant")
+    with pytest.raises(UsageError, match="positive number of seconds"):
+        call(run_directory=tmp_path, compare="lenient", verifier_timeout=-1)
     with pytest.raises(UsageError, match="Did you mean official"):
         call(run_directory=tmp_path, compare="oficial")
     with pytest.raises(DataError):
@@ -68,3 +83,103 @@ def test_a_models_text_has_no_effect_on_the_terminal(capsys):
     assert "[blink]" in out
     assert "0 become correct, 1 no longer are" in out
     assert "2 rollouts have no verdict" in out
+
+
+PROBLEM = Problem.make("half of 24?", "12", "math", "test", {})
+TEXTS = [
+    r"\boxed{12}",
+    "The answer is 12.",
+    "We get\n**12**",
+    r"\boxed{9^{9^{9^{9}}}}",
+    "I do not know",
+    "The answer is 13.",
+]
+STRICT, LENIENT = verifier_version("math"), verifier_version("math", "lenient")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of one policy on one problem, without a verdict."""
+    path = tmp_path / "run"
+    manifest = RunManifest.of_this_process({"a": 1}, device="cpu", seeds={"run": 0}, verifier_version=STRICT)
+    one = np.array([1], dtype=np.int32), np.array([-0.5], dtype=np.float32)
+    with RolloutStore.open(path, manifest, identity={"b": 2}) as store:
+        store.add_problems([PROBLEM])
+        draws = [
+            Draw(PROBLEM.id, i, Completion(text, *one, None, None, StopReason.EOS, 3)) for i, text in enumerate(TEXTS)
+        ]
+        store.append(draws, Origin("small", "digest", "sampling"))
+    return path
+
+
+def verify(run_directory, **given):
+    command.run(benchmark=None, data_root=None, run_directory=run_directory, **{"compare": None} | given)
+
+
+def outcomes(run, version):
+    with RolloutStore(run) as store:
+        rows = store.read(["sample_index", "outcome", "detail"], version=version).to_pylist()
+    return [row["outcome"] for row in rows], [row["detail"] for row in rows]
+
+
+CORRECT, WRONG, NONE, ERROR = Outcome.CORRECT, Outcome.INCORRECT, Outcome.NO_ANSWER, Outcome.VERIFIER_ERROR
+
+
+def test_an_extraction_is_stored_beside_the_others_and_set_beside_them(run, capsys):
+    verify(run, extraction="strict", verifier_timeout=0.5)
+    assert outcomes(run, STRICT)[0] == [CORRECT, NONE, NONE, ERROR, NONE, NONE]
+    assert outcomes(run, STRICT)[1][3] == "no verdict in 0.5 s of computing"
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"6 rollouts were verified by {STRICT}" in out
+    assert "WARNING: 67% of small's 6 rollouts have no answer" in out
+    assert f"s2l-lab verify --run {run} --extraction lenient" in out
+    verify(run, extraction="lenient", verifier_timeout=0.5)
+    assert outcomes(run, LENIENT)[0] == [CORRECT, CORRECT, CORRECT, ERROR, NONE, WRONG]
+    assert outcomes(run, STRICT)[0] == [CORRECT, NONE, NONE, ERROR, NONE, NONE]
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"before: {STRICT} after: {LENIENT}" in out
+    assert "2 become correct, 0 no longer are" in out
+    assert "WARNING" not in out
+    with RolloutStore(run) as store:
+        assert store.verifier_versions == [LENIENT, STRICT]  # the last counts where none is chosen
+        assert store.config == {"a": 1}
+
+
+@pytest.mark.parametrize(("other", "gained"), [("lenient", 2), ("strict", 0), ("official", 2)])
+def test_what_flips_is_shown_and_nothing_is_stored(run, capsys, other, gained):
+    verify(run, extraction="strict", verifier_timeout=0.5)
+    capsys.readouterr()
+    verify(run, compare=other, verifier_timeout=0.5)
+    out = capsys.readouterr().out
+    assert f"{gained} become correct, 0 no longer are" in out
+    with RolloutStore(run) as store:
+        assert store.verifier_versions == [STRICT]
+
+
+def test_errors_alone_are_verified_again(run, capsys):
+    died = Verdict(ERROR, None, None, "the maths worker died (SIGKILL)")
+    with RolloutStore.reopen(run, STRICT) as store, VerifierPool(1, seconds=0.5) as pool:
+
+        def spoiled(pairs):
+            verdicts = zip(pairs, verify_with(pool)(pairs), strict=True)
+            return [died if "answer is" in c.text or v.outcome is CORRECT else v for (_, c), v in verdicts]
+
+        verify_unverified(store, spoiled, STRICT)
+    assert outcomes(run, STRICT)[0] == [ERROR, ERROR, NONE, ERROR, NONE, ERROR]
+    verify(run, regrade_errors=True, verifier_timeout=0.5)
+    assert outcomes(run, STRICT)[0] == [CORRECT, NONE, NONE, ERROR, NONE, NONE]
+    out = " ".join(capsys.readouterr().out.split())
+    assert "4 rollouts without a verdict were verified again" in out
+    assert "3 have one now" in out
+    assert "1 still have none: no verdict in 0.5 s of computing" in out
+    verify(run, regrade_errors=True, verifier_timeout=0.25)  # the time matters, and the cause is kept up to date
+    assert outcomes(run, STRICT)[1][3] == "no verdict in 0.25 s of computing"
+
+
+def test_a_run_without_errors_or_without_verdicts_says_so(run, capsys):
+    with pytest.raises(DataError, match=r"no verdicts of math-.*Give --extraction strict"):
+        verify(run, regrade_errors=True)
+    with RolloutStore.reopen(run, STRICT) as store:
+        verify_unverified(store, lambda pairs: [Verdict(WRONG, "5", "5") for _ in pairs], STRICT)
+    verify(run, regrade_errors=True)
+    assert "nothing was verified again" in capsys.readouterr().out

@@ -11,7 +11,7 @@ from reasoning_gym.factory import DATASETS
 from s2l_lab.errors import UsageError
 from s2l_lab.problems import load_benchmark
 from s2l_lab.problems.gym import REFUSED, gym_entry
-from s2l_lab.verifiers import Outcome, verify
+from s2l_lab.verifiers import Outcome, VerifierPool
 
 SETS = ["chain_sum", "propositional_logic", "word_sorting", "simple_equations"]
 
@@ -29,18 +29,27 @@ def test_neighbouring_seeds_share_no_items():
     assert plain[0][1]["question"] == plain[1][0]["question"]
 
 
-def grade(problem, answer):
-    return verify(f"<answer>{answer}</answer>", problem.answer, "reasoning_gym", metadata=problem.metadata)
+@pytest.fixture(scope="module")
+def pool():
+    with VerifierPool(workers=1) as shared:
+        yield shared
+
+
+@pytest.fixture(scope="module")
+def grade(pool):
+    return lambda problem, answer: pool.verify(
+        f"<answer>{answer}</answer>", problem.answer, "reasoning_gym", metadata=problem.metadata
+    )
 
 
 @pytest.mark.parametrize("name", ["chain_sum", "word_sorting", "simple_equations"])
-def test_gold_answers_are_correct_and_others_are_not(name):
+def test_gold_answers_are_correct_and_others_are_not(name, grade):
     for problem in load_benchmark(f"reasoning-gym:{name}", n=5).problems:
         assert grade(problem, problem.answer).outcome is Outcome.CORRECT
         assert grade(problem, "nonsense").outcome is Outcome.INCORRECT
 
 
-def test_a_partial_score_is_not_correct():
+def test_a_partial_score_is_not_correct(grade):
     (problem,) = load_benchmark("reasoning-gym:chain_sum", n=1).problems
     answer = f"perhaps {problem.answer} or 7"
     entry = gym_entry("chain_sum", 0, 0)
@@ -48,24 +57,24 @@ def test_a_partial_score_is_not_correct():
     assert grade(problem, answer).outcome is Outcome.INCORRECT
 
 
-def test_sets_without_a_stored_answer_are_decided_by_their_checker():
+def test_sets_without_a_stored_answer_are_decided_by_their_checker(grade):
     (problem,) = load_benchmark("reasoning-gym:propositional_logic", n=1).problems
     assert problem.answer == ""
     example = gym_entry("propositional_logic", 0, 0)["metadata"]["example_answer"]
     assert grade(problem, example).outcome is Outcome.CORRECT
 
 
-def test_an_item_that_another_version_would_make_differently_is_unscored():
+def test_an_item_that_another_version_would_make_differently_is_unscored(pool):
     (problem,) = load_benchmark("reasoning-gym:chain_sum", n=1).problems
-    verdict = verify("<answer>5</answer>", "another answer", "reasoning_gym", metadata=problem.metadata)
+    verdict = pool.verify("<answer>5</answer>", "another answer", "reasoning_gym", metadata=problem.metadata)
     assert verdict.outcome is Outcome.VERIFIER_ERROR
     assert "makes another item" in verdict.detail
 
 
-def test_no_answer_and_truncation():
+def test_no_answer_and_truncation(pool):
     (problem,) = load_benchmark("reasoning-gym:chain_sum", n=1).problems
     for truncated, outcome in ((False, Outcome.NO_ANSWER), (True, Outcome.TRUNCATED)):
-        verdict = verify("hm", problem.answer, "reasoning_gym", metadata=problem.metadata, truncated=truncated)
+        verdict = pool.verify("hm", problem.answer, "reasoning_gym", metadata=problem.metadata, truncated=truncated)
         assert verdict.outcome is outcome
 
 

@@ -22,6 +22,7 @@ from s2l_lab.training.plan import TrainingPlan, apply_change, plan_of
 from s2l_lab.training.report import TrainingReport, read_report
 from s2l_lab.training.rounds import round_of
 from s2l_lab.training.run import METRICS, train
+from s2l_lab.verifiers import verifier_version
 
 G, GROUPS, STEPS = 8, 4, 4
 VALUES: dict[str, Any] = {
@@ -84,7 +85,7 @@ def test_the_report_says_what_the_stores_hold(whole: tuple[Path, TrainingReport]
     for found in report.evaluations:
         with RolloutStore(run / found.rollouts) as store:
             (origin,) = [o for o in store.origins() if o.policy == f"step-{found.step}"]
-            counts = store.counts(origin, "countdown-1", found.problem_ids, min(found.total))
+            counts = store.counts(origin, verifier_version("countdown"), found.problem_ids, min(found.total))
         assert tuple(counts.correct_P) == found.correct
         expected = pass_at_k(np.array(found.correct), np.array(found.total), list(found.k))
         assert found.value == pytest.approx(expected)
@@ -120,7 +121,7 @@ def test_every_rollout_that_was_trained_on_is_kept_once_with_its_source(whole: t
     assert [line["explorer/slots"] for line in logged] == [8, 4, 0, 0]
     with RolloutStore(run / "rollouts") as store:
         correct = sum(
-            int(store.counts(origin, "countdown-1", [row["problem_id"]]).correct_P.sum())
+            int(store.counts(origin, verifier_version("countdown"), [row["problem_id"]]).correct_P.sum())
             for origin in store.origins()
             for row in {r["problem_id"]: r for r in rows if r["policy"] == origin.policy}.values()
         )

@@ -8,8 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2l_lab.verifiers import Outcome, extract_answer, verify
-from s2l_lab.verifiers.extraction import last_boxed, last_tagged
+from s2l_lab.problems import load_benchmark
+from s2l_lab.verifiers import Outcome, VerifierPool, extract_answer, verify
+from s2l_lab.verifiers.boxes import last_boxed
+from s2l_lab.verifiers.choice import chosen_letter
+from s2l_lab.verifiers.drafts import final_parts
+from s2l_lab.verifiers.extraction import last_tagged
+from s2l_lab.verifiers.lenient import lenient_answer
 
 CASES = json.loads((Path(__file__).parent / "extraction_cases.json").read_text(encoding="utf-8"))
 PIECES = st.lists(
@@ -77,13 +82,92 @@ def test_four_hundred_decoys_before_the_real_box():
     assert extract_answer(decoys + r"So \boxed{\frac{14}{3}}.") == r"\frac{14}{3}"
 
 
-@pytest.mark.parametrize("filler", [r"\boxed{", "{", "}", "####", "answer:", "answer ", "<answer>", r"\boxed{}", "\\"])
+FILLERS = [r"\boxed{", "{", "}", "####", "answer:", "answer ", "<answer>", r"\boxed{}", "\\", "<think>", "</think>"]
+FILLERS += [r"\boxed ", r"\boxed 1", r"\boxed 1{a", r"\boxed{1},", r"\boxed{1} and ", "answer:\n", "answer:\\n\\["]
+FILLERS += [
+    "the answer is ",
+    "the answer is not ",
+    "**1",
+    "$",
+    "9",
+    "1,",
+    "1 ",
+    "#### a\n",
+    "- 1\n",
+    "```\n",
+    "**",
+    "__",
+]
+FILLERS += ["I choose ", "B", "(B) is ", "B is", "**B:", " ", "\n", "x = ", "answer (", "Answer: $$\n", r"\text{ or }"]
+FILLERS += ["final ", "answer is:\n- 1\n", "____ "]
+
+
+@pytest.mark.parametrize("filler", FILLERS)
 def test_time_is_linear_in_hostile_text(filler):
-    text = filler * (400_000 // len(filler))
-    start = time.process_time()
-    extract_answer(text)
-    last_tagged(text)
-    assert time.process_time() - start < 5  # a quadratic scan of 400,000 characters needs minutes
+    for text in (filler * (100_000 // len(filler)), "Answer: 1" + filler * (100_000 // len(filler)) + "x"):
+        start = time.process_time()
+        extract_answer(text)
+        lenient_answer(text, cut=False)
+        chosen_letter(text, extraction="lenient")
+        last_tagged(text)
+        assert time.process_time() - start < 5  # a quadratic scan of 100,000 characters needs longer
+
+
+TAGS = ["<think>", "</think>", "<THOUGHT>", "</reasoning>", r"\boxed{1}", "Answer: 2\n", "#### 3\n", " or "]
+
+
+@given(st.lists(st.sampled_from(TAGS), max_size=10))
+def test_what_stands_inside_a_draft_is_never_the_answer(pieces):
+    """By the words of the rule, one tag at a time: where a text is cut into parts, and what is looked at."""
+    parts, drafting = [""], False
+    for piece in pieces:
+        if piece.startswith("</"):
+            parts, drafting = ([*parts, ""] if drafting else [""]), False
+        elif piece.startswith("<"):
+            drafting = True
+        elif not drafting:
+            parts[-1] += piece
+    expected = [] if drafting else parts
+    assert [part for part in final_parts("".join(pieces)) if part] == [part for part in expected if part]
+    found = [answer for part in reversed(expected) if (answer := extract_answer(part))]
+    assert extract_answer("".join(pieces)) == (found[0] if found else None)
+
+
+CHAIN = load_benchmark("reasoning-gym:chain_sum", n=1).problems[0]
+DRAFTED = [
+    # kind, gold, metadata, a right answer, a wrong one
+    ("math", "7", {}, r"\boxed{7}", r"\boxed{5}"),
+    ("exact", "east", {}, "Answer: east", "Answer: west"),
+    ("choice", "B", {}, "The answer is B.", "The answer is A."),
+    ("countdown", "9", {"numbers": [1, 2, 3], "target": 9}, "#### (1+2)*3", "#### 1+2*3"),
+    ("reasoning_gym", CHAIN.answer, CHAIN.metadata, f"<answer>{CHAIN.answer}</answer>", "<answer>no</answer>"),
+]
+
+
+@pytest.mark.parametrize(("kind", "gold", "metadata", "right", "wrong"), DRAFTED, ids=[case[0] for case in DRAFTED])
+@pytest.mark.parametrize("extraction", ["strict", "lenient"])
+def test_drafts_are_no_answers_for_any_verifier(kind, gold, metadata, right, wrong, extraction):
+    with VerifierPool(workers=1, extraction=extraction) as pool:
+
+        def outcome(text, *, truncated=False):
+            return pool.verify(text, gold, kind, metadata=metadata, truncated=truncated).outcome
+
+        assert outcome(f"<think>{wrong}</think>\n{right}") is Outcome.CORRECT
+        assert outcome(f"<think>{right}</think>\n{wrong}") is Outcome.INCORRECT
+        assert outcome(f"{right}\n</think>\n{wrong}") is Outcome.INCORRECT
+        assert outcome(f"<think>{right}</think>\nI could not find it, sorry.") is Outcome.NO_ANSWER
+        assert outcome(f"<think>{right}") is Outcome.NO_ANSWER
+        assert outcome(f"<think>{right}", truncated=True) is Outcome.TRUNCATED
+
+
+def test_the_papers_scorer_reads_drafts_like_any_text():
+    assert verify(r"<think>\boxed{7}</think>", "7", "official").outcome is Outcome.CORRECT
+
+
+@pytest.mark.parametrize("answer", ["$east$", r"\text{east}", r"$\text{east}$", r"\(east\)", " east ", "east."])
+def test_what_stands_around_an_exact_answer_does_not_matter_on_either_side(answer):
+    assert verify(rf"\boxed{{{answer}}}", "east", "exact").outcome is Outcome.CORRECT
+    assert verify("Answer: east", answer, "exact").outcome is Outcome.CORRECT
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\n", r"\boxed{}", "the answer may be 5"])
