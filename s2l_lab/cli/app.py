@@ -80,6 +80,9 @@ def passk(
         Interval, typer.Option(help="Interval: these problems, or problems like these.")
     ] = Interval.rollouts,
     out: RunDirectory = None,
+    accept_repeats: Annotated[
+        bool, typer.Option("--accept-repeats", help="Report rollouts that cannot be independent draws all the same.")
+    ] = False,
     fresh: Annotated[bool, typer.Option("--fresh/--resume", help="Move an old run aside / go on with it.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would be sampled, and stop.")] = False,
     json: AsJson = False,
@@ -114,6 +117,7 @@ def passk(
             "model_root": model_root,
             "trust_remote_code": trust_remote_code,
             "interval": interval.value,
+            "accept_repeats": accept_repeats,
             "out": out,
         },
         preset=preset.value,

@@ -46,6 +46,8 @@ class PasskRequest(BaseModel):
     trust_remote_code: bool = False
     interval: Literal["rollouts", "problems"] = "rollouts"
     """The interval drawn around every curve; numbers.json holds the chosen one, comparisons always use `problems`."""
+    accept_repeats: bool = False
+    """Report rollouts that cannot be independent draws all the same, with a remark; else they are refused."""
     out: Path | None = None
     """Run directory; None makes one below `runs/` whose name carries the identity."""
 

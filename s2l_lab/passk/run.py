@@ -16,6 +16,7 @@ from s2l_lab.policies.device import device_name
 from s2l_lab.policies.opening import check_members, open_policy
 from s2l_lab.rollouts import Origin, Progress, RolloutStore, RunManifest, collect, verify_unverified, verify_with
 from s2l_lab.rollouts.listing import is_run
+from s2l_lab.rollouts.repeats import settle, unsettled
 from s2l_lab.verifiers import VerifierPool
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def run_passk(
         done = complete_run(request, pool=pool, fresh=fresh, announce=announce, progress=progress)
         plan = done.plan
         with RolloutStore(path) as store:
-            reader = Reader(store, plan.benchmark, request.rollouts, plan.verifier_version)
+            reader = Reader(store, plan.benchmark, request.rollouts, plan.verifier_version, request.sampling)
             sampled = [Sampled(o, task.shape) for o, task in zip(done.origins, plan.tasks, strict=True)]
             policies = tuple(policy_report(reader, one, pool) for one in sampled)
             comparisons = compare_policies(reader, sampled)
@@ -100,6 +101,8 @@ def _complete(plan: Plan, path: Path) -> list[Origin] | None:
     with RolloutStore(path) as store:
         for origin in origins:
             if (store.counts(origin, plan.verifier_version, ids, n).total_P < n).any():
+                return None
+            if unsettled(store, origin, ids, n, plan.request.sampling) is not None:
                 return None
     return origins
 
@@ -139,6 +142,8 @@ def _sample(
         for task in plan.tasks:
             if task.origin is not None and not task.owed:
                 verify_unverified(store, verify, plan.verifier_version, task.origin)
+                ids = [problem.id for problem in plan.benchmark.problems]
+                settle(store, task.origin, ids, request.rollouts, request.sampling, accept=request.accept_repeats)
                 origins.append(task.origin)
                 continue
             announce(f"opening {task.member.name}")
@@ -153,6 +158,7 @@ def _sample(
                     verify=verify,
                     verifier_version=plan.verifier_version,
                     progress=progress,
+                    accept_repeats=request.accept_repeats,
                 )
                 origins.append(Origin.of(policy, request.sampling))
             finally:
