@@ -56,6 +56,8 @@ KEY_VARIABLE = "S2L_LAB_ENDPOINT_KEY"
 """Environment variable whose value is sent as bearer token."""
 _REFUSING = frozenset({400, 422})
 """Statuses of a request that a server does not take as it stands."""
+_MOST_REMARKS = 20
+"""A server that calls itself something else in every answer is not followed further."""
 _FIELDS = "every sampling field"
 """Part of the digest: rollouts of earlier releases, which left fields to the server, are another policy's."""
 
@@ -296,13 +298,13 @@ class EndpointPolicy:
                 f"{self.name}: {self._server.address} did not sample as asked ({'; '.join(differing)}). The draw was "
                 "not kept. Start the server without settings of its own, or ask for what it does."
             )
-        if isinstance(model, str) and model != self._server.model:
-            self._remark(f"answered as model {model}")
-        if isinstance(fingerprint, str) and fingerprint:
-            self._remark(f"system_fingerprint {fingerprint}", tell=False)
         unknown = unknown_settings(self._server.kind, echoed, sent)
         if unknown:
             self._remark(f"server defaults unknown for: {', '.join(unknown)}")
+        if isinstance(model, str) and model != self._server.model:
+            self._remark(f"answered as model {model[:200]}")
+        if isinstance(fingerprint, str) and fingerprint:
+            self._remark(f"system_fingerprint {fingerprint[:200]}", tell=False)
         return not unknown
 
     def _tell_cut(self, length: int, max_tokens: int) -> None:
@@ -316,8 +318,9 @@ class EndpointPolicy:
 
     def _remark(self, text: str, *, tell: bool = True) -> None:
         with self._lock:
-            new = text not in self._remarks
-            self._remarks[text] = None
+            new = text not in self._remarks and len(self._remarks) < _MOST_REMARKS
+            if new:
+                self._remarks[text] = None
         if new and tell:
             self._warn(text)
 

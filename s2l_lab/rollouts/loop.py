@@ -181,6 +181,7 @@ class _Recorder:
         self._sampled = self._verified = self._tokens = 0
         self._flush_rollouts = flush_rollouts
         self._remarks, self._first_batch = remarks, first_batch
+        self._remarked: set[str] = set()
         self._queue: queue.Queue[Draw | None] = queue.Queue(2 * flush_rollouts)
         """None only wakes the recorder up."""
         self._ending = threading.Event()
@@ -334,7 +335,9 @@ class _Recorder:
     def _store_draws(self) -> None:
         if self._draws:
             for remark in self._remarks():  # first: no reader finds the draws without what is to be known of them
-                self._store.remark(self._origin, remark)
+                if remark not in self._remarked:
+                    self._store.remark(self._origin, remark)
+                    self._remarked.add(remark)
             self._store.append(self._draws, self._origin)
             if len(self._waiting) < BACKLOG_ROLLOUTS:
                 self._waiting += [

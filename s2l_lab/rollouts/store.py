@@ -168,7 +168,7 @@ class RolloutStore:
     def all_remarks(self) -> list[tuple[Origin, str]]:
         """The remarks on every origin, oldest first."""
         try:
-            lines = (self.path / REMARKS).read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = (self.path / REMARKS).read_text(encoding="utf-8", errors="replace").split("\n")
         except FileNotFoundError:
             return []
         found = []
