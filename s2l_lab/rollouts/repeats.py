@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from s2l_lab.errors import S2LError
+from s2l_lab.errors import PolicyError
 from s2l_lab.policies import Completion, Draw, SamplingParams
 from s2l_lab.rollouts.rollout import Origin
 
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 LONG = 20
 """Tokens from which two equal completions are not a matter of course."""
+CHARACTERS, MOST_CHARACTERS = 6, 16
+"""A text of more characters to a token is taken to have more tokens; of as many, to be another than was counted."""
 BOUND = 1e9
 """Honest draws are taken for repeated ones once in so many runs, at most, by LIKELIHOOD, COPIES and BLOCKS each."""
 MANY_BITS, LONG_BITS = math.log2(BOUND), 8.0
@@ -77,7 +79,7 @@ class Contents:
     content: NDArray[np.uint64]
     """Equal for equal completions: text, token ids and stop reason."""
     length: NDArray[np.int64]
-    """Tokens at least: as counted, or as many as the text has words."""
+    """Tokens: as counted, or guessed by CHARACTERS where that is more or nobody counted."""
     logprob: NDArray[np.float64]
     """Nats, of the whole completion under the distribution that it was drawn from; NaN where unknown."""
 
@@ -97,7 +99,7 @@ class Distinct:
     """Different draws: text, token ids and stop reason; a text can be written in several ways."""
 
 
-class RepeatedRolloutsError(S2LError):
+class RepeatedRolloutsError(PolicyError):
     """Rollouts that cannot be independent draws; they are stored, and not to be counted on."""
 
 
@@ -109,14 +111,13 @@ def is_greedy(sampling: SamplingParams) -> bool:
 def contents_of(draws: Sequence[Draw]) -> Contents:
     """Draws that are not stored yet."""
     done = [draw.completion for draw in draws]
-    words = [max(len(c.text.split()), len(c.text) // 8) for c in done]
     contents = [(c.text, None if c.token_ids is None else c.token_ids.tobytes(), c.stop_reason) for c in done]
     return Contents(
         problem=_codes([draw.problem_id for draw in draws]),
         index=np.array([draw.index for draw in draws], dtype=np.int64),
         content=_codes(contents),
-        length=np.array([max(c.tokens or 0, n) for c, n in zip(done, words, strict=True)], dtype=np.int64),
-        logprob=np.array([_logprob(c, n) for c, n in zip(done, words, strict=True)], dtype=np.float64),
+        length=np.array([max(c.tokens or 0, len(c.text) // CHARACTERS) for c in done], dtype=np.int64),
+        logprob=np.array([_logprob(c) for c in done], dtype=np.float64),
     )
 
 
@@ -312,10 +313,11 @@ def _likelihood(c: Contents) -> bool:
     return bool(highest + math.log(np.exp(gain_S - highest).mean()) >= math.log(BOUND))
 
 
-def _logprob(completion: Completion, words: int) -> float:
-    """Of the whole completion; fewer values than the text has words are not of this text."""
+def _logprob(completion: Completion) -> float:
+    """Of the whole completion; NaN where too few values are there to be of this text."""
     values = completion.logprobs
-    return math.nan if values is None or len(values) < max(words, 1) else float(values.sum(dtype=np.float64))
+    known = values is not None and len(values) > 0 and MOST_CHARACTERS * len(values) >= len(completion.text)
+    return float(values.sum(dtype=np.float64)) if values is not None and known else math.nan
 
 
 def _log2_choose(n: int, k: int) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from s2l_lab.rollouts.repeats import Contents, Distinct
+from s2l_lab.rollouts.repeats import CHARACTERS, MOST_CHARACTERS, Contents, Distinct
 from s2l_lab.rollouts.rollout import Origin
 from s2l_lab.verifiers import Outcome
 
@@ -151,10 +151,10 @@ def contents(query: Query, origin: Origin, problem_ids: Sequence[str], n: int | 
     """What was drawn, without the texts: hashes, lengths and log-probabilities of whole completions."""
     table = query(
         f"""select hash(problem_id) as problem, sample_index, hash(text, token_ids, stop_reason) as content,
-            greatest(coalesce(completion_tokens, 0), words) as length,
-            case when len(logprobs) >= greatest(words, 1) then list_sum(logprobs::double[]) end as logprob
-            from (select *, greatest(len(regexp_extract_all(text, '\S+')), length(text) // 8) as words
-                  from rollouts where {_ORIGIN} and problem_id in (select unnest(?)))""",
+            greatest(coalesce(completion_tokens, 0), length(text) // {CHARACTERS}) as length,
+            case when len(logprobs) > 0 and {MOST_CHARACTERS} * len(logprobs) >= length(text)
+                then list_sum(logprobs::double[]) end as logprob
+            from rollouts where {_ORIGIN} and problem_id in (select unnest(?))""",
         [*_origin_parameters(origin, n), list(problem_ids)],
     )
     return Contents(

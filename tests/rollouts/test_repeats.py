@@ -335,7 +335,7 @@ def test_contents_are_the_same_before_and_after_they_are_stored(tmp_path: Path) 
     draws = []
     for index in range(48):
         n, known = int(rng.integers(1, 4)), index % 3 > 0
-        text = "a b c d e" if index % 4 == 0 else "x" * (9 * n)
+        text = "x" * int(rng.choice([0, 9 * n, 40 * n]))
         ids = rng.integers(0, 2, n).astype(np.int32) if known else None
         logprobs = -rng.random(n).astype(np.float32) if known else None
         done = Completion(text, ids, logprobs, None, None, StopReason.EOS, 1, None if known else n)
