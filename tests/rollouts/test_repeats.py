@@ -277,9 +277,10 @@ def test_what_was_accepted_is_remarked_and_need_not_be_accepted_again(tmp_path: 
 
 @pytest.mark.parametrize("how", TWICE)
 def test_an_engine_that_gives_every_text_twice_is_refused_at_the_end(tmp_path: Path, how: str) -> None:
+    """Its first batch, of ten rollouts, shows nothing."""
     with pytest.raises(RepeatedRolloutsError, match=COPIES):
-        gather(tmp_path / "run", Engine(lambda problem, index: 1000 * problem + TWICE[how](index, 16)))
-    assert stored(tmp_path / "run") == 96
+        gather(tmp_path / "run", Engine(lambda problem, index: TWICE[how](index, 64)), n=64, flush_rollouts=10)
+    assert stored(tmp_path / "run") == 384
 
 
 def test_greedy_decoding_and_short_answers_may_repeat(tmp_path: Path) -> None:
