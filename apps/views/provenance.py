@@ -81,6 +81,7 @@ def facts_table(about: Provenance) -> list[dict[str, str]]:
         "verifier": about.verifier,
         "data hash (problems)": about.data_hash,
         "rollouts hash (keys and completions)": about.rollouts_hash,
+        "remarks": "; ".join(about.remarks) or "none",
         "directory": about.directory,
         "read by": f"s2l-lab {__version__}",
     }

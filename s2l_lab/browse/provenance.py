@@ -39,6 +39,9 @@ class Provenance:
     commands: tuple[str, ...]
     """Every command that wrote here, each once, in order of its first session; empty where none is recorded."""
     directory: str
+    remarks: tuple[str, ...] = ()
+    """What must be known of who sampled, each with the policy's name: settings that a server kept to itself, repeats
+    that were accepted."""
 
     @property
     def command(self) -> str:
@@ -76,6 +79,7 @@ def provenance(store: BrowsedStore, version: str | None = None) -> Provenance:
         rollouts_hash=f"{(counts['hash'] or 0) & (2**64 - 1):016x}",
         commands=tuple(dict.fromkeys(command_text(session.command) for session in sessions)),
         directory=str(store.path),
+        remarks=tuple(dict.fromkeys(f"{origin.policy}: {text}" for origin, text in store.remarks())),
     )
 
 
@@ -109,6 +113,7 @@ def caption(about: Provenance, *, interval: str = "", more: Sequence[str] = ()) 
         f"{about.benchmark}: n = {about.n_problems} problems, N = {about.rollouts_per_problem} rollouts per problem "
         "and policy.",
         f"Sampling: {about.sampling}.",
+        *(f"{remark}." for remark in about.remarks),
     ]
     if interval in INTERVAL_MEANS:
         lines.append(f"Intervals: 95 %, about {INTERVAL_MEANS[interval]} (resampled: {interval}).")

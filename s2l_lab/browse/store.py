@@ -23,11 +23,11 @@ from s2l_lab.browse.ordering import in_order
 from s2l_lab.errors import DataError, S2LError
 from s2l_lab.policies import SamplingParams
 from s2l_lab.problems import Problem
-from s2l_lab.rollouts import RolloutStore, RunManifest
+from s2l_lab.rollouts import Origin, RolloutStore, RunManifest
 from s2l_lab.rollouts.columns import ROLLOUTS, VERDICTS
 from s2l_lab.rollouts.database import verdicts_folder, versions
 from s2l_lab.rollouts.parts import LEDGER, ROLLOUTS_FOLDER, Ledger, Parts
-from s2l_lab.rollouts.store import PROBLEMS
+from s2l_lab.rollouts.store import PROBLEMS, REMARKS
 from s2l_lab.training.plan import MAX_COMPLETION_LENGTH
 
 MEMORY_LIMIT = "400MB"
@@ -63,7 +63,7 @@ class BrowsedStore:
     def fingerprint(self) -> str:
         """Changes whenever parts, problems, sessions or configuration do. Raises DataError where the store is gone."""
         stamps = []
-        for name in (LEDGER, PROBLEMS, "manifest.json", "config.json"):
+        for name in (LEDGER, PROBLEMS, REMARKS, "manifest.json", "config.json"):
             try:
                 status = (self.path / name).stat()
             except OSError:
@@ -187,6 +187,10 @@ class BrowsedStore:
             return self._store.sessions
         except (S2LError, KeyError, ValidationError):
             return []
+
+    def remarks(self) -> list[tuple[Origin, str]]:
+        """What is to be known of who sampled, oldest first."""
+        return self._store.all_remarks()
 
     def sampling(self) -> SamplingParams | None:
         """How the rollouts were drawn; None where the configuration does not say."""

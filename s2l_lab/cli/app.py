@@ -88,6 +88,9 @@ def passk(
     ] = Extraction.strict,
     verifier_timeout: VerifierTimeout = 5.0,
     out: RunDirectory = None,
+    accept_repeats: Annotated[
+        bool, typer.Option("--accept-repeats", help="Report rollouts that cannot be independent draws all the same.")
+    ] = False,
     fresh: Annotated[bool, typer.Option("--fresh/--resume", help="Move an old run aside / go on with it.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would be sampled, and stop.")] = False,
     json: AsJson = False,
@@ -124,6 +127,7 @@ def passk(
             "interval": interval.value,
             "extraction": extraction.value,
             "verifier_timeout": verifier_timeout,
+            "accept_repeats": accept_repeats,
             "out": out,
         },
         preset=preset.value,

@@ -8,7 +8,10 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from s2l_lab.figures.markup import printable, shortened
+from s2l_lab.rollouts.repeats import is_greedy
 
 if TYPE_CHECKING:
     from s2l_lab.estimators import Comparison
@@ -47,6 +50,7 @@ def caption_lines(report: PasskReport) -> list[str]:
         f"{report.benchmark}: n = {report.n_problems} problems, N = {report.n_rollouts} rollouts per problem and policy"
         f"{unknown}.",
         f"Sampling: {sampling_text(report.sampling)}.",
+        *_draw_lines(report),
         f"pass@k: unbiased estimate with {level} intervals about {INTERVAL_MEANS[report.interval]} "
         f"(resampled: {report.interval}).",
     ]
@@ -59,6 +63,24 @@ def caption_lines(report: PasskReport) -> list[str]:
     if any(policy.guess_uniform is not None or policy.guess_own is not None for policy in report.policies):
         lines.append("Guessers: uniform over the answer space, or drawing a policy's answers to the other problems.")
     return [*lines, f"Verifier {report.verifier_version}; data {report.benchmark_digest}; made by: {report.command}"]
+
+
+def _draw_lines(report: PasskReport) -> list[str]:
+    """How different the rollouts are, how many were cut before max_tokens, and what is known of servers."""
+    lines = []
+    distinct = {policy.name: policy.distinct for policy in report.policies if policy.distinct is not None}
+    if report.n_rollouts > 1 and is_greedy(report.sampling):
+        lines.append(f"Greedy decoding repeats one completion: N = {report.n_rollouts} says no more than N = 1.")
+    elif report.n_rollouts > 1 and distinct:
+        medians = ", ".join(f"{name} {np.median(d.texts_P):g}" for name, d in distinct.items())
+        lines.append(f"Different completions of a problem, median of N = {report.n_rollouts}: {medians}.")
+    lines += [
+        f"{policy.name}: {policy.cut_short} rollouts were cut before {report.sampling.max_tokens} tokens by a context "
+        "or a server's own cap; they count as truncated."
+        for policy in report.policies
+        if policy.cut_short
+    ]
+    return lines + [f"{policy.name}: {'; '.join(policy.remarks)}." for policy in report.policies if policy.remarks]
 
 
 def wrapped(lines: list[str], width: int) -> list[str]:

@@ -93,6 +93,9 @@ def _policy(policy: PolicyReport) -> dict[str, Any]:
             "flops_per_rollout": policy.flops_per_rollout,
         },
         "mean_entropy": policy.mean_entropy,
+        "distinct": policy.distinct,
+        "cut_short": policy.cut_short,
+        "remarks": policy.remarks,
     }
 
 

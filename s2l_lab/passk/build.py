@@ -31,9 +31,10 @@ from s2l_lab.estimators import (
 )
 from s2l_lab.estimators.guess import CHOICE_ANSWERS, CHOICE_MAX_K
 from s2l_lab.passk.report import PolicyReport
-from s2l_lab.policies import ModelShape
+from s2l_lab.policies import ModelShape, SamplingParams
 from s2l_lab.problems import Benchmark
 from s2l_lab.rollouts import AnswerCount, Origin, RolloutStore
+from s2l_lab.rollouts.repeats import doubt, is_greedy
 from s2l_lab.verifiers import Outcome, VerifierPool, VerifyItem
 
 CARRIES_OVER = ("math", "choice", "exact")
@@ -57,6 +58,7 @@ class Reader:
     """Of the report's problems alone."""
     n_rollouts: int
     verifier_version: str
+    sampling: SamplingParams
 
     @property
     def problem_ids(self) -> list[str]:
@@ -106,7 +108,19 @@ def policy_report(reader: Reader, sampled: Sampled, pool: VerifierPool) -> Polic
         mean_entropy=totals.mean_entropy,
         flops_per_rollout=_flops(sampled.shape, totals.prompt_tokens / max(totals.rollouts, 1), totals.mean_length),
         no_data=no_data,
+        distinct=reader.store.distinct(origin, reader.problem_ids, reader.n_rollouts),
+        cut_short=reader.store.cut_short(origin, reader.problem_ids, reader.sampling.max_tokens, reader.n_rollouts),
+        remarks=_remarks(reader, origin),
     )
+
+
+def _remarks(reader: Reader, origin: Origin) -> tuple[str, ...]:
+    """What is kept of who sampled, and what its rollouts show by themselves."""
+    kept = reader.store.remarks(origin)
+    if is_greedy(reader.sampling):
+        return kept
+    found = doubt(reader.store.contents(origin, reader.problem_ids, reader.n_rollouts))
+    return kept if found is None else (*kept, found)
 
 
 def compare_policies(reader: Reader, sampled: Sequence[Sampled]) -> tuple[Comparison, ...]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from s2l_lab.estimators import Comparison, CoverCurve, Curve, Estimate
 from s2l_lab.policies import ModelShape, SamplingParams
+from s2l_lab.rollouts.repeats import Distinct
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,12 @@ class PolicyReport:
     """Mean forward FLOPs per rollout (STATISTICS section 5); NaN where the model's shape is unknown."""
     no_data: dict[str, str] = field(default_factory=dict)
     """Measures that have no value at some k or tau, as `maj@k`, each with the reason in words."""
+    distinct: Distinct | None = None
+    """How many different completions each problem has, in the benchmark's order."""
+    cut_short: int = 0
+    """Rollouts that were cut before max_tokens, by the model's context or by a cap of a server's own."""
+    remarks: tuple[str, ...] = ()
+    """What must be known of who sampled: settings that a server kept to itself, repeats that were accepted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,8 @@ class PasskRequest(BaseModel):
     """Seconds of processor time for one verdict; by the wall clock it may take six times as long."""
     interval: Literal["rollouts", "problems"] = "rollouts"
     """The interval drawn around every curve; numbers.json holds the chosen one, comparisons always use `problems`."""
+    accept_repeats: bool = False
+    """Report rollouts that cannot be independent draws all the same, with a remark; else they are refused."""
     out: Path | None = None
     """Run directory; None makes one below `runs/` whose name carries the identity."""
 

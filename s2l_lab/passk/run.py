@@ -28,6 +28,7 @@ from s2l_lab.rollouts import (
 from s2l_lab.rollouts.durable import WriteError
 from s2l_lab.rollouts.listing import is_run
 from s2l_lab.rollouts.lock import RunLockedError
+from s2l_lab.rollouts.repeats import settle, unsettled
 from s2l_lab.verifiers import VerifierPool
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def run_passk(
         done = complete_run(request, pool=pool, fresh=fresh, announce=announce, show=show, progress=progress)
         plan = done.plan
         with RolloutStore(path) as store:
-            reader = Reader(store, plan.benchmark, request.rollouts, plan.verifier_version)
+            reader = Reader(store, plan.benchmark, request.rollouts, plan.verifier_version, request.sampling)
             sampled = [Sampled(o, task.shape) for o, task in zip(done.origins, plan.tasks, strict=True)]
             policies = tuple(policy_report(reader, one, pool) for one in sampled)
             comparisons = compare_policies(reader, sampled)
@@ -124,6 +125,8 @@ def _complete(plan: Plan, path: Path) -> list[Origin] | None:
     with RolloutStore(path) as store:
         for origin in origins:
             if (store.counts(origin, plan.verifier_version, ids, n).total_P < n).any():
+                return None
+            if unsettled(store, origin, ids, n, plan.request.sampling) is not None:
                 return None
     return origins
 
@@ -171,6 +174,8 @@ def _sample(
             if task.origin is not None and not task.owed:
                 verify_errors_again(store, verify, plan.verifier_version, task.origin, passing=True)
                 verify_unverified(store, verify, plan.verifier_version, task.origin)
+                ids = [problem.id for problem in plan.benchmark.problems]
+                settle(store, task.origin, ids, request.rollouts, request.sampling, accept=request.accept_repeats)
                 origins.append(task.origin)
                 continue
             announce(f"opening {task.member.name}")
@@ -187,6 +192,7 @@ def _sample(
                     verify=showing_first(verify, name, show),
                     verifier_version=plan.verifier_version,
                     progress=progress,
+                    accept_repeats=request.accept_repeats,
                 )
                 origins.append(Origin.of(policy, request.sampling))
             finally:

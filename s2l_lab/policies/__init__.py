@@ -2,7 +2,7 @@
 
 from s2l_lab.policies.families import Family, Member, find_member, load_family, parse_policy, registry
 from s2l_lab.policies.opening import check_members, open_policy
-from s2l_lab.policies.policy import Completion, Draw, Draws, ModelShape, Policy, SamplingParams, StopReason
+from s2l_lab.policies.policy import Completion, Draw, Draws, ModelShape, Policy, Remarking, SamplingParams, StopReason
 from s2l_lab.policies.presets import PRESETS, sampling_params
 from s2l_lab.policies.templates import TEMPLATES
 
@@ -16,6 +16,7 @@ __all__ = [
     "Member",
     "ModelShape",
     "Policy",
+    "Remarking",
     "SamplingParams",
     "StopReason",
     "check_members",

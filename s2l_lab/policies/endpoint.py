@@ -2,18 +2,22 @@
 
 One request per draw with n = 1 and the draw's own seed, several in flight, finished ones yielded at once. A request
 that fails is tried again a few times where that can help (connection lost, 408, 429, 5xx), then it is an error: never
-an empty completion.
+an empty completion. What is sent, and how an answer is compared with it, is in `endpoint_fields`: a server that says it
+did something else than was asked is refused by the setting's name, and a server that does not say is reported so.
 
-What a server keeps to itself: whether it honours the seed (vLLM does, with the caveats of `vllm_engine`), which weights
-are behind the model's name (the digest holds address and name), and whether its log-probabilities are the model's or
-those after temperature and truncation; they are kept only for plain sampling at temperature 1, where the two are one.
-Token ids come from vLLM servers alone. Without token ids, text alone is stored.
+What a server keeps to itself: whether it honours the seed (vLLM does, with the caveats of `vllm_engine`; collecting
+refuses one that plainly does not), which weights are behind the model's name (the digest holds address and name), and
+whether its log-probabilities are the model's or those after temperature and truncation; they are kept only for plain
+sampling at temperature 1 where all settings are known, so that the two are one. Token ids come from vLLM servers alone.
+Without token ids, text is stored, and the number of tokens that the server counted.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 import time
+import warnings
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,10 +28,22 @@ import numpy as np
 from s2l_lab.digest import content_digest
 from s2l_lab.errors import PolicyError, UsageError
 from s2l_lab.policies.draw_keys import seed63
+from s2l_lab.policies.endpoint_fields import (
+    KNOWN,
+    LLAMA_CPP,
+    VLLM,
+    differing_settings,
+    echoed_settings,
+    is_neutral,
+    refused_fields,
+    same_model,
+    sampling_fields,
+    unknown_settings,
+)
 from s2l_lab.policies.policy import Completion, Draw, Draws, SamplingParams, StopReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from s2l_lab.problems import Problem
 
@@ -38,6 +54,20 @@ _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _LONGEST_WAIT_S = 60.0
 KEY_VARIABLE = "S2L_LAB_ENDPOINT_KEY"
 """Environment variable whose value is sent as bearer token."""
+_REFUSING = frozenset({400, 422})
+"""Statuses of a request that a server does not take as it stands."""
+_MOST_REMARKS = 20
+"""A server that calls itself something else in every answer is not followed further."""
+_FIELDS = "every sampling field"
+"""Part of the digest: rollouts of earlier releases, which left fields to the server, are another policy's."""
+
+
+class RefusedRequestError(PolicyError):
+    """A server did not take a request as it stands; `body` says why, in its words."""
+
+    def __init__(self, message: str, body: str) -> None:
+        super().__init__(message)
+        self.body = body
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +76,20 @@ class Server:
 
     address: str
     model: str
-    is_vllm: bool
-    """vLLM takes top-k and min-p, and gives token ids."""
+    kind: str
+    """Who serves it, by the server's own word: `vllm`, `llamacpp`, `sglang`, or anything else."""
     client: httpx.Client
     backoff_s: float
     """Wait before the second attempt; it doubles from there."""
 
+    @property
+    def is_vllm(self) -> bool:
+        """vLLM gives token ids and names the model by its checkpoint."""
+        return self.kind == VLLM
+
     def post(self, path: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """The answer to one request. Raises PolicyError when it failed for good."""
+        """The answer to one request. Raises RefusedRequestError for one that will not do as it stands, PolicyError for
+        one that failed for good."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 answer = self.client.post(f"{self.address}{path}", json=payload)
@@ -63,8 +99,11 @@ class Server:
                 if answer.status_code == 200:
                     return _json_object(self.address + path, answer)
                 failure = f"status {answer.status_code}: {answer.text[:300]}"
+                refusal = f"{self.address}{path} refused a request with {failure}"
+                if answer.status_code in _REFUSING:
+                    raise RefusedRequestError(refusal, answer.text)
                 if answer.status_code not in _PASSING:
-                    raise PolicyError(f"{self.address}{path} refused a request with {failure}")
+                    raise PolicyError(refusal)
                 wait_s = _retry_after(answer)
             if attempt < _ATTEMPTS:
                 time.sleep(min(max(wait_s, self.backoff_s * 2 ** (attempt - 1)), _LONGEST_WAIT_S))
@@ -103,7 +142,7 @@ def connect(source: str, backoff_s: float = 1.0) -> Server:
     if not wanted and len(names) != 1:
         raise UsageError(f"{address} serves {len(names)} models; name one as {address}#MODEL: {', '.join(names)}.")
     entry = served[names.index(wanted or names[0])]
-    return Server(address, str(entry["id"]), entry.get("owned_by") == "vllm", client, backoff_s)
+    return Server(address, str(entry["id"]), str(entry.get("owned_by")), client, backoff_s)
 
 
 class EndpointPolicy:
@@ -122,17 +161,36 @@ class EndpointPolicy:
         complete_prompt: bool,
     ) -> None:
         self.name = name
-        self.digest = content_digest(["endpoint", name, server.address, server.model, template_digest, complete_prompt])
+        self.digest = content_digest(
+            ["endpoint", name, server.address, server.model, template_digest, complete_prompt, _FIELDS]
+        )
         self._server = server
         self._render = render
         self._complete_prompt = complete_prompt
+        self._lock = threading.Lock()
+        self._replaced: dict[str, Any] = {}
+        """Fields that the server refused: what is sent instead, None for nothing."""
+        self._remarks: dict[str, None] = {}
+        self._cut = False
+
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader of the rollouts must know of the server, as far as it has shown; each was told as a warning."""
+        with self._lock:
+            return tuple(self._remarks)
 
     def sample(self, requests: Sequence[Draws], sampling: SamplingParams) -> Iterator[Draw]:
-        """Draws in the order in which they finish. Raises PolicyError for parameters that the server does not know."""
-        if not self._server.is_vllm and (sampling.top_k or sampling.min_p):
+        """Draws in the order in which they finish. Raises PolicyError for parameters that the server does not know, and
+        for an answer that the server says was made with others."""
+        if self._server.kind not in KNOWN and (sampling.top_k or sampling.min_p):
             raise PolicyError(
-                f"{self.name}: top-k and min-p are no part of OpenAI's protocol and {self._server.address} is no vLLM "
-                "server; it might drop them silently. Use --top-k 0 --min-p 0, or a vLLM server."
+                f"{self.name}: top-k and min-p are no part of OpenAI's protocol and {self._server.address} is no "
+                f"server of a known kind ({', '.join(KNOWN)}); it might drop them silently. Use --top-k 0 --min-p 0, "
+                "or a vLLM server."
+            )
+        if self._server.kind == LLAMA_CPP and sampling.presence_penalty:
+            raise PolicyError(
+                f"{self.name}: {self._server.address} is a llama.cpp server, whose presence penalty counts the tokens "
+                "of the prompt too; here it is for those of the completion. Use --presence-penalty 0, or a vLLM server."
             )
         prompts = [self._render(request.problem) for request in requests]
         return self._draws(requests, prompts, sampling)
@@ -167,25 +225,41 @@ class EndpointPolicy:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _complete(self, problem_id: str, index: int, prompt: str, sampling: SamplingParams) -> Completion:
-        payload: dict[str, Any] = {
-            "model": self._server.model,
-            "prompt": prompt,
-            "n": 1,
-            "seed": seed63(sampling.seed, self.digest, sampling.digest, problem_id, index),
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "presence_penalty": sampling.presence_penalty,
-            "max_tokens": sampling.max_tokens,
-            "stop": list(sampling.stop) or None,
-            "logprobs": 1,
-        }
+        seed = seed63(sampling.seed, self.digest, sampling.digest, problem_id, index)
+        asked = sampling_fields(self._server.kind, sampling, seed)
+        payload: dict[str, Any] = {"model": self._server.model, "prompt": prompt}
         if self._server.is_vllm:
-            payload |= {"top_k": sampling.top_k, "min_p": sampling.min_p, "return_token_ids": True}
             payload["add_special_tokens"] = not self._complete_prompt
-        return self._read(self._server.post("/completions", payload), sampling)
+        while True:
+            with self._lock:
+                instead = {name: value for name, value in self._replaced.items() if is_neutral(name, asked.get(name))}
+            left_out = {name for name, value in instead.items() if value is None}
+            sent = {name: value for name, value in {**asked, **instead}.items() if name not in left_out}
+            try:
+                answer = self._server.post("/completions", payload | sent)
+            except RefusedRequestError as refusal:
+                self._do_without(refused_fields(refusal.body, sent), sent, refusal)
+            else:
+                return self._read(answer, sent, sampling)
 
-    def _read(self, answer: dict[str, Any], sampling: SamplingParams) -> Completion:
-        """An answer as a completion. Raises PolicyError for anything that is not a whole one."""
+    def _do_without(self, refused: Sequence[str], sent: Mapping[str, Any], refusal: RefusedRequestError) -> None:
+        """From now on send something else instead of these fields. Raises PolicyError where that would change the
+        draws: for a field that is not at its neutral value, and where no field is named."""
+        if not refused:
+            raise refusal
+        if shaping := [name for name in refused if not is_neutral(name, sent[name])]:
+            raise PolicyError(
+                f"{self.name}: {self._server.address} does not take "
+                f"{', '.join(f'{name} = {sent[name]!r}' for name in shaping)}, so it cannot sample as asked. Ask for "
+                f"the neutral value, or use another server. It says: {refusal.body[:300]}"
+            ) from refusal
+        with self._lock:
+            for name in refused:
+                # SGLang spells "keep all" -1 and refuses 0.
+                self._replaced[name] = -1 if name == "top_k" and sent[name] == 0 else None
+
+    def _read(self, answer: dict[str, Any], sent: Mapping[str, Any], sampling: SamplingParams) -> Completion:
+        """An answer as a completion. Raises PolicyError for anything that is not a whole one, or not what was asked."""
         choices = answer.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices else None
         usage = answer.get("usage") if isinstance(answer.get("usage"), dict) else {}
@@ -194,24 +268,82 @@ class EndpointPolicy:
             raise PolicyError(f"{self._server.address} gave no completion: {str(answer)[:300]}")
         ids = choice.get("token_ids")
         token_ids = np.asarray(ids, dtype=np.int32) if isinstance(ids, list) else None
-        length = tokens if token_ids is None else len(token_ids)
+        counted = tokens if isinstance(tokens, int) else None
+        length = counted if token_ids is None else len(token_ids)
+        all_known = self._compare(answer, length, sent, sampling)
+        stop_reason = self._stop_reason(answer, choice, sampling)
+        if stop_reason is StopReason.LENGTH and length is not None and length < sampling.max_tokens:
+            self._tell_cut(length, sampling.max_tokens)
         return Completion(
             text=choice["text"],
             token_ids=token_ids,
-            logprobs=_logprobs(choice, length) if _plain(sampling) else None,
+            logprobs=_logprobs(choice, length) if _plain(sampling) and all_known else None,
             logprobs_t1=None,
             entropies=None,
-            stop_reason=self._stop_reason(choice, sampling),
+            stop_reason=stop_reason,
             prompt_tokens=int(usage.get("prompt_tokens") or 0) if isinstance(usage, dict) else 0,
+            counted_tokens=counted if token_ids is None else None,
         )
 
-    def _stop_reason(self, choice: dict[str, Any], sampling: SamplingParams) -> StopReason:
-        reason = choice.get("finish_reason")
+    def _compare(
+        self, answer: Mapping[str, Any], length: int | None, sent: Mapping[str, Any], sampling: SamplingParams
+    ) -> bool:
+        """Compare what an answer says of itself with what was asked; True if no setting is left in the dark. Raises
+        PolicyError with the names of what differs."""
+        echoed = echoed_settings(answer)
+        differing = differing_settings(echoed, sent)
+        model, fingerprint = answer.get("model"), answer.get("system_fingerprint")
+        if isinstance(model, str) and not same_model(self._server.model, model):
+            differing.append(f"model = {model!r}, asked: {self._server.model!r}")
+        if length is not None and length > sampling.max_tokens:
+            differing.append(f"max_tokens: {length} tokens came, asked: at most {sampling.max_tokens}")
+        if differing:
+            raise PolicyError(
+                f"{self.name}: {self._server.address} did not sample as asked ({'; '.join(differing)}). The draw was "
+                "not kept. Start the server without settings of its own, or ask for what it does."
+            )
+        unknown = unknown_settings(self._server.kind, echoed, sent)
+        if unknown:
+            self._remark(f"server defaults unknown for: {', '.join(unknown)}")
+        if isinstance(model, str) and model != self._server.model:
+            self._remark(f"answered as model {model[:200]}")
+        if isinstance(fingerprint, str) and fingerprint:
+            self._remark(f"system_fingerprint {fingerprint[:200]}", tell=False)
+        return not unknown
+
+    def _tell_cut(self, length: int, max_tokens: int) -> None:
+        with self._lock:
+            first, self._cut = not self._cut, True
+        if first:
+            self._warn(
+                f"the server cut a completion at {length} tokens, short of max_tokens = {max_tokens}: its context is "
+                "full, or it has a cap of its own. Such rollouts count as truncated."
+            )
+
+    def _remark(self, text: str, *, tell: bool = True) -> None:
+        with self._lock:
+            new = text not in self._remarks and len(self._remarks) < _MOST_REMARKS
+            if new:
+                self._remarks[text] = None
+        if new and tell:
+            self._warn(text)
+
+    def _warn(self, text: str) -> None:
+        warnings.warn(f"{self.name} ({self._server.address}): {text}", stacklevel=2)
+
+    def _stop_reason(
+        self, answer: Mapping[str, Any], choice: Mapping[str, Any], sampling: SamplingParams
+    ) -> StopReason:
+        reason, more = choice.get("finish_reason"), answer.get("__verbose")
         if reason == "length":
             return StopReason.LENGTH
         if reason == "stop":
-            # Only vLLM tells a stop string from an EOS; elsewhere a draw that could have met one is said to have.
-            met_string = isinstance(choice.get("stop_reason"), str) if self._server.is_vllm else bool(sampling.stop)
+            # vLLM and llama.cpp tell a stop string from an EOS; elsewhere a draw that could have met one is said to.
+            met_string = bool(sampling.stop)
+            if self._server.is_vllm:
+                met_string = isinstance(choice.get("stop_reason"), str)
+            elif isinstance(more, dict) and "stop_type" in more:
+                met_string = more["stop_type"] == "word"
             return StopReason.STOP if met_string else StopReason.EOS
         raise PolicyError(f"{self._server.address} ended a draw with {reason!r}; it was not kept. Run it again.")
 

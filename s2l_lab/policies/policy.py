@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +75,7 @@ class StopReason(StrEnum):
 
     EOS = "eos"  # the policy drew its end-of-sequence token, which is the last token id
     STOP = "stop"  # a stop string appeared; token ids run to the token that completed it, the text ends before it
-    LENGTH = "length"  # max_tokens was reached
+    LENGTH = "length"  # max_tokens was reached, or before it the model's context or a cap of the server's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,13 @@ class Completion:
     stop_reason: StopReason
     prompt_tokens: int
     """Length of the templated prompt in tokens; 0 where unknown. Context length for compute accounting."""
+    counted_tokens: int | None = None
+    """Tokens as a server counted them where it gave no ids; None with ids, and where nobody said."""
+
+    @property
+    def tokens(self) -> int | None:
+        """Length in tokens, an EOS included; None where unknown."""
+        return self.counted_tokens if self.token_ids is None else len(self.token_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,4 +173,13 @@ class Policy(Protocol):
 
     def close(self) -> None:
         """Free the model. Safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class Remarking(Protocol):
+    """A policy that learns, while it samples, what a reader of its rollouts must know."""
+
+    def remarks(self) -> tuple[str, ...]:
+        """What is known so far, oldest first, each a short clause; what concerns a draw is here once it is yielded."""
         ...

@@ -86,8 +86,7 @@ def rollouts_table(origin: Origin, draws: Sequence[Draw]) -> pa.Table:
         columns[name] = _list_array([getattr(completion, name) for completion in done], dtype)
     columns["stop_reason"] = pa.array([completion.stop_reason.value for completion in done], pa.string())
     columns["prompt_tokens"] = pa.array([completion.prompt_tokens for completion in done], pa.int32())
-    lengths = [None if completion.token_ids is None else len(completion.token_ids) for completion in done]
-    columns["completion_tokens"] = pa.array(lengths, pa.int32())
+    columns["completion_tokens"] = pa.array([completion.tokens for completion in done], pa.int32())
     return pa.table(columns, schema=ROLLOUTS)
 
 
@@ -95,13 +94,22 @@ def rollouts_of(table: pa.Table) -> list[Rollout]:
     """Rows of ROLLOUTS as records; arrays are views of the table's memory."""
     keys = zip(*(table[name].to_pylist() for name in KEY), strict=True)
     arrays = [_arrays(table[name].combine_chunks(), dtype) for name, dtype in _ARRAYS.items()]
-    rest = [table[name].to_pylist() for name in ("text", "stop_reason", "prompt_tokens")]
+    rest = [table[name].to_pylist() for name in ("text", "stop_reason", "prompt_tokens", "completion_tokens")]
     return [
         Rollout(
             RolloutKey(Origin(policy, policy_digest, sampling_digest), problem_id, index),
-            Completion(text, ids, logprobs, logprobs_t1, entropies, StopReason(stop), prompt_tokens),
+            Completion(
+                text,
+                ids,
+                logprobs,
+                logprobs_t1,
+                entropies,
+                StopReason(stop),
+                prompt_tokens,
+                tokens if ids is None else None,
+            ),
         )
-        for (policy, policy_digest, sampling_digest, problem_id, index), text, stop, prompt_tokens, (
+        for (policy, policy_digest, sampling_digest, problem_id, index), text, stop, prompt_tokens, tokens, (
             ids,
             logprobs,
             logprobs_t1,

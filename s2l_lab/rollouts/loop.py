@@ -24,8 +24,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from s2l_lab.errors import PolicyError, S2LError
-from s2l_lab.policies import Completion, Draw, Draws, Policy, SamplingParams
+from s2l_lab.policies import Completion, Draw, Draws, Policy, Remarking, SamplingParams
 from s2l_lab.problems import Problem
+from s2l_lab.rollouts.repeats import FirstBatch, is_greedy, settle
 from s2l_lab.rollouts.rollout import Origin, Rollout, RolloutKey
 from s2l_lab.rollouts.store import RolloutStore
 from s2l_lab.verifiers import Outcome, Verdict
@@ -103,6 +104,7 @@ def collect(
     verifier_version: str,
     progress: Callable[[Progress], None] = lambda _: None,
     flush_rollouts: int = FLUSH_ROLLOUTS,
+    accept_repeats: bool = False,
 ) -> Progress:
     """Bring a policy to n verified rollouts per problem: sample what is owed, verify what is unverified.
 
@@ -112,11 +114,15 @@ def collect(
     that the policy had yielded is stored first. Raises InterruptedRunError on Ctrl-C, PolicyError if the policy yields
     a draw that nobody asked for or leaves one out, WriteError on a full disk, and whatever policy and verifier raise.
     `flush_rollouts` bounds the rollouts of one part.
+
+    Rollouts that cannot be independent draws (see `repeats`) raise RepeatedRolloutsError: before sampling where they
+    are there already, after the first batch where it shows, else at the end. `accept_repeats` keeps them with a remark.
     """
     store.add_problems(problems)
     origin = Origin.of(policy, sampling)
     owed = store.owed(problems, origin, n)
-    wanted = len({problem.id for problem in problems}) * n
+    ids = list(dict.fromkeys(problem.id for problem in problems))
+    wanted = len(ids) * n
     recorder = _Recorder(
         store,
         origin,
@@ -126,11 +132,15 @@ def collect(
         owed=owed,
         progress=progress,
         flush_rollouts=flush_rollouts,
+        remarks=policy.remarks if isinstance(policy, Remarking) else tuple,
+        first_batch=None if accept_repeats or is_greedy(sampling) else FirstBatch(store, origin, len(ids), sampling),
     )
+    settle(store, origin, ids, n, sampling, accept=accept_repeats)
     try:
         verify_errors_again(store, verify, verifier_version, origin, passing=True)
         if owed:
             recorder.run(policy, owed, sampling)
+            settle(store, origin, ids, n, sampling, accept=accept_repeats)
         verify_unverified(store, verify, verifier_version, origin, progress=recorder.count_verified)
     except KeyboardInterrupt:
         kept = wanted - sum(len(draws.indices) for draws in store.owed(problems, origin, n))
@@ -199,6 +209,8 @@ class _Recorder:
         owed: Sequence[Draws],
         progress: Callable[[Progress], None],
         flush_rollouts: int,
+        remarks: Callable[[], tuple[str, ...]],
+        first_batch: FirstBatch | None,
     ) -> None:
         self._store, self._origin, self._verify, self._version = store, origin, verify, version
         self._problems = {draws.problem.id: draws.problem for draws in owed}
@@ -207,6 +219,8 @@ class _Recorder:
         self._wanted, self._kept = wanted, wanted - sum(len(draws.indices) for draws in owed)
         self._sampled = self._verified = self._tokens = 0
         self._flush_rollouts = flush_rollouts
+        self._remarks, self._first_batch = remarks, first_batch
+        self._remarked: set[str] = set()
         self._queue: queue.Queue[Draw | None] = queue.Queue(2 * flush_rollouts)
         """None only wakes the recorder up."""
         self._ending = threading.Event()
@@ -326,7 +340,7 @@ class _Recorder:
             return
         self._draws.append(draw)
         self._sampled += 1
-        self._tokens += 0 if draw.completion.token_ids is None else len(draw.completion.token_ids)
+        self._tokens += draw.completion.tokens or 0
 
     def _due(self) -> bool:
         return len(self._draws) >= self._flush_rollouts or time.monotonic() - self._flushed >= FLUSH_SECONDS
@@ -336,6 +350,7 @@ class _Recorder:
         self._flushed = time.monotonic()
         if not (self._draws or self._verdicts):
             return
+        draws = self._draws
         self._store_draws()
         if self._verdicts:
             rollouts, verdicts = zip(*self._verdicts, strict=True)
@@ -353,9 +368,15 @@ class _Recorder:
                 "tokens_per_second": now.tokens_per_second,
             }
         )
+        if self._first_batch is not None:
+            self._first_batch.see(draws)
 
     def _store_draws(self) -> None:
         if self._draws:
+            for remark in self._remarks():  # first: no reader finds the draws without what is to be known of them
+                if remark not in self._remarked:
+                    self._store.remark(self._origin, remark)
+                    self._remarked.add(remark)
             self._store.append(self._draws, self._origin)
             if len(self._waiting) < BACKLOG_ROLLOUTS:
                 self._waiting += [

@@ -6,6 +6,7 @@
     rollouts/part-*.parquet                     what policies drew
     verdicts/<verifier version>/part-*.parquet  what verifiers said; verifying anew never rewrites rollouts
     parts.json                                  the live parts (see `parts`): what is not listed is not there
+    remarks.jsonl                               what a reader of rollouts must know of who sampled them
     metrics.jsonl, logs/                        how the sampling went
 
 `RolloutStore(path)` reads, beside any writer; `RolloutStore.open(path, ...)` writes, alone. Resuming is `owed`: the
@@ -14,9 +15,11 @@ wanted keys minus the keys that are there.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -36,6 +39,7 @@ from s2l_lab.rollouts.manifest import RunManifest
 from s2l_lab.rollouts.page import read_page
 from s2l_lab.rollouts.parquet import DamagedPartError, read_batches
 from s2l_lab.rollouts.parts import ROLLOUTS_FOLDER, Parts
+from s2l_lab.rollouts.repeats import Contents, Distinct
 from s2l_lab.rollouts.rollout import Origin, Rollout
 from s2l_lab.rollouts.session import CONFIG, LOCK, MANIFEST, Session, read_json
 from s2l_lab.verifiers.verdict import Outcome, may_pass
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from s2l_lab.verifiers import Verdict
 
 PROBLEMS = "problems.parquet"
+REMARKS = "remarks.jsonl"
 METRICS = "metrics.jsonl"
 LOGS = "logs"
 
@@ -169,6 +174,24 @@ class RolloutStore:
         sql = "select distinct policy, policy_digest, sampling_digest from rollouts order by all"
         return [Origin(**row) for row in self._database.query(sql).to_pylist()]
 
+    def remarks(self, origin: Origin) -> tuple[str, ...]:
+        """What was remarked on an origin, oldest first; a line that a kill has torn is left out."""
+        return tuple(text for who, text in self.all_remarks() if who == origin)
+
+    def all_remarks(self) -> list[tuple[Origin, str]]:
+        """The remarks on every origin, oldest first."""
+        try:
+            lines = (self.path / REMARKS).read_text(encoding="utf-8", errors="replace").split("\n")
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in lines:
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                record = json.loads(line)
+                text = str(record.pop("remark"))
+                found.append((Origin(**record), text))
+        return found
+
     def sizes(self) -> tuple[int, dict[str, int]]:
         """(rollouts, verdicts by version) as the ledger lists them; damaged parts that were found are left out."""
         ledger = self._parts.ledger()
@@ -238,6 +261,13 @@ class RolloutStore:
             except DamagedPartError as damage:
                 self._parts.condemn(name, str(damage))
         return replaced
+
+    def remark(self, origin: Origin, text: str) -> None:
+        """Keep something that a reader of this origin's rollouts must know; a text that is there already is not kept
+        twice."""
+        self._writing()
+        if text not in self.remarks(origin):
+            append_line(self.path / REMARKS, json.dumps({**asdict(origin), "remark": text}, ensure_ascii=False))
 
     def log_metrics(self, record: Mapping[str, float | str | None]) -> None:
         """Append one line to the run's metrics; NaN and infinities are written as null."""
@@ -331,6 +361,18 @@ class RolloutStore:
     def totals(self, origin: Origin, problem_ids: Sequence[str], n: int | None = None) -> tally.TokenTotals:
         """Tokens, lengths and entropy of the rollouts of these problems, verified or not."""
         return tally.totals(self._database.query, origin, problem_ids, n)
+
+    def cut_short(self, origin: Origin, problem_ids: Sequence[str], max_tokens: int, n: int | None = None) -> int:
+        """Rollouts of these problems that were cut before max_tokens, by a context or by a cap of a server's own."""
+        return tally.cut_short(self._database.query, origin, problem_ids, n, max_tokens)
+
+    def contents(self, origin: Origin, problem_ids: Sequence[str], n: int | None = None) -> Contents:
+        """What was drawn for these problems, without the texts: to tell whether rollouts repeat."""
+        return tally.contents(self._database.query, origin, problem_ids, n)
+
+    def distinct(self, origin: Origin, problem_ids: Sequence[str], n: int | None = None) -> Distinct:
+        """How many different completions each of these problems has."""
+        return tally.distinct(self._database.query, origin, problem_ids, n)
 
     def read(
         self,

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from s2l_lab.rollouts.repeats import CHARACTERS, MOST_CHARACTERS, Contents, Distinct
 from s2l_lab.rollouts.rollout import Origin
 from s2l_lab.verifiers import Outcome
 
@@ -82,13 +83,8 @@ def counts(query: Query, origin: Origin, problem_ids: Sequence[str], n: int | No
             count(*) filter (outcome = 'verifier_error') as unknown from {VERIFIED} group by problem_id""",
         _origin_parameters(origin, n) * 2,
     )
-    place = {problem_id: i for i, problem_id in enumerate(table["problem_id"].to_pylist())}
-    rows = np.array([place.get(problem_id, len(place)) for problem_id in problem_ids], dtype=np.int64)
-
-    def column(name: str) -> NDArray[np.int64]:
-        return np.append(table[name].to_numpy().astype(np.int64), np.int64(0))[rows]
-
-    return RolloutCounts(tuple(problem_ids), column("correct"), column("total"), column("unknown"))
+    rows = _rows(table, problem_ids)
+    return RolloutCounts(tuple(problem_ids), *(_column(table, name, rows) for name in ("correct", "total", "unknown")))
 
 
 def answers(query: Query, origin: Origin, problem_ids: Sequence[str], n: int | None) -> list[tuple[AnswerCount, ...]]:
@@ -141,6 +137,47 @@ def totals(query: Query, origin: Origin, problem_ids: Sequence[str], n: int | No
     )
 
 
+def cut_short(query: Query, origin: Origin, problem_ids: Sequence[str], n: int | None, max_tokens: int) -> int:
+    """Rollouts that were cut before max_tokens, by a context or by a cap of a server's own."""
+    table = query(
+        f"""select count(*) as cut from rollouts where {_ORIGIN} and problem_id in (select unnest(?))
+            and stop_reason = 'length' and completion_tokens < ?""",
+        [*_origin_parameters(origin, n), list(problem_ids), max_tokens],
+    )
+    return int(table["cut"][0].as_py())
+
+
+def contents(query: Query, origin: Origin, problem_ids: Sequence[str], n: int | None) -> Contents:
+    """What was drawn, without the texts: hashes, lengths and log-probabilities of whole completions."""
+    table = query(
+        f"""select hash(problem_id) as problem, sample_index, hash(text, token_ids, stop_reason) as content,
+            greatest(coalesce(completion_tokens, 0), length(text) // {CHARACTERS}) as length,
+            case when len(logprobs) > 0 and {MOST_CHARACTERS} * len(logprobs) >= length(text)
+                then list_sum(logprobs::double[]) end as logprob
+            from rollouts where {_ORIGIN} and problem_id in (select unnest(?))""",
+        [*_origin_parameters(origin, n), list(problem_ids)],
+    )
+    return Contents(
+        problem=table["problem"].to_numpy(),
+        index=table["sample_index"].to_numpy().astype(np.int64),
+        content=table["content"].to_numpy(),
+        length=table["length"].to_numpy().astype(np.int64),
+        logprob=table["logprob"].to_numpy().astype(np.float64),
+    )
+
+
+def distinct(query: Query, origin: Origin, problem_ids: Sequence[str], n: int | None) -> Distinct:
+    """How many different completions each problem has, in the order of `problem_ids`."""
+    table = query(
+        f"""select problem_id, count(*) as rollouts, count(distinct text) as texts,
+            count(distinct hash(text, token_ids, stop_reason)) as draws
+            from rollouts where {_ORIGIN} group by problem_id""",
+        _origin_parameters(origin, n),
+    )
+    rows = _rows(table, problem_ids)
+    return Distinct(*(_column(table, name, rows) for name in ("rollouts", "texts", "draws")))
+
+
 def indices(query: Query, origin: Origin, n: int) -> dict[str, set[int]]:
     """Sample indices below n that are there, by problem."""
     table = query(
@@ -148,6 +185,17 @@ def indices(query: Query, origin: Origin, n: int) -> dict[str, set[int]]:
         _origin_parameters(origin, n),
     )
     return {row["problem_id"]: set(row["there"]) for row in table.to_pylist()}
+
+
+def _rows(table: pa.Table, problem_ids: Sequence[str]) -> NDArray[np.int64]:
+    """Where each problem is in the table; behind its end for one that it lacks."""
+    place = {problem_id: i for i, problem_id in enumerate(table["problem_id"].to_pylist())}
+    return np.array([place.get(problem_id, len(place)) for problem_id in problem_ids], dtype=np.int64)
+
+
+def _column(table: pa.Table, name: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A column of counts at these rows, 0 behind the end."""
+    return np.append(table[name].to_numpy().astype(np.int64), np.int64(0))[rows]
 
 
 def _origin_parameters(origin: Origin, n: int | None) -> list[Any]:
