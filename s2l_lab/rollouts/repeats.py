@@ -12,6 +12,7 @@ interval over them is too narrow. What tells the two apart, at temperatures abov
 - `COPIES`: the completions of a problem come in copies, all of them in multiples of two (or three, five ...). Whatever
   its probability, a completion that occurs does so an even number of times with probability 1/2 at most, so D different
   ones do together with 2^(1 - D) at most (the last one's parity follows from N); multiples of three are rarer still.
+  A few of another number are allowed, at their price.
 - `BLOCKS`: no completion repeats before some sample index nor from it on, yet later ones repeat earlier ones. Given
   which completions came, every order of them is equally likely, which makes this a permutation test.
 
@@ -24,6 +25,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,7 +42,7 @@ LONG = 20
 """Tokens from which two equal completions are not a matter of course."""
 CHARACTERS, MOST_CHARACTERS = 6, 16
 """A text of more characters to a token is taken to have more tokens; of as many, to be another than was counted."""
-BOUND = 1e9
+BOUND = 1e8
 """Honest draws are taken for repeated ones once in so many runs, at most, by LIKELIHOOD, COPIES and BLOCKS each."""
 MANY_BITS, LONG_BITS = math.log2(BOUND), 8.0
 """What COPIES and BLOCKS must reach; less where all that repeats is LONG and log-probabilities are not known."""
@@ -60,6 +62,9 @@ DOUBT = (
 
 _MULTIPLES = {2: 1 / 2, 3: 1 / 10, 5: 1 / 10, 7: 1 / 10, 11: 1 / 10, 13: 1 / 10}
 """Multiples that COPIES looks for, with the share of its chance of error that each may use."""
+_TOLERANCES = {0.0: 1 / 2, 1 / 8: 1 / 4, 1 / 4: 1 / 4}
+"""Shares of a problem's different completions that may be of another number (a copy is lost, or went elsewhere), each
+with its share of the chance of error."""
 _SHARES = (1e-4, 1e-2, 0.1, 0.5, 0.9, 0.999)
 """Shares of the money that are bet; the winnings are averaged, so no share need be right."""
 _ROUNDING = 0.97
@@ -261,15 +266,20 @@ class _Copies:
         return bool(2 * long.sum() >= len(long))
 
     def equal_copies(self) -> float:
-        """Bits of COPIES, for the multiple that has most."""
+        """Bits of COPIES, for the multiple and the tolerance that have most."""
         starts = np.flatnonzero(np.r_[True, np.diff(self.problem) != 0])
         different_P = np.bincount(self.problem)
         eligible_P = different_P > 1
         scores = []
         for multiple, share in _MULTIPLES.items():
-            found_P = eligible_P & np.logical_and.reduceat(self.count % multiple == 0, starts)
-            chosen = _log2_choose(int(eligible_P.sum()), int(found_P.sum()))
-            scores.append(float((different_P - 1)[found_P].sum()) - chosen + math.log2(share))
+            odd_P = np.add.reduceat(self.count % multiple != 0, starts, dtype=np.int64)
+            for tolerance, part in _TOLERANCES.items():
+                allowed_P = (different_P * tolerance).astype(np.int64)
+                found_P = eligible_P & (odd_P <= allowed_P)
+                found = zip(different_P[found_P].tolist(), allowed_P[found_P].tolist(), strict=True)
+                bits = sum(_copies_bits(different, odd) for different, odd in found)
+                chosen = _log2_choose(int(eligible_P.sum()), int(found_P.sum()))
+                scores.append(bits - chosen + math.log2(share * part))
         return max(scores)
 
     def blocks(self) -> float:
@@ -311,6 +321,13 @@ def _likelihood(c: Contents) -> bool:
         gain_S += np.where(bet, won, 0.0).sum(axis=1)
     highest = gain_S.max()
     return bool(highest + math.log(np.exp(gain_S - highest).mean()) >= math.log(BOUND))
+
+
+@lru_cache(maxsize=4096)
+def _copies_bits(different: int, odd: int) -> float:
+    """Of at most so many odd ones among different completions, each odd with probability 1/2 at least."""
+    chances = different - 1
+    return chances - math.log2(sum(math.comb(chances, i) for i in range(odd + 1)))
 
 
 def _logprob(completion: Completion) -> float:

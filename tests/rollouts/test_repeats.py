@@ -178,6 +178,16 @@ def test_a_multiple_of_three_is_found_and_half_of_the_problems_are_enough() -> N
     assert fault(contents(honest), 3) is None or fault(contents(honest), 3) == BLOCKS
 
 
+@pytest.mark.parametrize("n", [32, 64])
+def test_copies_of_which_a_few_are_lost_or_went_elsewhere_are_still_found(n: int) -> None:
+    """As where many requests are under way, and a pair falls to two problems or one answer was tried again."""
+    drawn = [[i // 2 for i in range(n)] for _ in range(8)]
+    for problem, one in enumerate(drawn):
+        one[5 * problem % n] = 1000
+        one[(7 * problem + 3) % n] = 2000
+    assert fault(contents(drawn), 8) == COPIES
+
+
 @pytest.mark.parametrize("more", [16, 32])
 def test_a_top_up_that_begins_its_random_numbers_again_is_refused(more: int) -> None:
     """64 rollouts, then more that repeat the first of them, in any order."""
