@@ -8,6 +8,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+from s2l_lab.figures.cover import cover_words
 from s2l_lab.figures.markup import printable, shortened
 
 if TYPE_CHECKING:
@@ -51,11 +52,10 @@ def caption_lines(report: PasskReport) -> list[str]:
         f"(resampled: {report.interval}).",
     ]
     about = f"{level} intervals about {INTERVAL_MEANS['problems']} (resampled: problems)"
-    lines.append(f"Cover@tau and maj@k: {about}.")
+    lines.append(f"maj@k: {about}.")
     if report.comparisons:
-        lines[-1] = (
-            f"Cover@tau, maj@k, differences: {about}; the differences' band is simultaneous over all k and pairs."
-        )
+        lines[-1] = f"maj@k, differences: {about}; the differences' band is simultaneous over all k and pairs."
+    lines.append(cover_words(report.policies[0].cover.level))
     if any(policy.guess_uniform is not None or policy.guess_own is not None for policy in report.policies):
         lines.append("Guessers: uniform over the answer space, or drawing a policy's answers to the other problems.")
     return [*lines, f"Verifier {report.verifier_version}; data {report.benchmark_digest}; made by: {report.command}"]

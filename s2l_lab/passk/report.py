@@ -27,7 +27,7 @@ class PolicyReport:
     maj: tuple[tuple[int, Estimate], ...]
     """(k, maj@k): plurality vote over canonical answers. Empty where answers have no canonical form."""
     cover: CoverCurve
-    """Cover@tau at tau = 1/N .. 1: plug-in (labelled so: biased for small N) and smoothed, over problems."""
+    """Cover@tau at tau = 1/N .. 1: plug-in (labelled so: biased for small N), smoothed, likeliest, exact bounds."""
     guess_uniform: NDArray[np.float64] | None
     """pass@k of a uniform guesser, at the k of the curves; None where the answer space is unknown."""
     guess_own: NDArray[np.float64] | None
