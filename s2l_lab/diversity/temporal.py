@@ -17,8 +17,8 @@ centring by a rollout's own mean, and looking only at rollouts that reach a leng
 without their EOS, whose surprisal belongs to them. Uncentred also means that a constant counts as persistence: a series
 that is c everywhere has autocorrelation and ICC 1 and VR(q) = q. `autocovariance` alone takes the problem's mean out.
 
-Intervals are clustered by problem: bootstrap-t with the jackknife's standard errors (`over_problems`, which says where
-it stops to hold); where a statistic is a ratio of two means its influences take the place of values.
+Intervals are clustered by problem: bootstrap-t with the jackknife's standard errors (`jackknife_t.py` says where it
+stops to hold); where a statistic is a ratio of two means its influences take the place of values.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from s2l_lab.estimators.estimate import Comparison, Counts, Crossing, Curve, Est
 from s2l_lab.estimators.guess import other_problem_guess, uniform_guess
 from s2l_lab.estimators.majority import Votes, maj_at_k
 from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM, seed_difference, seeds_curve
+from s2l_lab.estimators.subset_curves import at_least_j_of_k_curve, pass_hat_k_curve
 from s2l_lab.estimators.unbiased import at_least_j_of_k, pass_at_k, pass_hat_k
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "TemperatureMatch",
     "Votes",
     "at_least_j_of_k",
+    "at_least_j_of_k_curve",
     "compare_all",
     "compare_counts",
     "cover_at_tau",
@@ -61,6 +63,7 @@ __all__ = [
     "pass_at_k_curve",
     "pass_at_real_k",
     "pass_hat_k",
+    "pass_hat_k_curve",
     "pooled_entropy",
     "rollout_flops",
     "seed_difference",

@@ -14,7 +14,7 @@ orders of the votes (SD at most .5 / sqrt(subsets) for one problem), in which th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -22,7 +22,9 @@ from s2l_lab.errors import DataError, UsageError
 from s2l_lab.estimators.cells import check_increasing, check_ks, check_level
 from s2l_lab.estimators.curve import settled
 from s2l_lab.estimators.estimate import Curve, Floats, Ints
-from s2l_lab.estimators.problem_interval import share_ends
+from s2l_lab.estimators.problem_interval import ProblemEnds, share_ends
+from s2l_lab.estimators.rollout_interval import _beta_ends as beta_ends
+from s2l_lab.estimators.vote_interval import vote_variance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,42 +60,60 @@ def maj_at_k(
     votes_P: Sequence[Votes],
     ks: Sequence[int] | Ints | None = None,
     *,
+    interval: Literal["rollouts", "problems"] = "problems",
     rng: np.random.Generator,
     level: float = 0.95,
     subsets: int = 1_000,
     replicates: int = 2_000,
 ) -> Curve:
-    """maj@k at increasing `ks` (None: every k up to the smallest N) with a `problems` interval at `level`.
+    """maj@k at increasing `ks` (None: every k up to the smallest N) with intervals at `level`.
 
     One Votes per problem. `rng` drives the `subsets` random orders of problems with many distinct answers, and the
-    `replicates` bootstrap draws. Unknown rollouts give bounds: all of them vote for the most frequent wrong answer,
-    or for the most frequent correct one. UsageError for no problem or k outside 1..N.
+    draws of the intervals (`replicates` of problems; those of `rollouts` are in `vote_interval.py`). Unknown rollouts
+    give bounds: all of them vote for the most frequent wrong answer, or for the most frequent correct one. UsageError
+    for no problem, k outside 1..N, or an unknown interval.
     """
     check_level(level)
+    if interval not in ("rollouts", "problems"):
+        raise UsageError(f"interval = {interval!r} was asked; maj@k has 'rollouts' or 'problems'.")
     if not votes_P or min(votes.total for votes in votes_P) < 1:
         raise UsageError("maj@k needs at least one problem, and at least one rollout of every problem.")
     smallest = min(votes.total for votes in votes_P)
     ks_K = check_increasing(check_ks(ks, smallest))
-    low_PK = np.stack([_by_problem(_settle(votes, to_correct=False), ks_K, rng, subsets) for votes in votes_P])
+    sides = [[_settle(votes, to_correct=side) for votes in votes_P] for side in (False, True)]
+    low_PK = np.stack([_by_problem(votes, ks_K, rng, subsets) for votes in sides[0]])
     high_PK = low_PK.copy()
     for i, votes in enumerate(votes_P):
         if votes.unknown:
-            high_PK[i] = _by_problem(_settle(votes, to_correct=True), ks_K, rng, subsets)
-    weight_P = np.ones(len(votes_P), dtype=np.int64)
-    seed = rng.integers(2**63)
-    low, high = (share_ends(v, weight_P, level, np.random.default_rng(seed), replicates) for v in (low_PK, high_PK))
+            high_PK[i] = _by_problem(sides[1][i], ks_K, rng, subsets)
     bound_low, bound_high = low_PK.mean(0), high_PK.mean(0)
+    seed, nan_K = rng.integers(2**63), np.full(ks_K.size, np.nan)
+    if interval == "rollouts":
+        about = [
+            beta_ends(mean_K, vote_variance(side, ks_K, np.random.default_rng(seed)), level)
+            for side, mean_K in zip(sides, (bound_low, bound_high), strict=True)
+        ]
+        ends = ProblemEnds(about[0][0], about[1][1], nan_K, nan_K)
+        method = tuple(
+            "dirichlet posterior" if 2 * k <= smallest else "dirichlet posterior, prior-dependent"
+            for k in ks_K.tolist()
+        )
+    else:
+        weight_P = np.ones(len(votes_P), dtype=np.int64)
+        low, high = (share_ends(v, weight_P, level, np.random.default_rng(seed), replicates) for v in (low_PK, high_PK))
+        ends = ProblemEnds(low.lower_K, high.upper_K, low.band_lower_K, high.band_upper_K)
+        method = ("studentised bootstrap of problems, logit scale",) * ks_K.size
     return Curve(
         k=ks_K,
         value=settled(bound_low, bound_high),
-        lower=low.lower_K,
-        upper=high.upper_K,
-        band_lower=low.band_lower_K,
-        band_upper=high.band_upper_K,
+        lower=ends.lower_K,
+        upper=ends.upper_K,
+        band_lower=ends.band_lower_K,
+        band_upper=ends.band_upper_K,
         bound_low=bound_low,
         bound_high=bound_high,
-        method=("studentised bootstrap of problems, logit scale",) * ks_K.size,
-        interval="problems",
+        method=method,
+        interval=interval,
         level=level,
         n_problems=len(votes_P),
         n_rollouts=smallest,
