@@ -28,6 +28,7 @@ from s2l_lab.cli.options import (
     Scale,
     Temperature,
     TopP,
+    Unknown,
 )
 
 app = typer.Typer(
@@ -79,6 +80,7 @@ def passk(
     interval: Annotated[
         Interval, typer.Option(help="Interval: these problems, or problems like these.")
     ] = Interval.rollouts,
+    unknown: Annotated[Unknown, typer.Option(help="Rollouts without a verdict: bounds, or left out.")] = Unknown.bounds,
     out: RunDirectory = None,
     fresh: Annotated[bool, typer.Option("--fresh/--resume", help="Move an old run aside / go on with it.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would be sampled, and stop.")] = False,
@@ -114,6 +116,7 @@ def passk(
             "model_root": model_root,
             "trust_remote_code": trust_remote_code,
             "interval": interval.value,
+            "unknown": unknown.value,
             "out": out,
         },
         preset=preset.value,

@@ -43,6 +43,13 @@ class Interval(StrEnum):
     problems = "problems"
 
 
+class Unknown(StrEnum):
+    """What rollouts without a verdict count as."""
+
+    bounds = "bounds"
+    missing_at_random = "missing-at-random"
+
+
 class Scale(StrEnum):
     """`mini` runs on the embedded family on a CPU; `paper` on the paper's models."""
 

@@ -28,6 +28,7 @@ from s2l_lab.estimators.entropy import (
 from s2l_lab.estimators.estimate import Comparison, Counts, Crossing, Curve, Estimate, Interval
 from s2l_lab.estimators.guess import other_problem_guess, uniform_guess
 from s2l_lab.estimators.majority import Votes, maj_at_k
+from s2l_lab.estimators.missing import Unknown, Verdicts, leave_unknown_out
 from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM, seed_difference, seeds_curve
 from s2l_lab.estimators.subset_curves import at_least_j_of_k_curve, pass_hat_k_curve
 from s2l_lab.estimators.unbiased import at_least_j_of_k, pass_at_k, pass_hat_k
@@ -45,6 +46,8 @@ __all__ = [
     "Interval",
     "PooledEntropy",
     "TemperatureMatch",
+    "Unknown",
+    "Verdicts",
     "Votes",
     "at_least_j_of_k",
     "at_least_j_of_k_curve",
@@ -55,6 +58,7 @@ __all__ = [
     "equal_compute",
     "flops_per_token",
     "forward_flops",
+    "leave_unknown_out",
     "maj_at_k",
     "match_both",
     "match_temperature",

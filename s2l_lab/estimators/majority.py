@@ -29,6 +29,8 @@ from s2l_lab.estimators.vote_interval import vote_variance
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+Asked = Literal["rollouts", "problems"]
+"""The intervals that maj@k has."""
 _ENUMERABLE = 100_000
 """Vote counts of a problem (product of n_a + 1 over its answers) that are enumerated rather than sampled."""
 
@@ -60,7 +62,7 @@ def maj_at_k(
     votes_P: Sequence[Votes],
     ks: Sequence[int] | Ints | None = None,
     *,
-    interval: Literal["rollouts", "problems"] = "problems",
+    interval: Asked = "problems",
     rng: np.random.Generator,
     level: float = 0.95,
     subsets: int = 1_000,
@@ -73,9 +75,24 @@ def maj_at_k(
     give bounds: all of them vote for the most frequent wrong answer, or for the most frequent correct one. UsageError
     for no problem, k outside 1..N, or an unknown interval.
     """
-    check_level(level)
     if interval not in ("rollouts", "problems"):
         raise UsageError(f"interval = {interval!r} was asked; maj@k has 'rollouts' or 'problems'.")
+    ask: tuple[Asked, ...] = (interval,)
+    return maj_curves(votes_P, ks, ask, rng=rng, level=level, subsets=subsets, replicates=replicates)[interval]
+
+
+def maj_curves(
+    votes_P: Sequence[Votes],
+    ks: Sequence[int] | Ints | None,
+    intervals: Sequence[Asked],
+    *,
+    rng: np.random.Generator,
+    level: float = 0.95,
+    subsets: int = 1_000,
+    replicates: int = 2_000,
+) -> dict[Asked, Curve]:
+    """`maj_at_k` with several intervals around the same values, by interval."""
+    check_level(level)
     if not votes_P or min(votes.total for votes in votes_P) < 1:
         raise UsageError("maj@k needs at least one problem, and at least one rollout of every problem.")
     smallest = min(votes.total for votes in votes_P)
@@ -86,38 +103,51 @@ def maj_at_k(
     for i, votes in enumerate(votes_P):
         if votes.unknown:
             high_PK[i] = _by_problem(sides[1][i], ks_K, rng, subsets)
-    bound_low, bound_high = low_PK.mean(0), high_PK.mean(0)
-    seed, nan_K = rng.integers(2**63), np.full(ks_K.size, np.nan)
-    if interval == "rollouts":
-        about = [
-            beta_ends(mean_K, vote_variance(side, ks_K, np.random.default_rng(seed)), level)
-            for side, mean_K in zip(sides, (bound_low, bound_high), strict=True)
-        ]
-        ends = ProblemEnds(about[0][0], about[1][1], nan_K, nan_K)
-        method = tuple(
-            "dirichlet posterior" if 2 * k <= smallest else "dirichlet posterior, prior-dependent"
-            for k in ks_K.tolist()
+    seed = int(rng.integers(2**63))
+    curves = {}
+    for interval in intervals:
+        if interval == "rollouts":
+            ends = _rollout_ends(sides, (low_PK.mean(0), high_PK.mean(0)), ks_K, level, seed)
+            method = tuple(
+                "dirichlet posterior" if 2 * k <= smallest else "dirichlet posterior, prior-dependent"
+                for k in ks_K.tolist()
+            )
+        else:
+            weight_P = np.ones(len(votes_P), dtype=np.int64)
+            low, high = (
+                share_ends(v, weight_P, level, np.random.default_rng(seed), replicates) for v in (low_PK, high_PK)
+            )
+            ends = ProblemEnds(low.lower_K, high.upper_K, low.band_lower_K, high.band_upper_K)
+            method = ("studentised bootstrap of problems, logit scale",) * ks_K.size
+        curves[interval] = Curve(
+            k=ks_K,
+            value=settled(low_PK.mean(0), high_PK.mean(0)),
+            lower=ends.lower_K,
+            upper=ends.upper_K,
+            band_lower=ends.band_lower_K,
+            band_upper=ends.band_upper_K,
+            bound_low=low_PK.mean(0),
+            bound_high=high_PK.mean(0),
+            method=method,
+            interval=interval,
+            level=level,
+            n_problems=len(votes_P),
+            n_rollouts=smallest,
         )
-    else:
-        weight_P = np.ones(len(votes_P), dtype=np.int64)
-        low, high = (share_ends(v, weight_P, level, np.random.default_rng(seed), replicates) for v in (low_PK, high_PK))
-        ends = ProblemEnds(low.lower_K, high.upper_K, low.band_lower_K, high.band_upper_K)
-        method = ("studentised bootstrap of problems, logit scale",) * ks_K.size
-    return Curve(
-        k=ks_K,
-        value=settled(bound_low, bound_high),
-        lower=ends.lower_K,
-        upper=ends.upper_K,
-        band_lower=ends.band_lower_K,
-        band_upper=ends.band_upper_K,
-        bound_low=bound_low,
-        bound_high=bound_high,
-        method=method,
-        interval=interval,
-        level=level,
-        n_problems=len(votes_P),
-        n_rollouts=smallest,
-    )
+    return curves
+
+
+def _rollout_ends(
+    sides: list[list[Votes]], mean: tuple[Floats, Floats], ks_K: Ints, level: float, seed: int
+) -> ProblemEnds:
+    """Lower ends from the votes with unknown ones wrong, upper ends from those with them right; no band."""
+    variance = [vote_variance(sides[0], ks_K, np.random.default_rng(seed))]
+    if any(a is not b for a, b in zip(*sides, strict=True)):
+        variance.append(vote_variance(sides[1], ks_K, np.random.default_rng(seed)))
+    nan_K = np.full(ks_K.size, np.nan)
+    lower_K, _ = beta_ends(mean[0], variance[0], level)
+    _, upper_K = beta_ends(mean[1], variance[-1], level)
+    return ProblemEnds(lower_K, upper_K, nan_K, nan_K)
 
 
 def _settle(votes: Votes, *, to_correct: bool) -> Votes:

@@ -43,10 +43,9 @@ def caption_lines(report: PasskReport) -> list[str]:
     """Plain lines: the data, the sampling, what the intervals are about, the references, the provenance."""
     level = f"{report.policies[0].curve_problems.level:.0%}"
     errors = sum(policy.outcomes.get("verifier_error", 0) for policy in report.policies)
-    unknown = f", {errors} rollouts without a verdict (drawn as bounds)" if errors else ""
     lines = [
         f"{report.benchmark}: n = {report.n_problems} problems, N = {report.n_rollouts} rollouts per problem and policy"
-        f"{unknown}.",
+        f"{_unknown_words(report, errors)}.",
         f"Sampling: {sampling_text(report.sampling)}.",
         f"pass@k: unbiased estimate with {level} intervals about {INTERVAL_MEANS[report.interval]} "
         f"(resampled: {report.interval}).",
@@ -59,6 +58,14 @@ def caption_lines(report: PasskReport) -> list[str]:
     if any(policy.guess_uniform is not None or policy.guess_own is not None for policy in report.policies):
         lines.append("Guessers: uniform over the answer space, or drawing a policy's answers to the other problems.")
     return [*lines, f"Verifier {report.verifier_version}; data {report.benchmark_digest}; made by: {report.command}"]
+
+
+def _unknown_words(report: PasskReport, errors: int) -> str:
+    """How many rollouts have no verdict, and what they count as."""
+    if report.unknown == "bounds":
+        return f", {errors} rollouts without a verdict (drawn as bounds)" if errors else ""
+    problems = f", and {len(report.left_out)} problems without any" if report.left_out else ""
+    return f" with a verdict at least; {errors} rollouts without one{problems} are left out (missing at random)"
 
 
 def wrapped(lines: list[str], width: int) -> list[str]:

@@ -46,6 +46,8 @@ class PasskRequest(BaseModel):
     trust_remote_code: bool = False
     interval: Literal["rollouts", "problems"] = "rollouts"
     """The interval drawn around every curve; numbers.json holds the chosen one, comparisons always use `problems`."""
+    unknown: Literal["bounds", "missing-at-random"] = "bounds"
+    """Rollouts without a verdict: bounds between all wrong and all right, or left out as missing at random."""
     out: Path | None = None
     """Run directory; None makes one below `runs/` whose name carries the identity."""
 
