@@ -64,8 +64,8 @@ def _unknown_words(report: PasskReport, errors: int) -> str:
     """How many rollouts have no verdict, and what they count as."""
     if report.unknown == "bounds":
         return f", {errors} rollouts without a verdict (drawn as bounds)" if errors else ""
-    problems = f", and {len(report.left_out)} problems without any" if report.left_out else ""
-    return f" with a verdict at least; {errors} rollouts without one{problems} are left out (missing at random)"
+    problems = f" (and every rollout of {len(report.left_out)}, which had none)" if report.left_out else ""
+    return f" with a verdict at least; {errors} without one{problems} are left out as missing at random"
 
 
 def wrapped(lines: list[str], width: int) -> list[str]:
