@@ -81,12 +81,13 @@ def subsets(repetitions: int, rollouts: int, rng: Rng) -> dict[str, object]:
         truths = [binom.sf(j - 1, k, rate).mean() for j, k in pairs] + [(rate**k).mean() for k in hats]
         for r in range(repetitions):
             correct, total = rng.binomial(rollouts, rate), np.full(problems, rollouts)
-            curves = [at_least_j_of_k_curve(correct, total, j, [k], interval="rollouts") for j, k in pairs]
-            curves += [pass_hat_k_curve(correct, total, [k], interval="rollouts") for k in hats]
-            for i, (curve, truth) in enumerate(zip(curves, truths, strict=True)):
-                hits[i] += curve.lower[0] <= truth + 1e-9 and truth <= curve.upper[0] + 1e-9
-                width[i] += curve.upper[0] - curve.lower[0]
-                drawn[r, i] = curve.value[0]
+            by_j = {j: at_least_j_of_k_curve(correct, total, j, interval="rollouts") for j in {j for j, _ in pairs}}
+            hat = pass_hat_k_curve(correct, total, interval="rollouts")
+            places = [(by_j[j], k - j) for j, k in pairs] + [(hat, k - 1) for k in hats]
+            for i, ((curve, at), truth) in enumerate(zip(places, truths, strict=True)):
+                hits[i] += curve.lower[at] <= truth + 1e-9 and truth <= curve.upper[at] + 1e-9
+                width[i] += curve.upper[at] - curve.lower[at]
+                drawn[r, i] = curve.value[at]
         names = [f"{j} of {k}" for j, k in pairs] + [f"pass^{k}" for k in hats]
         for i, name in enumerate(names):
             covered.setdefault(name, []).append(hits[i] / repetitions)
@@ -238,11 +239,11 @@ def main() -> None:
     parts = {
         "cover, P = 30": lambda rng: cover(repetitions, 30, rng),
         "cover, P = 500": lambda rng: cover(max(repetitions // 4, 1), 500, rng),
-        "subsets, N = 16": lambda rng: subsets(repetitions, 16, rng),
-        "subsets, N = 64": lambda rng: subsets(max(repetitions // 2, 1), 64, rng),
-        "votes, N = 16": lambda rng: votes(repetitions, 16, rng),
+        "subsets, N = 16": lambda rng: subsets(max(repetitions // 2, 1), 16, rng),
+        "subsets, N = 64": lambda rng: subsets(max(repetitions // 4, 1), 64, rng),
+        "votes, N = 16": lambda rng: votes(max(repetitions // 2, 1), 16, rng),
         "votes, N = 64": lambda rng: votes(max(repetitions // 4, 1), 64, rng),
-        "variance ratio": lambda rng: variance_ratios(4 * repetitions, rng),
+        "variance ratio": lambda rng: variance_ratios(2 * repetitions, rng),
         "decompose": lambda rng: decompositions(repetitions, rng),
     }
     report: dict[str, object] = {"repetitions": repetitions, "level": 0.95}

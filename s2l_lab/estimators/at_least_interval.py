@@ -18,6 +18,7 @@ Ends are made at every k of j..N and rise with k, since one more rollout cannot 
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,12 +42,13 @@ def at_least_ends(cells: Cells, j: int, ks_K: Ints, level: float) -> RolloutEnds
     if (cells.correct_C == cells.total_C).all():
         return RolloutEnds(1 - least_K[asked_K], np.ones(ks_K.size), ("exact, every rollout correct",) * ks_K.size)
     value_K = np.clip(cells.weight_C @ subset_tail(cells.correct_C, cells.total_C, j, every_K) / cells.n_problems, 0, 1)
-    unbiased_K, model_K = _disjoint_variance(cells, j, every_K), _model_variance(cells, j, every_K)
-    half_K = 2 * every_K <= cells.min_total
-    larger_K = np.fmax(unbiased_K, model_K)
-    last = int(half_K.sum()) - 1
-    too_narrow = larger_K[last] / model_K[last] if last >= 0 and model_K[last] > 0 else 1.0
-    variance_K = np.where(half_K, larger_K, too_narrow * model_K)
+    half = cells.min_total // 2
+    variance_K = _model_variance(cells, j, cells.min_total)
+    if j <= half:
+        larger_K = np.maximum(_disjoint_variance(cells, j, half), variance_K[: half - j + 1])
+        # A prior that is too narrow at N/2, where rollouts still speak, is no wider beyond: its ratio there is kept.
+        variance_K *= larger_K[-1] / variance_K[half - j] if variance_K[half - j] > 0 else 1.0
+        variance_K[: half - j + 1] = larger_K
     lower_K, upper_K = _beta_ends(value_K, variance_K, level)
     upper_K, lower_K = value_K + np.hypot(upper_K - value_K, most_K), value_K - np.hypot(value_K - lower_K, least_K)
     fails_K, solves_K = _rare_of_partly_solved(cells, j, every_K, level)
@@ -66,42 +68,58 @@ def at_least_ends(cells: Cells, j: int, ks_K: Ints, level: float) -> RolloutEnds
     return RolloutEnds(lower_K[asked_K], upper_K[asked_K], method_K)
 
 
-def _disjoint_variance(cells: Cells, j: int, ks_K: Ints) -> Floats:
-    """f^2 less the chance that two disjoint k-subsets both hold j correct ones, (K,); NaN where 2k exceeds N."""
-    variance_K = np.full(ks_K.size, np.nan)
-    for i, k in enumerate(ks_K[2 * ks_K <= cells.min_total].tolist()):
-        apart = 0.0
-        for total in np.unique(cells.total_C).tolist():
-            alike_C = cells.total_C == total
-            correct_C, k_1 = cells.correct_C[alike_C], np.array([k])
-            log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, total + 1)))])
-            hits_X = np.arange(j, k + 1)
-            first_CX = hypergeometric(log_factorial, correct_C, np.full_like(correct_C, total), k, hits_X)
-            rest = np.arange(total - k + 1)
-            then = subset_tail(rest, np.full_like(rest, total - k), j, k_1)[:, 0]
-            both_C = (first_CX * then[np.clip(correct_C[:, None] - hits_X, 0, total - k)]).sum(1)
-            apart += float(cells.weight_C[alike_C] @ (first_CX.sum(1) ** 2 - both_C))
-        variance_K[i] = max(apart, 0.0) / cells.n_problems**2
-    return variance_K
+def _disjoint_variance(cells: Cells, j: int, most: int) -> Floats:
+    """f^2 less the chance that two disjoint k-subsets both hold j correct ones, for k = j..most (2 most <= N)."""
+    apart_K = np.zeros(max(most - j + 1, 0))
+    for total in np.unique(cells.total_C).tolist():
+        alike_C = cells.total_C == total
+        apart_K += cells.weight_C[alike_C] @ _disjoint_table(total, j, most)[cells.correct_C[alike_C]]
+    return np.maximum(apart_K, 0.0) / cells.n_problems**2
 
 
-def _model_variance(cells: Cells, j: int, ks_K: Ints) -> Floats:
-    """Posterior mean of the variance of f over draws, shape (K,)."""
+@functools.lru_cache(maxsize=16)
+def _disjoint_table(total: int, j: int, most: int) -> Floats:
+    """The same for every count c = 0..total, shape (total + 1, most - j + 1)."""
+    correct = np.arange(total + 1)
+    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, total + 1)))])
+    table = np.zeros((total + 1, max(most - j + 1, 0)))
+    for k in range(j, most + 1):
+        hits_X = np.arange(j, k + 1)
+        first_CX = hypergeometric(log_factorial, correct, np.full_like(correct, total), k, hits_X)
+        rest = np.arange(total - k + 1)
+        then = subset_tail(rest, np.full_like(rest, total - k), j, np.array([k]))[:, 0]
+        both = (first_CX * then[np.clip(correct[:, None] - hits_X, 0, total - k)]).sum(1)
+        table[:, k - j] = first_CX.sum(1) ** 2 - both
+    return table
+
+
+def _model_variance(cells: Cells, j: int, most: int) -> Floats:
+    """Posterior mean of the variance of f over draws, for k = j..most."""
+    posterior = posterior_rates(cells)
+    log_rates = tuple(posterior.log_right_Q.tolist()), tuple(posterior.log_wrong_Q.tolist())
+    variance_K = np.zeros(most - j + 1)
+    for total in np.unique(cells.total_C).tolist():
+        alike_C = cells.total_C == total
+        mass_Q = cells.weight_C[alike_C] @ posterior.mass_CQ[alike_C]
+        variance_K += mass_Q @ _variance_by_rate(total, j, most, *log_rates)
+    return variance_K / cells.n_problems**2
+
+
+@functools.lru_cache(maxsize=16)
+def _variance_by_rate(
+    total: int, j: int, most: int, log_right: tuple[float, ...], log_wrong: tuple[float, ...]
+) -> Floats:
+    """Variance of f over draws at every solve rate, shape (Q, most - j + 1)."""
     from scipy.special import bdtrc
 
-    posterior = posterior_rates(cells)
-    rate_Q1 = np.exp(posterior.log_right_Q)[:, None]
-    true_QK = bdtrc(j - 1.0, ks_K.astype(float), rate_Q1)
-    variance_K = np.zeros(ks_K.size)
-    log_right_Q = np.maximum(posterior.log_right_Q, -1e300)  # 0 * -inf would be NaN at c = 0
-    for total in np.unique(cells.total_C).tolist():
-        alike_C, correct = cells.total_C == total, np.arange(total + 1)
-        log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, total + 1)))])
-        log_choose = log_factorial[total] - log_factorial - log_factorial[::-1]
-        pmf = np.exp(log_choose + np.outer(log_right_Q, correct) + np.outer(posterior.log_wrong_Q, total - correct))
-        square_QK = pmf @ subset_tail(correct, np.full_like(correct, total), j, ks_K) ** 2
-        variance_K += (cells.weight_C[alike_C] @ posterior.mass_CQ[alike_C]) @ np.maximum(square_QK - true_QK**2, 0.0)
-    return variance_K / cells.n_problems**2
+    correct, ks_K = np.arange(total + 1), np.arange(j, most + 1)
+    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, total + 1)))])
+    log_choose = log_factorial[total] - log_factorial - log_factorial[::-1]
+    log_right_Q = np.maximum(log_right, -1e300)  # 0 * -inf would be NaN at c = 0
+    pmf = np.exp(log_choose + np.outer(log_right_Q, correct) + np.outer(log_wrong, total - correct))
+    square_QK = pmf @ subset_tail(correct, np.full_like(correct, total), j, ks_K) ** 2
+    variance_QK: Floats = square_QK - bdtrc(j - 1.0, ks_K.astype(float), np.exp(log_right_Q)[:, None]) ** 2
+    return np.maximum(variance_QK, 0.0)
 
 
 def _most_of_unsolved(cells: Cells, j: int, ks_K: Ints, level: float) -> Floats:

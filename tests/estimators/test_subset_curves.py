@@ -20,7 +20,7 @@ from s2l_lab.estimators import (
     pass_hat_k_curve,
 )
 from s2l_lab.estimators.at_least_interval import _disjoint_variance
-from s2l_lab.estimators.cells import pool
+from s2l_lab.estimators.cells import Cells
 
 INTERVALS = ("rollouts", "problems")
 
@@ -71,12 +71,9 @@ def test_the_variance_of_disjoint_subsets_is_unbiased() -> None:
     for total, rate, j, k in ((8, 0.3, 2, 4), (8, 0.6, 3, 3), (6, 0.5, 1, 2)):
         chance = binom.pmf(np.arange(total + 1), total, rate)
         tail = np.array([at_least_j_of_k([c], [total], j, k) for c in range(total + 1)])
-        # The estimate of one count may be negative and is then cut: the uncut mean is the law, so all counts at once.
-        weight = np.rint(chance * 10**7).astype(int)
-        correct = np.repeat(np.arange(total + 1), 1)
-        cells = pool(correct, np.full(correct.size, total))
-        cells = type(cells)(cells.correct_C, cells.total_C, weight)
-        estimate = _disjoint_variance(cells, j, np.array([k]))[0] * weight.sum()
+        weight = np.rint(chance * 10**7).astype(int)  # all counts at once, each as often as it is drawn
+        cells = Cells(np.arange(total + 1), np.full(total + 1, total), weight)
+        estimate = _disjoint_variance(cells, j, k)[-1] * weight.sum()
         assert estimate == pytest.approx(chance @ tail**2 - (chance @ tail) ** 2, abs=1e-5)
 
 
