@@ -36,7 +36,9 @@ _MOST_COUNTS = 64
 """Ends of the band that are kept on each side. Up to N = 64 these are all; beyond, leaving some out only widens."""
 _FINE = 50
 _COARSE = 32
-"""Steps of the fine grid per root of N, and how many of them make a coarse one."""
+_MIDDLE = 8
+"""Steps of the fine grid per root of N, and how many of them make a coarse one; where no mixture of its rates is inside
+the band, the finer grids are asked."""
 _GAP = 1e-4
 
 
@@ -116,12 +118,17 @@ def _largest(band: _Band, tau: float, side: int) -> float:
     ones = np.ones((1, rate_M.size))
     row_XM, end_X = np.concatenate([row_XM, ones, -ones]), np.append(band.end_X, [1.0, -1.0])
     kept_M = np.zeros(rate_M.size, dtype=bool)
-    kept_M[::_COARSE] = True
+    step = _COARSE
+    kept_M[::step] = True
     kept_M[-3:] = True
     while True:
         dual = linprog(end_X, A_ub=-row_XM[:, kept_M].T, b_ub=-counts_M[kept_M].astype(float), method="highs")
-        if dual.x is None or dual.status != 0:  # falls without end: no mixture lies inside the band
-            return np.nan
+        if dual.x is None or dual.status != 0:  # falls without end: no mixture of these rates lies inside the band
+            if kept_M.all():
+                return np.nan
+            step = 1 if step == _MIDDLE else _MIDDLE
+            kept_M[::step] = True
+            continue
         short_M = counts_M - dual.x @ row_XM
         if short_M.max() <= _GAP or kept_M.all():
             return float(np.clip(dual.fun + max(short_M.max(), 0.0), 0.0, 1.0))

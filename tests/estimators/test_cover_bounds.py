@@ -118,6 +118,14 @@ def test_many_taus_take_safe_neighbours() -> None:
         assert upper[i] >= own_upper - 1e-9
 
 
+def test_a_mixture_of_rates_between_those_of_the_coarse_grid_is_found() -> None:
+    """500 problems at .1 and .9: no mixture of a dozen fixed rates has such counts, and the bounds were NaN."""
+    draws = rng(8)
+    for _ in range(10):
+        lower, upper = bounds(draws.binomial(16, np.where(draws.random(500) < 0.05, 0.9, 0.1)), 16, [0.25, 0.5, 0.9])
+        assert ((lower <= 0.05) & (upper >= 0.05)).all()
+
+
 def test_one_problem_says_nothing_and_counts_without_spread_no_mixture_makes() -> None:
     assert np.array(bounds([8], 16, [0.5])).tolist() == [[0.0], [1.0]]
     # A thousand times exactly 8 of 16: rollouts that were not drawn independently.
