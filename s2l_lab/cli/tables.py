@@ -102,7 +102,7 @@ def _interval_cell(curve: Curve, k: int) -> Text:
 
 def _measures(report: PasskReport) -> Table:
     """maj@k at its largest k, and Cover at three solve rates: smoothed, likeliest, and exact bounds."""
-    table = _grid("maj@k; Cover@tau (C@: smoothed | NPMLE, [exact bounds])", "policy", 16)
+    table = _grid("maj@k; Cover@tau (C@: smoothed | NPMLE over exact bounds)", "policy", 16)
     votes = max((k for policy in report.policies for k, _ in policy.maj), default=0)
     tau = report.policies[0].cover.tau
     places = sorted({int(np.argmin(np.abs(tau - wanted))) for wanted in TAUS})

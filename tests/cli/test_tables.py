@@ -48,7 +48,7 @@ def test_cover_shows_both_points_and_the_bounds_that_hold_whatever_the_prior() -
         for i in (5, 31, 57):  # the tau nearest to .1, .5 and .9
             assert f"{number(cover.smoothed[i])} | {number(cover.npmle[i])}" in text
             assert f"[{number(cover.bounds_lower[i], 2)}, {number(cover.bounds_upper[i], 2)}]" in text
-    assert "smoothed | NPMLE, [exact bounds]" in text
+    assert "smoothed | NPMLE over exact bounds" in text
     assert "all that any distribution inside the DKW band" in " ".join(text.split())
 
 
