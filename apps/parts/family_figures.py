@@ -19,6 +19,7 @@ from s2l_lab.browse.family_curves import Covers, Family, Recorded
 from s2l_lab.browse.solve_rates import SolveRates
 from s2l_lab.estimators import Comparison, Curve
 from s2l_lab.figures.caption import crossing_words
+from s2l_lab.figures.cover import cover_hover
 from s2l_lab.figures.markup import markup, shortened
 from s2l_lab.figures.palette import RAMP, translucent
 
@@ -70,25 +71,19 @@ def curves_figure(
 
 
 def cover_figure(covers: Covers, colours: Mapping[str, str]) -> Any:
-    """Cover@tau: solid and ribbon smoothed, dotted the plug-in share of problems."""
+    """Cover@tau: solid smoothed, dashed the likeliest, dotted the plug-in share, ribbon the exact bounds."""
     figure = go.Figure()
     for name, cover in covers.curves.items():
         colour = colours[name]
-        _ribbon(figure, cover.tau, cover.smoothed_lower, cover.smoothed_upper, translucent(colour, 0.12), name)
-        figure.add_scatter(
-            x=cover.tau, y=cover.plug_in, mode="lines", legendgroup=name, showlegend=False, hoverinfo="skip",
-            line={"color": colour, "width": 1.3, "dash": "dot"},
-        )  # fmt: skip
-        rows = zip(cover.tau, cover.smoothed, cover.smoothed_lower, cover.smoothed_upper, cover.plug_in, strict=True)
-        hover = [
-            f"<b>{markup(name)}</b><br>Cover@{tau:.3g} = {value:.3f} [{low:.3f}, {high:.3f}] smoothed<br>"
-            f"plug-in {plug_in:.3f}<br>{cover.level:.0%} interval, resampled: problems<br>"
-            f"n = {cover.n_problems} problems, N = {cover.n_rollouts}"
-            for tau, value, low, high, plug_in in rows
-        ]
+        _ribbon(figure, cover.tau, cover.bounds_lower, cover.bounds_upper, translucent(colour, 0.08), name)
+        for values, dash in ((cover.plug_in, "dot"), (cover.npmle, "dash")):
+            figure.add_scatter(
+                x=cover.tau, y=values, mode="lines", legendgroup=name, showlegend=False, hoverinfo="skip",
+                line={"color": colour, "width": 1.3, "dash": dash},
+            )  # fmt: skip
         figure.add_scatter(
             x=cover.tau, y=cover.smoothed, mode="lines", name=markup(shortened(name, _NAME)), legendgroup=name,
-            line={"color": colour, "width": 2.2}, hoverinfo="text", hovertext=hover,
+            line={"color": colour, "width": 2.2}, hoverinfo="text", hovertext=cover_hover(name, cover),
         )  # fmt: skip
     _look(figure, "tau, least solve rate", "share of problems")
     figure.update_yaxes(rangemode="tozero")

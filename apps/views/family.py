@@ -27,6 +27,7 @@ from s2l_lab.browse.report_page import FigureItem, Section, TableItem
 from s2l_lab.browse.solve_rates import SolveRates
 from s2l_lab.estimators import Comparison
 from s2l_lab.figures.caption import crossing_words
+from s2l_lab.figures.cover import COVER_LINES, cover_words
 
 INTERVALS = ("rollouts", "problems")
 AXES = ("k", "FLOPs")
@@ -40,7 +41,7 @@ ORDERS = {
 # Problems of the heat map on the screen at once.
 STRETCH = 100
 _DIFFERENCE = "pass@k of the larger minus that of the smaller"
-COVER = "Solid: smoothed, with 95 % intervals. Dotted: plug-in share, biased."
+COVER = f"{COVER_LINES[0].upper()}{COVER_LINES[1:]}. {cover_words(0.95)}"
 BAND = "The band is simultaneous over all k and all pairs."
 CELL_INTERVAL = "Jeffreys 95 % in every cell, about these problems and other rollouts"
 
@@ -267,7 +268,7 @@ def _sections(
                     f"pass@k of {family.n_problems} problems at N = {family.n_rollouts}; 95 % intervals about {ends}. "
                     + _guess_words(known, family),
                 ),
-                FigureItem(cover_figure(covers, colours), "Cover@tau", f"{COVER} They are about problems."),
+                FigureItem(cover_figure(covers, colours), "Cover@tau", COVER),
             ),
             tables=(TableItem(family.table(), "pass@k"), TableItem(covers.table(), "Cover@tau")),
             texts=family.notes,

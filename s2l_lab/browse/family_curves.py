@@ -75,8 +75,9 @@ class Covers:
     curves: dict[str, CoverCurve]
 
     def table(self) -> pa.Table:
-        """One row per policy and tau: plug-in and smoothed Cover@tau with their ends."""
-        names = ("tau", "plug_in", "plug_in_lower", "plug_in_upper", "smoothed", "smoothed_lower", "smoothed_upper")
+        """One row per policy and tau: plug-in and smoothed Cover@tau with their ends, the likeliest, exact bounds."""
+        ends = ("plug_in", "plug_in_lower", "plug_in_upper", "smoothed", "smoothed_lower", "smoothed_upper")
+        names = ("tau", *ends, "npmle", "bounds_lower", "bounds_upper")
         rows = [
             {"policy": policy} | {name: _number(getattr(cover, name)[i]) for name in names}
             for policy, cover in self.curves.items()

@@ -31,6 +31,7 @@ from s2l_lab.cli.options import (
     Scale,
     Temperature,
     TopP,
+    Unknown,
     VerifierTimeout,
 )
 
@@ -87,6 +88,7 @@ def passk(
         Extraction, typer.Option(help="Where answers are looked for; lenient verdicts are kept beside the strict ones.")
     ] = Extraction.strict,
     verifier_timeout: VerifierTimeout = 5.0,
+    unknown: Annotated[Unknown, typer.Option(help="Rollouts without a verdict: bounds, or left out.")] = Unknown.bounds,
     out: RunDirectory = None,
     accept_repeats: Annotated[
         bool, typer.Option("--accept-repeats", help="Report rollouts that cannot be independent draws all the same.")
@@ -128,6 +130,7 @@ def passk(
             "extraction": extraction.value,
             "verifier_timeout": verifier_timeout,
             "accept_repeats": accept_repeats,
+            "unknown": unknown.value,
             "out": out,
         },
         preset=preset.value,

@@ -57,6 +57,13 @@ class Extraction(StrEnum):
     lenient = "lenient"
 
 
+class Unknown(StrEnum):
+    """What rollouts without a verdict count as."""
+
+    bounds = "bounds"
+    missing_at_random = "missing-at-random"
+
+
 class Scale(StrEnum):
     """`mini` runs on the embedded family on a CPU; `paper` on the paper's models."""
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from s2l_lab.estimators import Comparison, Curve
+    from s2l_lab.estimators import Comparison, CoverCurve, Curve
     from s2l_lab.passk.report import PasskReport, PolicyReport
 
 TAUS = (0.1, 0.5, 0.9)
@@ -145,8 +145,8 @@ def _interval_cell(curve: Curve, k: int) -> Text:
 
 
 def _measures(report: PasskReport) -> Table:
-    """maj@k at its largest k, and smoothed Cover at three solve rates."""
-    table = _grid("maj@k and Cover@tau (C@, smoothed)", "policy", 16)
+    """maj@k at its largest k, and Cover at three solve rates: smoothed, likeliest, and exact bounds."""
+    table = _grid("maj@k; Cover@tau (C@: smoothed | NPMLE over exact bounds)", "policy", 16)
     votes = max((k for policy in report.policies for k, _ in policy.maj), default=0)
     tau = report.policies[0].cover.tau
     places = sorted({int(np.argmin(np.abs(tau - wanted))) for wanted in TAUS})
@@ -154,15 +154,19 @@ def _measures(report: PasskReport) -> Table:
         table.add_column(head, justify="right", no_wrap=True)
     for policy in report.policies:
         maj = [_maj_cell(policy, votes)] if votes else []
-        c = policy.cover
-        cover = [_cell(float(c.smoothed[i]), float(c.smoothed_lower[i]), float(c.smoothed_upper[i])) for i in places]
-        table.add_row(Text(printable(policy.name)), *maj, *cover)
+        table.add_row(Text(printable(policy.name)), *maj, *(_cover_cell(policy.cover, i) for i in places))
     return table
 
 
 def _maj_cell(policy: PolicyReport, votes: int) -> Text:
     found = [_cell(e.value, e.lower, e.upper) for k, e in policy.maj if k == votes]
     return found[0] if found else Text("-")
+
+
+def _cover_cell(cover: CoverCurve, at: int) -> Text:
+    points = f"{number(float(cover.smoothed[at]))} | {number(float(cover.npmle[at]))}"
+    ends = f"[{number(float(cover.bounds_lower[at]), 2)}, {number(float(cover.bounds_upper[at]), 2)}]"
+    return Text.assemble((points, "bold"), "\n", (ends, "dim"))
 
 
 def _cost(report: PasskReport) -> Table:

@@ -18,6 +18,8 @@ values can be negative, and stay so.
 The test permutes policies within problems (problems that differ in difficulty are no evidence) and sums over them;
 p = (1 + permutations that reach the observed sum) / (1 + all).
 
+Intervals are about problems, whose parts are skewed: bootstrap-t with the jackknife's errors (`jackknife_t.py`).
+
 What would surprise: a small p says that distributions differ, and those of one model at two temperatures do. So the
 share is read against `split_half` (0), the learner at equal KL and same-size siblings. Edit distance is not of
 negative type: its between-part can be 0 or below for policies that differ. Rollouts drawn with common random numbers
@@ -32,7 +34,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from s2l_lab.diversity.over_problems import mean_over_problems, ratio_over_problems
+from s2l_lab.diversity.over_problems import ratio_over_problems
 from s2l_lab.errors import UsageError
 from s2l_lab.estimators.cells import check_level
 from s2l_lab.estimators.estimate import Estimate
@@ -141,12 +143,13 @@ def decompose(
             null_B += _permuted(distance_NN, is_a_N, rng, permutations) / kept.size
     within_a_P, within_b_P, cross_P, between_P, total_P = part_P5.T
     n_a, n_b = (int(n) for n in sizes_P2[kept].sum(0))
-    between = mean_over_problems(between_P, n_a + n_b, level=level)
+    one_P = np.ones(len(sizes_P2))
+    between = ratio_over_problems(between_P, one_P, n_a + n_b, level=level)
     return Decomposition(
         between=between,
-        within_a=mean_over_problems(within_a_P, n_a, level=level),
-        within_b=mean_over_problems(within_b_P, n_b, level=level),
-        cross=mean_over_problems(cross_P, n_a + n_b, level=level),
+        within_a=ratio_over_problems(within_a_P, one_P, n_a, level=level),
+        within_b=ratio_over_problems(within_b_P, one_P, n_b, level=level),
+        cross=ratio_over_problems(cross_P, one_P, n_a + n_b, level=level),
         share=ratio_over_problems(between_P / 2, total_P, n_a + n_b, level=level),
         null_mean=float(null_B.mean()),
         null_upper=float(np.quantile(null_B, level)),

@@ -9,8 +9,7 @@ two correct rollouts); those are left out of the mean and of `n_problems`, and n
   beyond the values seen, on either side, as they are apart: where one problem carries the mean, t* explodes (one .9
   among 29 values near 0 gave [-59, 59]).
 - A ratio of sums, as sum e / sum T: the mean of per-problem ratios would be biased where lengths depend on what is
-  measured (STATISTICS 7: +.07). Its standard error is the delta method's, with residuals summed within problems, and
-  its ends Student's t with P - 1 degrees of freedom.
+  measured (STATISTICS 7: +.07). Its ends are the bootstrap-t's of `jackknife_t.py`.
 """
 
 from __future__ import annotations
@@ -19,10 +18,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s2l_lab.diversity.jackknife_t import ratio_ends
 from s2l_lab.errors import UsageError
 from s2l_lab.estimators.estimate import Estimate
 from s2l_lab.estimators.gaffke import gaffke_ends
-from s2l_lab.estimators.problem_interval import critical_values, difference_ends, share_ends, student_t
+from s2l_lab.estimators.problem_interval import critical_values, difference_ends, share_ends
 from s2l_lab.estimators.units import make_units
 
 if TYPE_CHECKING:
@@ -86,12 +86,18 @@ def _plain(value: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def ratio_over_problems(
-    numerator_P: ArrayLike, denominator_P: ArrayLike, n_rollouts: int, *, level: float = 0.95
+    numerator_P: ArrayLike,
+    denominator_P: ArrayLike,
+    n_rollouts: int,
+    *,
+    level: float = 0.95,
+    largest: float | None = None,
 ) -> Estimate:
     """sum of numerators (P,) over sum of denominators (P,), each already summed within its problem.
 
-    Problems with NaN in either, or with denominator 0 (no rollout to speak of), are left out. NaN ends for fewer than
-    two problems; NaN where the denominators sum to 0. Raises UsageError for different lengths.
+    `largest` says that the ratio cannot be negative nor exceed it: ends then lie in between. Problems with NaN in
+    either, or with denominator 0 (no rollout to speak of), are left out. NaN ends for fewer than two problems; NaN
+    where the denominators sum to 0. Raises UsageError for different lengths.
     """
     numerator, denominator = (np.asarray(a, dtype=np.float64) for a in (numerator_P, denominator_P))
     if numerator.shape != denominator.shape:
@@ -102,10 +108,10 @@ def ratio_over_problems(
     value = float(numerator.sum()) / total if problems and total else np.nan
     if problems < 2 or not np.isfinite(value):
         return _estimate(value, (np.nan, np.nan), level, "too few problems", problems, n_rollouts)
-    residual_P = numerator - value * denominator
-    se = float(np.sqrt(problems / (problems - 1) * (residual_P**2).sum())) / abs(total)
-    reach = student_t(level, problems - 1) * se
-    return _estimate(value, (value - reach, value + reach), level, "clustered delta method", problems, n_rollouts)
+    lower, upper = ratio_ends(numerator, denominator, level, log=largest is not None)
+    if largest is not None:
+        lower, upper = max(lower, 0.0), max(min(upper, largest), value)
+    return _estimate(value, (lower, upper), level, "bootstrap-t, jackknife", problems, n_rollouts)
 
 
 def _estimate(

@@ -17,7 +17,8 @@ centring by a rollout's own mean, and looking only at rollouts that reach a leng
 without their EOS, whose surprisal belongs to them. Uncentred also means that a constant counts as persistence: a series
 that is c everywhere has autocorrelation and ICC 1 and VR(q) = q. `autocovariance` alone takes the problem's mean out.
 
-Standard errors are clustered by problem; where a statistic is a ratio of two means they are the delta method's.
+Intervals are clustered by problem: bootstrap-t with the jackknife's standard errors (`jackknife_t.py` says where it
+stops to hold); where a statistic is a ratio of two means its influences take the place of values.
 """
 
 from __future__ import annotations
@@ -84,7 +85,9 @@ def variance_ratio(value_R: Sequence[NDArray[np.floating]], problem_R: ArrayLike
     within = series.position_N < horizon
     value_N, rollout_N = series.value_N[within], series.rollout_N[within]
     square_R, sum_R = series.by_rollout(value_N**2, rollout_N), series.by_rollout(value_N, rollout_N)
-    return ratio_over_problems(series.by_problem(sum_R**2), series.by_problem(square_R), len(value_R))
+    sum_squared_P, square_P = series.by_problem(sum_R**2), series.by_problem(square_R)
+    # (x_1 + ... + x_q)^2 is at most q (x_1^2 + ... + x_q^2).
+    return ratio_over_problems(sum_squared_P, square_P, len(value_R), largest=horizon)
 
 
 def autocorrelation(
@@ -155,7 +158,7 @@ def _across(series: TokenSeries, a: tuple[Floats, ArrayLike], b: tuple[Floats, A
 
 
 def _over_mean_square(series: TokenSeries, product_R: Floats, count_R: NDArray[np.int64]) -> Estimate:
-    """(sum products / sum counts) / (sum x^2 / number of tokens), with the delta method's error over problems."""
+    """(sum products / sum counts) / (sum x^2 / number of tokens), with ends from its influences by problem."""
     square_R = series.by_rollout(series.value_N**2, series.rollout_N)
     has_P = series.by_problem(series.length_R) > 0
     product_P, count_P, square_P, tokens_P = (

@@ -35,11 +35,13 @@ from s2l_lab.estimators.guess import other_problem_guess, uniform_guess
 from s2l_lab.estimators.improvement import probability_of_improvement
 from s2l_lab.estimators.interquartile import interquartile_mean
 from s2l_lab.estimators.majority import Votes, maj_at_k
+from s2l_lab.estimators.missing import Unknown, Verdicts, leave_unknown_out
 from s2l_lab.estimators.power import Clusters, Design, PowerPlan, plan_power
 from s2l_lab.estimators.profile import Profile, performance_profile
 from s2l_lab.estimators.seed_differences import seed_difference, seed_difference_these_problems
 from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM, seeds_curve
 from s2l_lab.estimators.sharpening import SharpeningTax, sharpening_tax
+from s2l_lab.estimators.subset_curves import at_least_j_of_k_curve, pass_hat_k_curve
 from s2l_lab.estimators.unbiased import at_least_j_of_k, pass_at_k, pass_hat_k
 
 __all__ = [
@@ -63,9 +65,12 @@ __all__ = [
     "SharpeningTax",
     "Shown",
     "TemperatureMatch",
+    "Unknown",
+    "Verdicts",
     "Votes",
     "assumed_components",
     "at_least_j_of_k",
+    "at_least_j_of_k_curve",
     "compare_all",
     "compare_counts",
     "cover_at_tau",
@@ -76,6 +81,7 @@ __all__ = [
     "forward_flops",
     "g_pass_at_k",
     "interquartile_mean",
+    "leave_unknown_out",
     "maj_at_k",
     "match_both",
     "match_temperature",
@@ -85,6 +91,7 @@ __all__ = [
     "pass_at_k_curve",
     "pass_at_real_k",
     "pass_hat_k",
+    "pass_hat_k_curve",
     "performance_profile",
     "pilot_components",
     "plan_power",

@@ -5,8 +5,13 @@ grows: at large k it rewards rare hits, guesses included. Cover@tau for a tau we
 
 That identity holds for true solve rates. The plug-in share of c / N >= tau is biased: c / N scatters around the rate
 and mass spills over tau, most where the curve is steep (.075 for a true .020 at N = 16). So plug-in values carry that
-name, beside them stands the share smoothed by the posterior of `rate_posterior.py`, and `at_least_j_of_k` is the
-unbiased neighbour. A tau below 1 / N asks for less than one rollout and is refused.
+name, and `at_least_j_of_k` is the unbiased neighbour. A tau below 1 / N asks for less than one rollout and is refused.
+
+No point value is right for every population. Two stand side by side: the share smoothed by the beta prior of
+`rate_posterior.py`, which blurs groups of problems on both sides of tau (half at .2 and half at .6, N = 16: .74 at
+tau = .25, and no more problems mend it), and that of the likeliest distribution of any shape (`likeliest_rates.py`, .5
+there), whose atoms jump where rates are spread smoothly. Where they differ the counts do not say: `cover_bounds.py`
+gives the smallest and the largest Cover@tau that the counts allow.
 
 Ends. A steep function of the solve rate is nearly a coin, and a bootstrap of P problems knows only those P: where less
 than one problem's worth of mass lies above tau it would say that the next problem cannot reach it either (0 of 12:
@@ -23,6 +28,8 @@ import numpy as np
 
 from s2l_lab.errors import UsageError
 from s2l_lab.estimators.cells import Cells, check_level, pool
+from s2l_lab.estimators.cover_bounds import cover_bounds
+from s2l_lab.estimators.likeliest_rates import likeliest_rates
 from s2l_lab.estimators.problem_interval import binomial_ends, share_ends
 from s2l_lab.estimators.rate_posterior import posterior_rates
 
@@ -49,7 +56,14 @@ class CoverCurve:
     smoothed_lower: Floats
     smoothed_upper: Floats
     """Ends over problems with the model's hyper-parameters held; they fall in tau, and where no problem of these
-    reaches tau they still allow that another does."""
+    reaches tau they still allow that another does. They do not hold the bias of the prior's shape."""
+    npmle: Floats
+    """Share of solve rates >= tau in the likeliest distribution of rates, of whatever shape: a few atoms."""
+    bounds_lower: Floats
+    bounds_upper: Floats
+    """Smallest and largest Cover@tau over all distributions of solve rates whose counts lie inside the DKW band at
+    `level`: they hold the truth at least that often, at all tau at once, whatever the distribution. NaN where none lies
+    inside, that is, where rollouts of one problem were not independent draws at one rate."""
     level: float
     n_problems: int
     n_rollouts: int
@@ -80,9 +94,10 @@ def cover_curve(
     level: float = 0.95,
     replicates: int = 2_000,
 ) -> CoverCurve:
-    """Plug-in and smoothed Cover at `taus` in [1 / N, 1], each with its interval over problems.
+    """Plug-in, smoothed and likeliest Cover at `taus` in [1 / N, 1], with intervals over problems and exact bounds.
 
-    `rng` drives `replicates` bootstrap draws. Counts and errors as in `cover_at_tau`.
+    `rng` drives `replicates` bootstrap draws and, with unequal N, what the bounds leave out. Counts and errors as in
+    `cover_at_tau`.
     """
     check_level(level)
     cells = pool(correct_P, total_P)
@@ -93,6 +108,7 @@ def cover_curve(
     plain_lower, plain_upper = _ends(plug_in_CT, tau_T, cells.weight_C, level, rng, replicates)
     smooth_lower, smooth_upper = _ends(smoothed_CT, tau_T, cells.weight_C, level, rng, replicates)
     known_T = np.where(tau_T < 1, 1.0, np.nan)
+    bounds = cover_bounds(cells, tau_T, level, rng)
     return CoverCurve(
         tau=tau_T,
         plug_in=cells.weight_C @ plug_in_CT / cells.n_problems,
@@ -101,6 +117,9 @@ def cover_curve(
         smoothed=cells.weight_C @ smoothed_CT / cells.n_problems * known_T,
         smoothed_lower=smooth_lower * known_T,
         smoothed_upper=smooth_upper * known_T,
+        npmle=likeliest_rates(cells).share_above(tau_T),
+        bounds_lower=bounds.lower_T,
+        bounds_upper=bounds.upper_T,
         level=level,
         n_problems=cells.n_problems,
         n_rollouts=cells.min_total,

@@ -14,7 +14,7 @@ orders of the votes (SD at most .5 / sqrt(subsets) for one problem), in which th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -22,11 +22,15 @@ from s2l_lab.errors import DataError, UsageError
 from s2l_lab.estimators.cells import check_increasing, check_ks, check_level
 from s2l_lab.estimators.curve import settled
 from s2l_lab.estimators.estimate import Curve, Floats, Ints
-from s2l_lab.estimators.problem_interval import share_ends
+from s2l_lab.estimators.problem_interval import ProblemEnds, share_ends
+from s2l_lab.estimators.rollout_interval import _beta_ends as beta_ends
+from s2l_lab.estimators.vote_interval import vote_variance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+Asked = Literal["rollouts", "problems"]
+"""The intervals that maj@k has."""
 _ENUMERABLE = 100_000
 """Vote counts of a problem (product of n_a + 1 over its answers) that are enumerated rather than sampled."""
 
@@ -58,46 +62,92 @@ def maj_at_k(
     votes_P: Sequence[Votes],
     ks: Sequence[int] | Ints | None = None,
     *,
+    interval: Asked = "problems",
     rng: np.random.Generator,
     level: float = 0.95,
     subsets: int = 1_000,
     replicates: int = 2_000,
 ) -> Curve:
-    """maj@k at increasing `ks` (None: every k up to the smallest N) with a `problems` interval at `level`.
+    """maj@k at increasing `ks` (None: every k up to the smallest N) with intervals at `level`.
 
     One Votes per problem. `rng` drives the `subsets` random orders of problems with many distinct answers, and the
-    `replicates` bootstrap draws. Unknown rollouts give bounds: all of them vote for the most frequent wrong answer,
-    or for the most frequent correct one. UsageError for no problem or k outside 1..N.
+    draws of the intervals (`replicates` of problems; those of `rollouts` are in `vote_interval.py`). Unknown rollouts
+    give bounds: all of them vote for the most frequent wrong answer, or for the most frequent correct one. UsageError
+    for no problem, k outside 1..N, or an unknown interval.
     """
+    if interval not in ("rollouts", "problems"):
+        raise UsageError(f"interval = {interval!r} was asked; maj@k has 'rollouts' or 'problems'.")
+    ask: tuple[Asked, ...] = (interval,)
+    return maj_curves(votes_P, ks, ask, rng=rng, level=level, subsets=subsets, replicates=replicates)[interval]
+
+
+def maj_curves(
+    votes_P: Sequence[Votes],
+    ks: Sequence[int] | Ints | None,
+    intervals: Sequence[Asked],
+    *,
+    rng: np.random.Generator,
+    level: float = 0.95,
+    subsets: int = 1_000,
+    replicates: int = 2_000,
+) -> dict[Asked, Curve]:
+    """`maj_at_k` with several intervals around the same values, by interval."""
     check_level(level)
     if not votes_P or min(votes.total for votes in votes_P) < 1:
         raise UsageError("maj@k needs at least one problem, and at least one rollout of every problem.")
     smallest = min(votes.total for votes in votes_P)
     ks_K = check_increasing(check_ks(ks, smallest))
-    low_PK = np.stack([_by_problem(_settle(votes, to_correct=False), ks_K, rng, subsets) for votes in votes_P])
+    sides = [[_settle(votes, to_correct=side) for votes in votes_P] for side in (False, True)]
+    low_PK = np.stack([_by_problem(votes, ks_K, rng, subsets) for votes in sides[0]])
     high_PK = low_PK.copy()
     for i, votes in enumerate(votes_P):
         if votes.unknown:
-            high_PK[i] = _by_problem(_settle(votes, to_correct=True), ks_K, rng, subsets)
-    weight_P = np.ones(len(votes_P), dtype=np.int64)
-    seed = rng.integers(2**63)
-    low, high = (share_ends(v, weight_P, level, np.random.default_rng(seed), replicates) for v in (low_PK, high_PK))
-    bound_low, bound_high = low_PK.mean(0), high_PK.mean(0)
-    return Curve(
-        k=ks_K,
-        value=settled(bound_low, bound_high),
-        lower=low.lower_K,
-        upper=high.upper_K,
-        band_lower=low.band_lower_K,
-        band_upper=high.band_upper_K,
-        bound_low=bound_low,
-        bound_high=bound_high,
-        method=("studentised bootstrap of problems, logit scale",) * ks_K.size,
-        interval="problems",
-        level=level,
-        n_problems=len(votes_P),
-        n_rollouts=smallest,
-    )
+            high_PK[i] = _by_problem(sides[1][i], ks_K, rng, subsets)
+    seed = int(rng.integers(2**63))
+    curves = {}
+    for interval in intervals:
+        if interval == "rollouts":
+            ends = _rollout_ends(sides, (low_PK.mean(0), high_PK.mean(0)), ks_K, level, seed)
+            method = tuple(
+                "dirichlet posterior" if 2 * k <= smallest else "dirichlet posterior, prior-dependent"
+                for k in ks_K.tolist()
+            )
+        else:
+            weight_P = np.ones(len(votes_P), dtype=np.int64)
+            low, high = (
+                share_ends(v, weight_P, level, np.random.default_rng(seed), replicates) for v in (low_PK, high_PK)
+            )
+            ends = ProblemEnds(low.lower_K, high.upper_K, low.band_lower_K, high.band_upper_K)
+            method = ("studentised bootstrap of problems, logit scale",) * ks_K.size
+        curves[interval] = Curve(
+            k=ks_K,
+            value=settled(low_PK.mean(0), high_PK.mean(0)),
+            lower=ends.lower_K,
+            upper=ends.upper_K,
+            band_lower=ends.band_lower_K,
+            band_upper=ends.band_upper_K,
+            bound_low=low_PK.mean(0),
+            bound_high=high_PK.mean(0),
+            method=method,
+            interval=interval,
+            level=level,
+            n_problems=len(votes_P),
+            n_rollouts=smallest,
+        )
+    return curves
+
+
+def _rollout_ends(
+    sides: list[list[Votes]], mean: tuple[Floats, Floats], ks_K: Ints, level: float, seed: int
+) -> ProblemEnds:
+    """Lower ends from the votes with unknown ones wrong, upper ends from those with them right; no band."""
+    variance = [vote_variance(sides[0], ks_K, np.random.default_rng(seed))]
+    if any(a is not b for a, b in zip(*sides, strict=True)):
+        variance.append(vote_variance(sides[1], ks_K, np.random.default_rng(seed)))
+    nan_K = np.full(ks_K.size, np.nan)
+    lower_K, _ = beta_ends(mean[0], variance[0], level)
+    _, upper_K = beta_ends(mean[1], variance[-1], level)
+    return ProblemEnds(lower_K, upper_K, nan_K, nan_K)
 
 
 def _settle(votes: Votes, *, to_correct: bool) -> Votes:

@@ -89,10 +89,28 @@ def at_least_j_of_k(correct_P: ArrayLike, total_P: ArrayLike, j: int, k: int) ->
     """
     cells = pool(correct_P, total_P)
     k, j = _one("k", k), _one("j", j)
-    check_ks(k, cells.min_total)
+    ks_K = check_ks(k, cells.min_total)
     if not 1 <= j <= k:
         raise UsageError(f"at least {j} of {k} was asked; j must lie in 1..k = {k}.")
-    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, cells.total_C.max() + 1)))])
+    tail_C = subset_tail(cells.correct_C, cells.total_C, j, ks_K)[:, 0]
+    return float(np.clip(cells.weight_C @ tail_C / cells.n_problems, 0.0, 1.0))
+
+
+def subset_tail(correct_C: Ints, total_C: Ints, j: int, ks_K: Ints) -> Floats:
+    """Chance that at least `j` of `k` rollouts, drawn without replacement, are correct: shape (C, K).
+
+    `correct_C` and `total_C` have shape (C,), 0 <= correct <= total; every k lies in j..min(total_C).
+    """
+    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, total_C.max() + 1)))])
+    tail_CK = np.zeros((correct_C.size, ks_K.size))
+    for i, k in enumerate(ks_K.tolist()):
+        hits_X = np.arange(j, k + 1)
+        tail_CK[:, i] = hypergeometric(log_factorial, correct_C, total_C, k, hits_X).sum(1)
+    return np.minimum(tail_CK, 1.0)
+
+
+def hypergeometric(log_factorial: Floats, correct_C: Ints, total_C: Ints, k: int, hits_X: Ints) -> Floats:
+    """Chance of exactly x correct ones among k drawn, shape (C, X)."""
 
     def log_choose(n: Ints, r: Ints) -> Floats:
         inside = (r >= 0) & (r <= n)
@@ -100,10 +118,7 @@ def at_least_j_of_k(correct_P: ArrayLike, total_P: ArrayLike, j: int, k: int) ->
         chosen: Floats = np.where(inside, log_factorial[n] - log_factorial[r] - log_factorial[n - r], -np.inf)
         return chosen
 
-    hits = np.arange(j, k + 1)
-    correct, total = np.broadcast_arrays(cells.correct_C[:, None], cells.total_C[:, None])
-    correct, total = correct.repeat(hits.size, 1), total.repeat(hits.size, 1)
-    hits_CX = np.broadcast_to(hits, correct.shape)
-    log_CX = log_choose(correct, hits_CX) + log_choose(total - correct, k - hits_CX)
-    tail_C = np.exp(log_CX - log_choose(total, np.full_like(total, k))).sum(1)
-    return float(np.clip(cells.weight_C @ tail_C / cells.n_problems, 0.0, 1.0))
+    correct_C1, wrong_C1 = correct_C[:, None], (total_C - correct_C)[:, None]
+    log_CX = log_choose(correct_C1, hits_X) + log_choose(wrong_C1, k - hits_X)
+    chance_CX: Floats = np.exp(log_CX - log_choose(total_C, np.full_like(total_C, k))[:, None])
+    return chance_CX

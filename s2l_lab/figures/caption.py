@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s2l_lab.figures.cover import cover_words
 from s2l_lab.figures.markup import printable, shortened
 from s2l_lab.rollouts.repeats import is_greedy
 
@@ -45,21 +46,19 @@ def caption_lines(report: PasskReport) -> list[str]:
     """Plain lines: the data, the sampling, what the intervals are about, the references, the provenance."""
     level = f"{report.policies[0].curve_problems.level:.0%}"
     errors = sum(policy.outcomes.get("verifier_error", 0) for policy in report.policies)
-    unknown = f", {errors} rollouts without a verdict (drawn as bounds)" if errors else ""
     lines = [
         f"{report.benchmark}: n = {report.n_problems} problems, N = {report.n_rollouts} rollouts per problem and policy"
-        f"{unknown}.",
+        f"{_unknown_words(report, errors)}.",
         f"Sampling: {sampling_text(report.sampling)}.",
         *_draw_lines(report),
         f"pass@k: unbiased estimate with {level} intervals about {INTERVAL_MEANS[report.interval]} "
         f"(resampled: {report.interval}).",
     ]
     about = f"{level} intervals about {INTERVAL_MEANS['problems']} (resampled: problems)"
-    lines.append(f"Cover@tau and maj@k: {about}.")
+    lines.append(f"maj@k: {about}.")
     if report.comparisons:
-        lines[-1] = (
-            f"Cover@tau, maj@k, differences: {about}; the differences' band is simultaneous over all k and pairs."
-        )
+        lines[-1] = f"maj@k, differences: {about}; the differences' band is simultaneous over all k and pairs."
+    lines.append(cover_words(report.policies[0].cover.level))
     if any(policy.guess_uniform is not None or policy.guess_own is not None for policy in report.policies):
         lines.append("Guessers: uniform over the answer space, or drawing a policy's answers to the other problems.")
     return [*lines, f"Verifier {report.verifier_version}; data {report.benchmark_digest}; made by: {report.command}"]
@@ -81,6 +80,14 @@ def _draw_lines(report: PasskReport) -> list[str]:
         if policy.cut_short
     ]
     return lines + [f"{policy.name}: {'; '.join(policy.remarks)}." for policy in report.policies if policy.remarks]
+
+
+def _unknown_words(report: PasskReport, errors: int) -> str:
+    """How many rollouts have no verdict, and what they count as."""
+    if report.unknown == "bounds":
+        return f", {errors} rollouts without a verdict (drawn as bounds)" if errors else ""
+    problems = f" (and every rollout of {len(report.left_out)}, which had none)" if report.left_out else ""
+    return f" with a verdict at least; {errors} without one{problems} are left out as missing at random"
 
 
 def wrapped(lines: list[str], width: int) -> list[str]:

@@ -36,6 +36,8 @@ def numbers(report: PasskReport) -> dict[str, Any]:
             },
             "sampling": report.sampling.model_dump(mode="json"),
             "n_rollouts": report.n_rollouts,
+            "unknown": report.unknown,
+            "left_out": report.left_out,
             "verifier_version": report.verifier_version,
             "command": report.command,
             "run_directory": str(report.run_directory),
@@ -44,7 +46,7 @@ def numbers(report: PasskReport) -> dict[str, Any]:
             "curves": [_curve(report, policy) for policy in report.policies],
             "crossings": [_crossing(c) for c in report.comparisons],
             "differences": [_difference(c) for c in report.comparisons],
-            "policies": [_policy(policy) for policy in report.policies],
+            "policies": [_policy(policy, report.interval) for policy in report.policies],
         }
     )
     return dict(values)
@@ -74,7 +76,13 @@ def _difference(comparison: Comparison) -> dict[str, Any]:
     return {f.name: getattr(comparison, f.name) for f in dataclasses.fields(comparison) if f.name != "crossing"}
 
 
-def _policy(policy: PolicyReport) -> dict[str, Any]:
+def _pass_hat(policy: PolicyReport, interval: str) -> dict[str, Any]:
+    """pass^k with the chosen interval."""
+    curve = policy.pass_hat_problems if interval == "problems" else policy.pass_hat_rollouts
+    return {field.name: getattr(curve, field.name) for field in dataclasses.fields(curve)}
+
+
+def _policy(policy: PolicyReport, interval: str) -> dict[str, Any]:
     """Everything about one policy that is not its pass@k curve."""
     curve = policy.curve_rollouts
     return {
@@ -84,7 +92,8 @@ def _policy(policy: PolicyReport) -> dict[str, Any]:
         "no_data": policy.no_data,
         "cover": policy.cover,
         "maj": [{"k": k} | dataclasses.asdict(estimate) for k, estimate in policy.maj],
-        "pass_hat": {"k": curve.k, "value": policy.pass_hat},
+        "maj_rollouts": [{"k": k} | dataclasses.asdict(estimate) for k, estimate in policy.maj_rollouts],
+        "pass_hat": _pass_hat(policy, interval),
         "guess": {"k": curve.k, "uniform": policy.guess_uniform, "own_answers": policy.guess_own},
         "cost": {
             "completion_tokens": policy.completion_tokens,

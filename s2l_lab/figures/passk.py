@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import INTERVAL_MEANS, caption_lines, crossing_words, wrapped
+from s2l_lab.figures.cover import COVER_LINES, cover_hover
 from s2l_lab.figures.curves import chosen_curve, curve_axis, draw_curve, draw_guesses, end_value
 from s2l_lab.figures.differences import difference_title, draw_crossing, draw_difference, reach
 from s2l_lab.figures.markup import markup
@@ -88,26 +89,19 @@ def _mark_prior(panel: Panel, curve: Curve) -> None:
 
 
 def _draw_cover(canvas: Canvas, report: PasskReport, colours: dict[str, str]) -> None:
-    about = "solid: smoothed, over other problems; dotted: plug-in, biased"
     panel = canvas.panel(
         (760, 112, 370, 370),
         "Cover@tau",
-        about,
+        COVER_LINES,
         Axis("tau, least solve rate", 0.0, 1.0),
         Axis("share of problems", 0.0, 1.0),
     )
     for policy in report.policies:
         cover, colour, name = policy.cover, colours[policy.name], markup(policy.name)
-        columns = zip(cover.tau, cover.smoothed, cover.smoothed_lower, cover.smoothed_upper, cover.plug_in, strict=True)
-        hover = [
-            f"<b>{name}</b><br>Cover@{tau:.3g} = {value:.3f} [{low:.3f}, {high:.3f}] smoothed<br>plug-in {plug_in:.3f}"
-            f"<br>{cover.level:.0%} interval, resampled: problems"
-            f"<br>n = {cover.n_problems} problems, N = {cover.n_rollouts}"
-            for tau, value, low, high, plug_in in columns
-        ]
-        panel.ribbon(cover.tau, (cover.smoothed_lower, cover.smoothed_upper), colour, 0.12, name=f"{name}: interval")
+        panel.ribbon(cover.tau, (cover.bounds_lower, cover.bounds_upper), colour, 0.08, name=f"{name}: bounds")
         panel.line(cover.tau, cover.plug_in, colour, dash="dot", width=1.3, name=f"{name}: plug-in")
-        panel.line(cover.tau, cover.smoothed, colour, hover, name=f"{name}: smoothed")
+        panel.line(cover.tau, cover.npmle, colour, dash="dash", width=1.3, name=f"{name}: likeliest")
+        panel.line(cover.tau, cover.smoothed, colour, cover_hover(policy.name, cover), name=f"{name}: smoothed")
 
 
 def _draw_difference(

@@ -6,6 +6,7 @@ report to the last digit, in whatever call it is built.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,18 +19,21 @@ from s2l_lab.estimators import (
     Comparison,
     Counts,
     CoverCurve,
+    Curve,
     Estimate,
+    Unknown,
     Votes,
     compare_all,
     cover_curve,
-    maj_at_k,
+    leave_unknown_out,
     other_problem_guess,
     pass_at_k_curve,
-    pass_hat_k,
+    pass_hat_k_curve,
     rollout_flops,
     uniform_guess,
 )
 from s2l_lab.estimators.guess import CHOICE_ANSWERS, CHOICE_MAX_K
+from s2l_lab.estimators.majority import maj_curves
 from s2l_lab.passk.report import PolicyReport
 from s2l_lab.policies import ModelShape, SamplingParams
 from s2l_lab.problems import Benchmark
@@ -59,6 +63,11 @@ class Reader:
     n_rollouts: int
     verifier_version: str
     sampling: SamplingParams
+    largest_k: int
+    """N, or the fewest verdicts of a problem where rollouts without one are left out."""
+    unknown: Unknown = "bounds"
+    left_out: tuple[str, ...] = ()
+    """Problems that have no verdict of some policy; they are not in `benchmark`."""
 
     @property
     def problem_ids(self) -> list[str]:
@@ -67,7 +76,21 @@ class Reader:
     def counts(self, origin: Origin) -> Counts:
         """Outcomes over sample indices below N."""
         c = self.store.counts(origin, self.verifier_version, self.problem_ids, self.n_rollouts)
-        return Counts(c.problem_ids, c.correct_P, c.total_P, c.unknown_P)
+        counts = Counts(c.problem_ids, c.correct_P, c.total_P, c.unknown_P)
+        return counts if self.unknown == "bounds" else leave_unknown_out({origin.policy: counts}).counts[origin.policy]
+
+    def without_unknown(self, sampled: Sequence[Sampled]) -> Reader:
+        """The reader that leaves rollouts without a verdict out, and problems on which some policy has none."""
+        verdicts = leave_unknown_out({one.origin.policy: self.counts(one.origin) for one in sampled})
+        kept = tuple(p for p in self.benchmark.problems if p.id not in verdicts.left_out)
+        benchmark = dataclasses.replace(self.benchmark, problems=kept)
+        return dataclasses.replace(
+            self,
+            benchmark=benchmark,
+            largest_k=verdicts.fewest,
+            unknown="missing-at-random",
+            left_out=verdicts.left_out,
+        )
 
     def rng(self, *about: str) -> np.random.Generator:
         """The generator for one estimate of this report."""
@@ -79,10 +102,13 @@ def policy_report(reader: Reader, sampled: Sampled, pool: VerifierPool) -> Polic
     origin, name = sampled.origin, sampled.origin.policy
     counts = reader.counts(origin)
     correct, total, unknown = counts.correct_P, counts.total_P, counts.unknown_P
-    ks = np.arange(1, reader.n_rollouts + 1)
+    ks = np.arange(1, reader.largest_k + 1)
     answers = reader.store.answers(origin, reader.verifier_version, reader.problem_ids, reader.n_rollouts)
     gold = _gold_forms(reader.benchmark, answers, pool)
     votes = [_votes(a, g) for a, g in zip(answers, gold, strict=True)]
+    if reader.unknown != "bounds":
+        votes = [dataclasses.replace(one, unknown=0) for one in votes]
+    majority = _majority(reader, votes, name)
     totals = reader.store.totals(origin, reader.problem_ids, reader.n_rollouts)
     own, why_not_own = _own(reader.benchmark, votes, ks)
     no_data = {"guess of own answers": why_not_own} if why_not_own else {}
@@ -96,9 +122,13 @@ def policy_report(reader: Reader, sampled: Sampled, pool: VerifierPool) -> Polic
         curve_problems=pass_at_k_curve(
             correct, total, ks, interval="problems", unknown_P=unknown, rng=reader.rng("pass@k", name)
         ),
-        pass_hat=_settled(pass_hat_k(correct, total, ks), pass_hat_k(correct + unknown, total, ks)),
-        maj=_majority(reader, votes, name),
-        cover=_cover(reader, counts, ks / reader.n_rollouts, name),
+        pass_hat_rollouts=pass_hat_k_curve(correct, total, ks, interval="rollouts", unknown_P=unknown),
+        pass_hat_problems=pass_hat_k_curve(
+            correct, total, ks, interval="problems", unknown_P=unknown, rng=reader.rng("pass^k", name)
+        ),
+        maj=majority["problems"],
+        maj_rollouts=majority["rollouts"],
+        cover=_cover(reader, counts, ks / reader.largest_k, name),
         guess_uniform=_uniform(reader.benchmark.answer_space, ks),
         guess_own=own,
         outcomes=reader.store.outcomes(origin, reader.verifier_version, reader.problem_ids, reader.n_rollouts),
@@ -157,26 +187,24 @@ def _gold_forms(
     return forms
 
 
-def _majority(reader: Reader, votes: Sequence[Votes], name: str) -> tuple[tuple[int, Estimate], ...]:
-    """maj@k at powers of two up to N, and at N."""
-    n = reader.n_rollouts
+def _majority(reader: Reader, votes: Sequence[Votes], name: str) -> dict[str, tuple[tuple[int, Estimate], ...]]:
+    """maj@k at powers of two up to N, and at N, by interval."""
+    n = reader.largest_k
     ks = sorted({2**i for i in range(n.bit_length()) if 2**i <= n} | {n})
-    curve = maj_at_k(votes, ks, rng=reader.rng("maj@k", name))
-    return tuple(
-        (
-            k,
-            Estimate(
-                value=float(curve.value[i]),
-                lower=float(curve.lower[i]),
-                upper=float(curve.upper[i]),
-                level=curve.level,
-                method=curve.method[i],
-                interval=curve.interval,
-                n_problems=curve.n_problems,
-                n_rollouts=curve.n_problems * n,
-            ),
-        )
-        for i, k in enumerate(ks)
+    curves = maj_curves(votes, ks, ("problems", "rollouts"), rng=reader.rng("maj@k", name))
+    return {interval: tuple((k, _estimate(curve, i)) for i, k in enumerate(ks)) for interval, curve in curves.items()}
+
+
+def _estimate(curve: Curve, at: int) -> Estimate:
+    return Estimate(
+        value=float(curve.value[at]),
+        lower=float(curve.lower[at]),
+        upper=float(curve.upper[at]),
+        level=curve.level,
+        method=curve.method[at],
+        interval=curve.interval,
+        n_problems=curve.n_problems,
+        n_rollouts=curve.n_problems * curve.n_rollouts,
     )
 
 
@@ -221,6 +249,9 @@ def _cover(reader: Reader, counts: Counts, taus: NDArray[np.float64], name: str)
         smoothed=_settled(low.smoothed, high.smoothed),
         smoothed_lower=np.fmin(low.smoothed_lower, high.smoothed_lower),
         smoothed_upper=np.fmax(low.smoothed_upper, high.smoothed_upper),
+        npmle=_settled(low.npmle, high.npmle),
+        bounds_lower=low.bounds_lower,
+        bounds_upper=high.bounds_upper,
     )
 
 

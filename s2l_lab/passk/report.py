@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from s2l_lab.estimators import Comparison, CoverCurve, Curve, Estimate
+from s2l_lab.estimators import Comparison, CoverCurve, Curve, Estimate, Unknown
 from s2l_lab.policies import ModelShape, SamplingParams
 from s2l_lab.rollouts.repeats import Distinct
 
@@ -23,12 +23,15 @@ class PolicyReport:
     """pass@k with the interval about these problems, other draws."""
     curve_problems: Curve
     """pass@k with the interval about other problems of this kind, and its simultaneous band."""
-    pass_hat: NDArray[np.float64]
-    """pass^k, all k correct, at the k of the curves."""
+    pass_hat_rollouts: Curve
+    pass_hat_problems: Curve
+    """pass^k, all k correct, with the same two intervals."""
     maj: tuple[tuple[int, Estimate], ...]
-    """(k, maj@k): plurality vote over canonical answers. Empty where answers have no canonical form."""
+    """(k, maj@k): plurality vote over canonical answers, with intervals over problems."""
+    maj_rollouts: tuple[tuple[int, Estimate], ...]
+    """The same with intervals about these problems, other draws."""
     cover: CoverCurve
-    """Cover@tau at tau = 1/N .. 1: plug-in (labelled so: biased for small N) and smoothed, over problems."""
+    """Cover@tau at tau = 1/N .. 1: plug-in (labelled so: biased for small N), smoothed, likeliest, exact bounds."""
     guess_uniform: NDArray[np.float64] | None
     """pass@k of a uniform guesser, at the k of the curves; None where the answer space is unknown."""
     guess_own: NDArray[np.float64] | None
@@ -67,11 +70,15 @@ class PasskReport:
     """Which of the two curves is drawn: `rollouts` or `problems`."""
     n_problems: int
     n_rollouts: int
-    """N, rollouts per problem."""
+    """N, rollouts per problem (with a verdict, the fewest, where the others are left out): the largest k."""
     policies: tuple[PolicyReport, ...]
     """Small to large."""
     comparisons: tuple[Comparison, ...]
     """Every pair, smaller member first; one band over all k and all pairs."""
+    unknown: Unknown
+    """What rollouts without a verdict count as."""
+    left_out: tuple[str, ...]
+    """Problems without a verdict of some policy, where such rollouts are left out."""
     command: str
     """The command that re-makes this."""
     run_directory: Path

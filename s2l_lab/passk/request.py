@@ -54,6 +54,8 @@ class PasskRequest(BaseModel):
     """The interval drawn around every curve; numbers.json holds the chosen one, comparisons always use `problems`."""
     accept_repeats: bool = False
     """Report rollouts that cannot be independent draws all the same, with a remark; else they are refused."""
+    unknown: Literal["bounds", "missing-at-random"] = "bounds"
+    """Rollouts without a verdict: bounds between all wrong and all right, or left out as missing at random."""
     out: Path | None = None
     """Run directory; None makes one below `runs/` whose name carries the identity."""
 

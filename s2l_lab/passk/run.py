@@ -93,8 +93,12 @@ def run_passk(
         done = complete_run(request, pool=pool, fresh=fresh, announce=announce, show=show, progress=progress)
         plan = done.plan
         with RolloutStore(path) as store:
-            reader = Reader(store, plan.benchmark, request.rollouts, plan.verifier_version, request.sampling)
+            reader = Reader(
+                store, plan.benchmark, request.rollouts, plan.verifier_version, request.sampling, request.rollouts
+            )
             sampled = [Sampled(o, task.shape) for o, task in zip(done.origins, plan.tasks, strict=True)]
+            if request.unknown != "bounds":
+                reader = reader.without_unknown(sampled)
             policies = tuple(policy_report(reader, one, pool) for one in sampled)
             comparisons = compare_policies(reader, sampled)
     return PasskReport(
@@ -104,8 +108,10 @@ def run_passk(
         verifier_version=plan.verifier_version,
         sampling=request.sampling,
         interval=request.interval,
-        n_problems=len(plan.benchmark.problems),
-        n_rollouts=request.rollouts,
+        n_problems=len(reader.problem_ids),
+        n_rollouts=reader.largest_k,
+        unknown=reader.unknown,
+        left_out=reader.left_out,
         policies=policies,
         comparisons=comparisons,
         command=command,

@@ -120,6 +120,8 @@ def test_cover_is_the_share_of_problems_at_or_above_each_tau() -> None:
         np.testing.assert_allclose(cover.smoothed[:-1], smoothed)
         assert math.isnan(cover.smoothed[-1])
         assert (cover.n_problems, cover.n_rollouts) == (12, 8)
+        row = covers.table().to_pylist()[8 * m + 3]
+        assert (row["npmle"], row["bounds_lower"]) == (cover.npmle[3], cover.bounds_lower[3])
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(NAMES)))

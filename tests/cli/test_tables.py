@@ -41,6 +41,18 @@ def test_values_and_intervals_are_the_reports(interval: str) -> None:
     assert number(estimate.value) in text
 
 
+def test_cover_shows_both_points_and_the_bounds_that_hold_whatever_the_prior() -> None:
+    report = synthetic_report(problems=40, rollouts=64)
+    text = printed(problems=40, rollouts=64)
+    for policy in report.policies:
+        cover = policy.cover
+        for i in (5, 31, 57):  # the tau nearest to .1, .5 and .9
+            assert f"{number(cover.smoothed[i])} | {number(cover.npmle[i])}" in text
+            assert f"[{number(cover.bounds_lower[i], 2)}, {number(cover.bounds_upper[i], 2)}]" in text
+    assert "smoothed | NPMLE over exact bounds" in text
+    assert "all that any distribution inside the DKW band" in " ".join(text.split())
+
+
 def test_every_pair_has_its_verdict_in_words() -> None:
     text = " ".join(printed(width=100).split())
     assert "tiny-360k overtakes at k = 4 (set: 2 to 6)" in text

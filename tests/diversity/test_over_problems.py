@@ -120,14 +120,53 @@ def test_a_ratio_by_hand() -> None:
 
 
 @given(st.lists(st.floats(-10, 10), min_size=2, max_size=20), st.floats(0.1, 10), st.sampled_from([0.8, 0.95]))
-@settings(max_examples=50)
-def test_with_equal_denominators_a_ratio_is_students_t_of_the_mean(
+@settings(max_examples=50, deadline=None)
+def test_with_equal_denominators_a_ratio_is_the_mean_and_never_tighter_than_students_t(
     numerators: list[float], denominator: float, level: float
 ) -> None:
+    """Nor wider than three times it, whatever the values: one that differs among equal ones gave [-59, 59]."""
     seen = ratio_over_problems(numerators, [denominator] * len(numerators), 1, level=level)
     values = np.array(numerators) / denominator
     reach = stats.t.ppf(0.5 + level / 2, values.size - 1) * values.std(ddof=1) / np.sqrt(values.size)
-    assert [seen.lower, seen.upper] == pytest.approx([values.mean() - reach, values.mean() + reach], abs=1e-9)
+    slack = 1e-7 * np.abs(values).max()
+    for one in (seen.value - seen.lower, seen.upper - seen.value):
+        assert reach - slack <= one <= 3 * reach + slack
+    assert seen.value == pytest.approx(values.mean(), abs=1e-9)
+
+
+SKEWED_RATIOS = {
+    "log-normal effect": lambda rng, size: np.exp(1.2 * rng.standard_normal(size)),
+    "one in ten": lambda rng, size: np.where(rng.random(size) < 0.1, 6.0, 1.0),
+}
+
+
+@pytest.mark.parametrize("kind", SKEWED_RATIOS)
+def test_intervals_of_skewed_ratios_cover_where_students_t_does_not(kind: str) -> None:
+    """30 problems, sizes and effects skewed: .92 of the time, where the delta method covers .85."""
+    rng, ours, students, repetitions = np.random.default_rng(4), 0, 0, 300
+    effect = SKEWED_RATIOS[kind](rng, 400_000)
+    size = rng.gamma(3, 1, effect.size)
+    truth = (effect * size).sum() / size.sum()
+    for _ in range(repetitions):
+        size_P = rng.gamma(3, 1, 30)
+        sum_P = size_P * SKEWED_RATIOS[kind](rng, 30)
+        seen = ratio_over_problems(sum_P, size_P, 1, largest=1e6)
+        ours += seen.lower <= truth <= seen.upper
+        residual_P = sum_P - seen.value * size_P
+        reach = stats.t.ppf(0.975, 29) * np.sqrt(30 / 29 * (residual_P**2).sum()) / size_P.sum()
+        students += abs(seen.value - truth) <= reach
+    assert ours / repetitions > 0.92 - three_errors(0.92, repetitions)
+    assert students < ours - 0.03 * repetitions
+
+
+def test_a_ratio_that_is_bounded_keeps_its_ends_inside() -> None:
+    seen = ratio_over_problems([9.0, 10.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0], 1, largest=10.0)
+    assert 0 < seen.lower < seen.value < seen.upper == 10.0
+    skewed = ratio_over_problems(SKEWED, np.ones(30), 1)
+    assert skewed.upper - skewed.value > 1.1 * (skewed.value - skewed.lower)  # longer towards the long tail
+    zero = ratio_over_problems([0.0, 0.0, 1.0], [1.0, 1.0, 1.0], 1, largest=10.0)  # without the third it would be 0
+    assert zero.lower == 0.0
+    assert np.isfinite(zero.upper)
 
 
 def test_a_ratio_of_sums_covers_where_the_mean_of_ratios_is_biased() -> None:

@@ -270,7 +270,7 @@ def test_standard_errors_are_those_of_leaving_problems_out() -> None:
         )
         jackknife = (59 / 60 * ((left_out - left_out.mean()) ** 2).sum()) ** 0.5
         clustered = measure(values, problem_R)
-        assert error(clustered) == pytest.approx(jackknife, rel=0.1)
+        assert 0.97 * jackknife <= error(clustered) <= 1.3 * jackknife  # at least Student's t of it
         assert (clustered.n_problems, clustered.interval) == (60, "problems")
 
 

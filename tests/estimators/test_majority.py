@@ -10,6 +10,7 @@ import pytest
 
 from s2l_lab.errors import DataError, UsageError
 from s2l_lab.estimators import Votes, maj_at_k, majority, pass_at_k
+from s2l_lab.estimators.vote_interval import vote_score
 
 RIGHT = frozenset({"r"})
 
@@ -113,3 +114,58 @@ def test_impossible_votes_are_refused() -> None:
         value([])
     with pytest.raises(UsageError, match=r"1\.\.7"):
         value([CASES["never right"]], [8])
+
+
+def drawn(rng: np.random.Generator, rollouts: int, right: float) -> Votes:
+    """One right answer, three wrong ones of .3 : .2 : .1, and else something new."""
+    wrong = (1 - right) * np.array([0.3, 0.2, 0.1, 0.4])
+    counts = rng.multinomial(rollouts, [right, *wrong]).tolist()
+    answers = {name: n for name, n in zip("rabc", counts, strict=False) if n}
+    return Votes(answers | {f"new {i}": 1 for i in range(counts[-1])}, RIGHT)
+
+
+def test_rollouts_intervals_cover_these_problems_and_are_narrower_than_those_over_problems() -> None:
+    """20 problems at rates of .02 to .8, N = 16: the truth is the mean over some 10,000 votes each."""
+    rng, ks, repetitions = np.random.default_rng(4), [1, 3, 8], 60
+    rates = np.linspace(0.02, 0.8, 20)
+    truth = np.mean([value([drawn(rng, 900, rate) for _ in range(12)], ks, subsets=400) for rate in rates], axis=0)
+    hits, width = np.zeros(3), np.zeros((2, 3))
+    for _ in range(repetitions):
+        votes = [drawn(rng, 16, rate) for rate in rates]
+        seen = maj_at_k(votes, ks, rng=rng, interval="rollouts", subsets=200)
+        hits += (seen.lower <= truth + 0.003) & (truth <= seen.upper + 0.003)
+        others = maj_at_k(votes, ks, rng=rng, subsets=200, replicates=200)
+        width += np.array([seen.upper - seen.lower, others.upper - others.lower])
+    assert (hits / repetitions > 0.92 - 3 * np.sqrt(0.92 * 0.08 / repetitions)).all()
+    assert (width[0] < 0.6 * width[1]).all()
+
+
+def test_rollouts_interval_keeps_the_value_names_its_prior_and_leaves_something_open() -> None:
+    votes = [CASES["clear"], CASES["never right"], Votes({"r": 8}, RIGHT)]
+    about_rollouts, about_problems = (
+        maj_at_k(votes, rng=np.random.default_rng(0), interval=interval)  # type: ignore[arg-type]  # both are allowed
+        for interval in ("rollouts", "problems")
+    )
+    np.testing.assert_array_equal(about_rollouts.value, about_problems.value)
+    assert about_rollouts.interval == "rollouts"
+    assert ["prior-dependent" in method for method in about_rollouts.method] == [False] * 3 + [True] * 4
+    assert (about_rollouts.lower < about_rollouts.upper).all()
+    assert np.isnan(about_rollouts.band_lower).all()
+    certain = maj_at_k([Votes({"r": 8}, RIGHT)] * 3, rng=np.random.default_rng(0), interval="rollouts")
+    assert (certain.lower < 1).all()
+    with pytest.raises(UsageError, match="interval = 'seeds'"):
+        maj_at_k(votes, rng=np.random.default_rng(0), interval="seeds")  # type: ignore[arg-type]
+
+
+def test_unknown_rollouts_bound_the_rollouts_interval_too() -> None:
+    seen = maj_at_k([Votes({"r": 3, "w": 3}, RIGHT, unknown=2)] * 4, rng=np.random.default_rng(0), interval="rollouts")
+    assert np.isnan(seen.value[0])
+    assert (seen.lower <= seen.bound_low).all()
+    assert (seen.upper >= seen.bound_high).all()
+
+
+def test_a_new_answer_never_gathers_votes() -> None:
+    """Rows of votes by hand: 0 is right, 1 is a wrong answer, 2 is new each time, 3 is silence."""
+    rows = np.array([[2, 2, 2, 0], [1, 1, 0, 0], [2, 0, 0, 1], [3, 3, 3, 3], [3, 3, 2, 2]])
+    score = vote_score(rows, np.array([True, False, False, False]), 2)
+    assert score.tolist() == [0.25, 0.5, 1.0, 0.0, 0.0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2l_lab.estimators import Counts, Estimate, compare_all, cover_curve, pass_at_k_curve, pass_hat_k
+from s2l_lab.estimators import Counts, Estimate, compare_all, cover_curve, pass_at_k_curve, pass_hat_k_curve
 from s2l_lab.passk.report import PasskReport, PolicyReport
 from s2l_lab.policies import ModelShape, SamplingParams
 
@@ -52,6 +52,8 @@ def synthetic_report(
         n_rollouts=rollouts,
         policies=tuple(_policy(name, size, counts[name], rng, guessers) for name, size, _, _ in members),
         comparisons=tuple(compare_all(counts, rng=rng, replicates=400)) if len(counts) > 1 else (),
+        unknown="bounds",
+        left_out=(),
         command="s2l-lab passk --family tiny --preset nothink --presence-penalty 0 -n 64",
         run_directory=Path("runs/passk-tiny-countdown-3f8a09bc"),
         sampled=0,
@@ -69,8 +71,10 @@ def _policy(name: str, size: int, counts: Counts, rng: np.random.Generator, gues
         shape=ModelShape(size, size // 2, 48, 30, 2, 2, 32) if size else None,
         curve_rollouts=pass_at_k_curve(correct, total, interval="rollouts", unknown_P=unknown),
         curve_problems=pass_at_k_curve(correct, total, interval="problems", rng=rng, unknown_P=unknown, replicates=400),
-        pass_hat=pass_hat_k(correct, total, None),
+        pass_hat_rollouts=pass_hat_k_curve(correct, total, interval="rollouts", unknown_P=unknown),
+        pass_hat_problems=pass_hat_k_curve(correct, total, rng=np.random.default_rng(5), unknown_P=unknown),
         maj=votes,
+        maj_rollouts=votes,
         cover=cover_curve(correct, total, k / total[0], rng=rng, replicates=400),
         guess_uniform=None if guessers is None else 1 - (1 - 1 / guessers) ** k,
         guess_own=None if guessers is None else 1 - (1 - 0.004) ** k,

@@ -64,8 +64,10 @@ def test_everything_else_of_the_report_is_there() -> None:
     read = json.loads(as_json(numbers(report)))
     policy, written = report.policies[0], read["policies"][0]
     assert written["cover"]["smoothed_lower"][:7] == policy.cover.smoothed_lower.tolist()[:7]
+    assert written["cover"]["npmle"] == policy.cover.npmle.tolist()
+    assert written["cover"]["bounds_upper"] == policy.cover.bounds_upper.tolist()
     assert [(m["k"], m["value"], m["lower"]) for m in written["maj"]] == [(k, e.value, e.lower) for k, e in policy.maj]
-    assert written["pass_hat"]["value"] == policy.pass_hat.tolist()
+    assert written["pass_hat"]["lower"] == policy.pass_hat_rollouts.lower.tolist()
     assert policy.guess_uniform is not None
     assert written["guess"]["uniform"] == policy.guess_uniform.tolist()
     assert written["cost"]["completion_tokens"] == policy.completion_tokens

@@ -54,6 +54,11 @@ def test_cover_and_differences_are_the_reports(report: PasskReport) -> None:
         smoothed = cover[f"{policy.name}: smoothed"]
         assert np.allclose(np.array(smoothed.y, dtype=float), policy.cover.smoothed, equal_nan=True, atol=0)
         assert list(cover[f"{policy.name}: plug-in"].y) == policy.cover.plug_in.tolist()
+        assert list(cover[f"{policy.name}: likeliest"].y) == policy.cover.npmle.tolist()
+        ribbon = list(cover[f"{policy.name}: bounds"].y)[:-1]
+        assert ribbon == [*policy.cover.bounds_lower, *policy.cover.bounds_upper[::-1]]
+        ends = f"exact bounds [{policy.cover.bounds_lower[3]:.3f}, {policy.cover.bounds_upper[3]:.3f}]"
+        assert ends in smoothed.hovertext[3]
     for i, comparison in enumerate(report.comparisons):
         drawn = traces(figure, f"x{3 + i}")
         assert list(drawn["difference"].y) == comparison.value.tolist()

@@ -99,7 +99,7 @@ def test_the_report_counts_every_rollout_once_and_agrees_with_itself(tmp_path: P
         assert policy.curve_rollouts.value[0] == pytest.approx(policy.outcomes["correct"] / 160)
         np.testing.assert_array_equal(policy.curve_rollouts.value, policy.curve_problems.value)
         assert (np.diff(policy.curve_rollouts.value) >= -1e-12).all()
-        assert (np.diff(policy.pass_hat) <= 1e-12).all()
+        assert (np.diff(policy.pass_hat_rollouts.value) <= 1e-12).all()
     assert {(c.a, c.b) for c in report.comparisons} == {("low", "high")}
 
 
