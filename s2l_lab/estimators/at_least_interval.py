@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2l_lab.estimators.rate_posterior import posterior_rates
-from s2l_lab.estimators.rollout_interval import RolloutEnds, _beta_ends
+from s2l_lab.estimators.rollout_interval import RolloutEnds, beta_ends
 from s2l_lab.estimators.unbiased import hypergeometric, subset_tail
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def at_least_ends(cells: Cells, j: int, ks_K: Ints, level: float) -> RolloutEnds
         # A prior that is too narrow at N/2, where rollouts still speak, is no wider beyond: its ratio there is kept.
         variance_K *= larger_K[-1] / variance_K[half - j] if variance_K[half - j] > 0 else 1.0
         variance_K[: half - j + 1] = larger_K
-    lower_K, upper_K = _beta_ends(value_K, variance_K, level)
+    lower_K, upper_K = beta_ends(value_K, variance_K, level)
     upper_K, lower_K = value_K + np.hypot(upper_K - value_K, most_K), value_K - np.hypot(value_K - lower_K, least_K)
     fails_K, solves_K = _rare_of_partly_solved(cells, j, every_K, level)
     unsolved, solved = (

@@ -32,6 +32,13 @@ class Cells:
     total_C: Ints
     weight_C: Ints
     """How many problems each cell holds; sums to P."""
+    cluster_C: Ints | None = None
+    """The cluster that a cell's problems lie in; None where problems stand alone."""
+
+    @property
+    def n_units(self) -> int:
+        """What a bootstrap over problems draws: clusters, or problems where they stand alone."""
+        return self.n_problems if self.cluster_C is None else np.unique(self.cluster_C).size
 
     @property
     def n_problems(self) -> int:
@@ -107,9 +114,15 @@ def check_unknown(unknown: ArrayLike, correct_P: Ints, total_P: Ints) -> Ints:
     return unknown_P
 
 
-def pool(correct: ArrayLike, total: ArrayLike) -> Cells:
-    """Pool checked counts into cells: a histogram of c for equal N, the joint histogram of (N, c) otherwise."""
+def pool(correct: ArrayLike, total: ArrayLike, cluster_P: Ints | None = None) -> Cells:
+    """Pool checked counts into cells: a histogram of c for equal N, the joint histogram of (N, c) otherwise.
+
+    With codes of clusters (`units.cluster_codes`) every cluster has cells of its own.
+    """
     correct_P, total_P = check_counts(correct, total)
+    if cluster_P is not None:
+        rows_3C, weight_C = np.unique(np.stack([cluster_P, total_P, correct_P]), axis=1, return_counts=True)
+        return Cells(rows_3C[2], rows_3C[1], weight_C, rows_3C[0])
     if total_P.min() == total_P.max():
         weight = np.bincount(correct_P)
         correct_C = np.flatnonzero(weight)
@@ -117,6 +130,14 @@ def pool(correct: ArrayLike, total: ArrayLike) -> Cells:
     base = int(total_P.max()) + 1
     key_C, weight_C = np.unique(total_P * base + correct_P, return_counts=True)
     return Cells(key_C % base, key_C // base, weight_C)
+
+
+def one_whole(name: str, value: object) -> int:
+    """A single whole number, also as an array of no dimension; UsageError for anything else."""
+    array = np.asarray(value)
+    if array.ndim or array.dtype.kind not in "iu":
+        raise UsageError(f"{name} = {value!r} was given; it is one whole number.")
+    return int(array)
 
 
 def check_ks(ks: int | Sequence[int] | Ints | None, min_total: int) -> Ints:

@@ -27,18 +27,21 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from s2l_lab.errors import UsageError
-from s2l_lab.estimators.cells import Cells, check_level, pool
+from s2l_lab.estimators.cells import Cells, check_aligned, check_level, pool
 from s2l_lab.estimators.cover_bounds import cover_bounds
+from s2l_lab.estimators.curve import clusters
 from s2l_lab.estimators.likeliest_rates import likeliest_rates
 from s2l_lab.estimators.problem_interval import binomial_ends, share_ends
+from s2l_lab.estimators.randomness import generator
 from s2l_lab.estimators.rate_posterior import posterior_rates
+from s2l_lab.estimators.units import cluster_codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike
 
-    from s2l_lab.estimators.estimate import Floats, Ints
+    from s2l_lab.estimators.estimate import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class CoverCurve:
     n_problems: int
     n_rollouts: int
     """Rollouts per problem (the smallest, where they differ)."""
+    n_clusters: int | None = None
+    """Clusters of problems that were drawn whole; None where every problem stands alone."""
 
 
 @overload
@@ -90,25 +95,30 @@ def cover_curve(
     total_P: ArrayLike,
     taus: Sequence[float] | Floats,
     *,
-    rng: np.random.Generator,
+    rng: int | np.random.Generator | None = None,
     level: float = 0.95,
     replicates: int = 2_000,
+    cluster: Sequence[object] | None = None,
 ) -> CoverCurve:
     """Plug-in, smoothed and likeliest Cover at `taus` in [1 / N, 1], with intervals over problems and exact bounds.
 
-    `rng` drives `replicates` bootstrap draws and, with unequal N, what the bounds leave out. Counts and errors as in
+    `rng` (a seed, a Generator, None for seed 0) drives `replicates` bootstrap draws and, with unequal N, what the bounds
+    leave out. `cluster` labels the problems' clusters, shape (P,), where they come in clusters. Counts and errors as in
     `cover_at_tau`.
     """
     check_level(level)
-    cells = pool(correct_P, total_P)
+    check_aligned(correct_P=correct_P, total_P=total_P, cluster=cluster)
+    draws = generator(rng)
+    codes_P = None if cluster is None else cluster_codes(cluster, np.size(correct_P))
+    cells = pool(correct_P, total_P, codes_P)
     tau_T = _check_taus(taus, cells.min_total)
     plug_in_CT = _reached(cells, tau_T)
     inner_T = np.minimum(tau_T, 1 - 1e-9)
     smoothed_CT = posterior_rates(cells).share_above(inner_T)
-    plain_lower, plain_upper = _ends(plug_in_CT, tau_T, cells.weight_C, level, rng, replicates)
-    smooth_lower, smooth_upper = _ends(smoothed_CT, tau_T, cells.weight_C, level, rng, replicates)
+    plain_lower, plain_upper = _ends(plug_in_CT, tau_T, cells, level, draws, replicates)
+    smooth_lower, smooth_upper = _ends(smoothed_CT, tau_T, cells, level, draws, replicates)
     known_T = np.where(tau_T < 1, 1.0, np.nan)
-    bounds = cover_bounds(cells, tau_T, level, rng)
+    bounds = cover_bounds(cells, tau_T, level, draws)
     return CoverCurve(
         tau=tau_T,
         plug_in=cells.weight_C @ plug_in_CT / cells.n_problems,
@@ -123,18 +133,19 @@ def cover_curve(
         level=level,
         n_problems=cells.n_problems,
         n_rollouts=cells.min_total,
+        n_clusters=clusters(cells),
     )
 
 
 def _ends(
-    share_CT: Floats, tau_T: Floats, weight_C: Ints, level: float, rng: np.random.Generator, replicates: int
+    share_CT: Floats, tau_T: Floats, cells: Cells, level: float, rng: np.random.Generator, replicates: int
 ) -> tuple[Floats, Floats]:
     """Ends of the mean share over problems, each of shape (T,), that fall in tau as the share does."""
-    ends = share_ends(share_CT, weight_C, level, rng, replicates)
-    n = int(weight_C.sum())
+    ends = share_ends(share_CT, cells.weight_C, level, rng, replicates, cells.cluster_C)
+    n = cells.n_units
     if n == 1:
         return ends.lower_K, ends.upper_K
-    above_T = weight_C @ share_CT
+    above_T = cells.weight_C @ share_CT * (n / cells.n_problems)
     least_T, most_T = binomial_ends(above_T / n, n, level)
     lower_T = np.where(n - above_T < 1, least_T, ends.lower_K)
     upper_T = np.where(above_T < 1, most_T, ends.upper_K)

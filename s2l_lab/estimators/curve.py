@@ -39,6 +39,16 @@ _AGREE = 1e-12
 """Bounds nearer than this are one value."""
 
 
+def studentised(*, clustered: bool) -> str:
+    """The method of a `problems` interval of shares, in words."""
+    return f"studentised bootstrap of {'clusters' if clustered else 'problems'}, logit scale"
+
+
+def clusters(cells: Cells) -> int | None:
+    """Clusters that were drawn whole; None where problems stand alone."""
+    return None if cells.cluster_C is None else cells.n_units
+
+
 def settled(low_K: Floats, high_K: Floats) -> Floats:
     """The value where both bounds agree, NaN where unknown rollouts leave it open."""
     return np.where(high_K - low_K <= _AGREE, low_K, np.nan)
@@ -73,12 +83,12 @@ def pass_at_k_curve(
         )
     check_aligned(correct_P=correct_P, total_P=total_P, unknown_P=unknown_P, cluster=cluster)
     correct, total = check_counts(correct_P, total_P)
-    low = pool(correct, total)
+    codes_P = None if cluster is None else cluster_codes(cluster, correct.size)
+    low = pool(correct, total, codes_P)
     ks_K = check_increasing(check_ks(ks, low.min_total))
     unknown = np.zeros_like(correct) if unknown_P is None else check_unknown(unknown_P, correct, total)
-    cells = [low, pool(correct + unknown, total)] if unknown.any() else [low]
+    cells = [low, pool(correct + unknown, total, codes_P)] if unknown.any() else [low]
 
-    codes_P = None if cluster is None else cluster_codes(cluster, correct.size)
     nan_K = np.full(ks_K.size, np.nan)
     if interval == "rollouts":
         by_bound = [rollout_ends(one, ks_K, level) for one in cells]
@@ -86,17 +96,11 @@ def pass_at_k_curve(
         ends = ProblemEnds(by_bound[0].lower_K, by_bound[-1].upper_K, nan_K, nan_K)
     else:
         draws = generator(rng)
-        if codes_P is None:
-            both = [share_ends(_solve_table(one, ks_K), one.weight_C, level, draws, replicates) for one in cells]
-        else:
-            bounds = [correct, correct + unknown] if unknown.any() else [correct]
-            alone_P = np.ones_like(correct)
-            both = [
-                share_ends(1.0 - subset_ratio(total - one, total, ks_K), alone_P, level, draws, replicates, codes_P)
-                for one in bounds
-            ]
+        both = [
+            share_ends(_solve_table(one, ks_K), one.weight_C, level, draws, replicates, one.cluster_C) for one in cells
+        ]
         ends = ProblemEnds(both[0].lower_K, both[-1].upper_K, both[0].band_lower_K, both[-1].band_upper_K)
-        method = (f"studentised bootstrap of {'problems' if codes_P is None else 'clusters'}, logit scale",) * ks_K.size
+        method = (studentised(clustered=codes_P is not None),) * ks_K.size
     bound_low, bound_high = _value(cells[0], ks_K), _value(cells[-1], ks_K)
     return Curve(
         k=ks_K,
@@ -112,7 +116,7 @@ def pass_at_k_curve(
         level=level,
         n_problems=low.n_problems,
         n_rollouts=low.min_total,
-        n_clusters=None if codes_P is None or interval == "rollouts" else int(codes_P.max()) + 1,
+        n_clusters=None if interval == "rollouts" else clusters(low),
     )
 
 

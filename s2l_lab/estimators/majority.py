@@ -20,10 +20,12 @@ import numpy as np
 
 from s2l_lab.errors import DataError, UsageError
 from s2l_lab.estimators.cells import check_increasing, check_ks, check_level
-from s2l_lab.estimators.curve import settled
+from s2l_lab.estimators.curve import settled, studentised
 from s2l_lab.estimators.estimate import Curve, Floats, Ints
 from s2l_lab.estimators.problem_interval import ProblemEnds, share_ends
-from s2l_lab.estimators.rollout_interval import _beta_ends as beta_ends
+from s2l_lab.estimators.randomness import generator
+from s2l_lab.estimators.rollout_interval import beta_ends
+from s2l_lab.estimators.units import cluster_codes
 from s2l_lab.estimators.vote_interval import vote_variance
 
 if TYPE_CHECKING:
@@ -49,6 +51,10 @@ class Votes:
     """Rollouts with outcome VERIFIER_ERROR: they may vote for anything."""
 
     def __post_init__(self) -> None:
+        numbers = [self.silent, self.unknown, *self.answers.values()]
+        if any(isinstance(n, bool) or not isinstance(n, int | np.integer) for n in numbers):
+            odd = next(n for n in numbers if isinstance(n, bool) or not isinstance(n, int | np.integer))
+            raise DataError(f"votes are numbers of rollouts, whole ones; {odd!r} is none.")
         if min(self.silent, self.unknown) < 0 or any(count < 1 for count in self.answers.values()):
             raise DataError("votes are numbers of rollouts: at least 1 for every answer listed, none negative.")
 
@@ -63,14 +69,16 @@ def maj_at_k(
     ks: Sequence[int] | Ints | None = None,
     *,
     interval: Asked = "problems",
-    rng: np.random.Generator,
+    rng: int | np.random.Generator | None = None,
     level: float = 0.95,
     subsets: int = 1_000,
     replicates: int = 2_000,
+    cluster: Sequence[object] | None = None,
 ) -> Curve:
     """maj@k at increasing `ks` (None: every k up to the smallest N) with intervals at `level`.
 
-    One Votes per problem. `rng` drives the `subsets` random orders of problems with many distinct answers, and the
+    One Votes per problem; `cluster` labels the problems' clusters, shape (P,), where they come in clusters. `rng` (a
+    seed, a Generator, None for seed 0) drives the `subsets` random orders of problems with many distinct answers, and the
     draws of the intervals (`replicates` of problems; those of `rollouts` are in `vote_interval.py`). Unknown rollouts
     give bounds: all of them vote for the most frequent wrong answer, or for the most frequent correct one. UsageError
     for no problem, k outside 1..N, or an unknown interval.
@@ -78,7 +86,9 @@ def maj_at_k(
     if interval not in ("rollouts", "problems"):
         raise UsageError(f"interval = {interval!r} was asked; maj@k has 'rollouts' or 'problems'.")
     ask: tuple[Asked, ...] = (interval,)
-    return maj_curves(votes_P, ks, ask, rng=rng, level=level, subsets=subsets, replicates=replicates)[interval]
+    return maj_curves(votes_P, ks, ask, rng=rng, level=level, subsets=subsets, replicates=replicates, cluster=cluster)[
+        interval
+    ]
 
 
 def maj_curves(
@@ -86,24 +96,27 @@ def maj_curves(
     ks: Sequence[int] | Ints | None,
     intervals: Sequence[Asked],
     *,
-    rng: np.random.Generator,
+    rng: int | np.random.Generator | None = None,
     level: float = 0.95,
     subsets: int = 1_000,
     replicates: int = 2_000,
+    cluster: Sequence[object] | None = None,
 ) -> dict[Asked, Curve]:
     """`maj_at_k` with several intervals around the same values, by interval."""
     check_level(level)
     if not votes_P or min(votes.total for votes in votes_P) < 1:
         raise UsageError("maj@k needs at least one problem, and at least one rollout of every problem.")
     smallest = min(votes.total for votes in votes_P)
+    codes_P = None if cluster is None else cluster_codes(cluster, len(votes_P))
+    draws = generator(rng)
     ks_K = check_increasing(check_ks(ks, smallest))
     sides = [[_settle(votes, to_correct=side) for votes in votes_P] for side in (False, True)]
-    low_PK = np.stack([_by_problem(votes, ks_K, rng, subsets) for votes in sides[0]])
+    low_PK = np.stack([_by_problem(votes, ks_K, draws, subsets) for votes in sides[0]])
     high_PK = low_PK.copy()
     for i, votes in enumerate(votes_P):
         if votes.unknown:
-            high_PK[i] = _by_problem(sides[1][i], ks_K, rng, subsets)
-    seed = int(rng.integers(2**63))
+            high_PK[i] = _by_problem(sides[1][i], ks_K, draws, subsets)
+    seed = int(draws.integers(2**63))
     curves = {}
     for interval in intervals:
         if interval == "rollouts":
@@ -115,10 +128,11 @@ def maj_curves(
         else:
             weight_P = np.ones(len(votes_P), dtype=np.int64)
             low, high = (
-                share_ends(v, weight_P, level, np.random.default_rng(seed), replicates) for v in (low_PK, high_PK)
+                share_ends(v, weight_P, level, np.random.default_rng(seed), replicates, codes_P)
+                for v in (low_PK, high_PK)
             )
             ends = ProblemEnds(low.lower_K, high.upper_K, low.band_lower_K, high.band_upper_K)
-            method = ("studentised bootstrap of problems, logit scale",) * ks_K.size
+            method = (studentised(clustered=codes_P is not None),) * ks_K.size
         curves[interval] = Curve(
             k=ks_K,
             value=settled(low_PK.mean(0), high_PK.mean(0)),
@@ -133,6 +147,7 @@ def maj_curves(
             level=level,
             n_problems=len(votes_P),
             n_rollouts=smallest,
+            n_clusters=None if interval == "rollouts" or codes_P is None else int(codes_P.max()) + 1,
         )
     return curves
 

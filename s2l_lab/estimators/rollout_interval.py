@@ -97,7 +97,7 @@ def model_variance(cells: Cells, ks_K: Ints) -> Floats:
     return variance_K / cells.n_problems**2
 
 
-def _beta_ends(value_K: Floats, variance_K: Floats, level: float) -> tuple[Floats, Floats]:
+def beta_ends(value_K: Floats, variance_K: Floats, level: float) -> tuple[Floats, Floats]:
     """Central interval of the beta distribution with these means and variances.
 
     Normal and cut at 0 and 1 where there is no such distribution, or where it is narrower than its quantiles resolve.
@@ -200,7 +200,7 @@ def rollout_ends(cells: Cells, ks_K: Ints, level: float) -> RolloutEnds:
     variance_K = np.where(low_K, unbiased_K, np.where(half_K, larger_K, too_narrow * model_K))
     fail_CK = subset_ratio(cells.total_C - cells.correct_C, cells.total_C, every_K)
     value_K = np.clip(1 - cells.weight_C @ fail_CK / cells.n_problems, 0.0, 1.0)
-    lower_K, upper_K = _beta_ends(value_K, variance_K, level)
+    lower_K, upper_K = beta_ends(value_K, variance_K, level)
     upper_K = value_K + np.hypot(upper_K - value_K, _most_of_unsolved(cells, every_K, level))
     lower_K = value_K - np.hypot(value_K - lower_K, _most_failed_of_solved(cells, every_K, level))
     lower_K = np.minimum(lower_K, _lower_of_partly_solved(cells, every_K, level))

@@ -14,11 +14,22 @@ import numpy as np
 
 from s2l_lab.errors import UsageError
 from s2l_lab.estimators.at_least_interval import at_least_ends
-from s2l_lab.estimators.cells import check_counts, check_increasing, check_ks, check_level, check_unknown, pool
-from s2l_lab.estimators.curve import pass_at_k_curve, settled
+from s2l_lab.estimators.cells import (
+    check_aligned,
+    check_counts,
+    check_increasing,
+    check_ks,
+    check_level,
+    check_unknown,
+    one_whole,
+    pool,
+)
+from s2l_lab.estimators.curve import clusters, pass_at_k_curve, settled, studentised
 from s2l_lab.estimators.estimate import Curve
 from s2l_lab.estimators.problem_interval import ProblemEnds, share_ends
+from s2l_lab.estimators.randomness import generator
 from s2l_lab.estimators.unbiased import subset_tail
+from s2l_lab.estimators.units import cluster_codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,11 +46,13 @@ def pass_hat_k_curve(
     *,
     interval: Literal["rollouts", "problems"] = "problems",
     level: float = 0.95,
-    rng: np.random.Generator | None = None,
+    rng: int | np.random.Generator | None = None,
     unknown_P: ArrayLike | None = None,
+    cluster: Sequence[object] | None = None,
     replicates: int = 2_000,
 ) -> Curve:
     """Unbiased pass^k, the chance that all k are correct, with intervals. Arguments as in `pass_at_k_curve`."""
+    check_aligned(correct_P=correct_P, total_P=total_P, unknown_P=unknown_P, cluster=cluster)
     correct, total = check_counts(correct_P, total_P)
     unknown = np.zeros_like(correct) if unknown_P is None else check_unknown(unknown_P, correct, total)
     fails = pass_at_k_curve(
@@ -50,6 +63,7 @@ def pass_hat_k_curve(
         level=level,
         rng=rng,
         unknown_P=unknown,
+        cluster=cluster,
         replicates=replicates,
     )
     return replace(
@@ -80,8 +94,9 @@ def at_least_j_of_k_curve(
     *,
     interval: Literal["rollouts", "problems"] = "problems",
     level: float = 0.95,
-    rng: np.random.Generator | None = None,
+    rng: int | np.random.Generator | None = None,
     unknown_P: ArrayLike | None = None,
+    cluster: Sequence[object] | None = None,
     replicates: int = 2_000,
 ) -> Curve:
     """Unbiased chance that at least `j` of k are correct at increasing `ks` in j..N (None: all), with intervals.
@@ -89,8 +104,11 @@ def at_least_j_of_k_curve(
     Other arguments as in `pass_at_k_curve`, which it is at j = 1. UsageError for j outside 1..k.
     """
     check_level(level)
+    check_aligned(correct_P=correct_P, total_P=total_P, unknown_P=unknown_P, cluster=cluster)
     correct, total = check_counts(correct_P, total_P)
-    low = pool(correct, total)
+    codes_P = None if cluster is None else cluster_codes(cluster, correct.size)
+    low = pool(correct, total, codes_P)
+    j = one_whole("j", j)
     if not 1 <= j <= low.min_total:
         raise UsageError(f"at least {j} was asked; j must lie in 1..{low.min_total}, the fewest rollouts of a problem.")
     ks_K = check_increasing(check_ks(np.arange(j, low.min_total + 1) if ks is None else ks, low.min_total))
@@ -98,10 +116,18 @@ def at_least_j_of_k_curve(
         raise UsageError(f"at least {j} of {ks_K[0]} was asked; j must lie in 1..k = {ks_K[0]}.")
     if j == 1 or interval not in ("rollouts", "problems"):
         return pass_at_k_curve(
-            correct, total, ks_K, interval=interval, level=level, rng=rng, unknown_P=unknown_P, replicates=replicates
+            correct,
+            total,
+            ks_K,
+            interval=interval,
+            level=level,
+            rng=rng,
+            unknown_P=unknown_P,
+            cluster=cluster,
+            replicates=replicates,
         )
     unknown = np.zeros_like(correct) if unknown_P is None else check_unknown(unknown_P, correct, total)
-    cells = [low, pool(correct + unknown, total)] if unknown.any() else [low]
+    cells = [low, pool(correct + unknown, total, codes_P)] if unknown.any() else [low]
     tables = [subset_tail(one.correct_C, one.total_C, j, ks_K) for one in cells]
     nan_K = np.full(ks_K.size, np.nan)
     if interval == "rollouts":
@@ -109,10 +135,12 @@ def at_least_j_of_k_curve(
         method = by_bound[0].method_K
         ends = ProblemEnds(by_bound[0].lower_K, by_bound[-1].upper_K, nan_K, nan_K)
     else:
-        if rng is None:
-            raise UsageError("the problems interval draws replicates; give rng=np.random.default_rng(seed).")
-        both = [share_ends(t, one.weight_C, level, rng, replicates) for t, one in zip(tables, cells, strict=True)]
-        method = ("studentised bootstrap of problems, logit scale",) * ks_K.size
+        draws = generator(rng)
+        both = [
+            share_ends(table, one.weight_C, level, draws, replicates, one.cluster_C)
+            for table, one in zip(tables, cells, strict=True)
+        ]
+        method = (studentised(clustered=codes_P is not None),) * ks_K.size
         ends = ProblemEnds(both[0].lower_K, both[-1].upper_K, both[0].band_lower_K, both[-1].band_upper_K)
     bound_low, bound_high = (
         one.weight_C @ table / one.n_problems for one, table in ((cells[0], tables[0]), (cells[-1], tables[-1]))
@@ -131,4 +159,5 @@ def at_least_j_of_k_curve(
         level=level,
         n_problems=low.n_problems,
         n_rollouts=low.min_total,
+        n_clusters=None if interval == "rollouts" else clusters(low),
     )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from s2l_lab.errors import UsageError
-from s2l_lab.estimators.cells import check_ks, pool
+from s2l_lab.estimators.cells import check_ks, one_whole, pool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,14 +73,6 @@ def pass_hat_k(correct_P: ArrayLike, total_P: ArrayLike, k: int | Sequence[int] 
     return float(value_K[0]) if k is not None and np.ndim(k) == 0 else value_K
 
 
-def _one(name: str, value: object) -> int:
-    """A single whole number, also as an array of no dimension; UsageError for anything else."""
-    array = np.asarray(value)
-    if array.ndim or array.dtype.kind not in "iu":
-        raise UsageError(f"{name} = {value!r} was given; it is one whole number.")
-    return int(array)
-
-
 def at_least_j_of_k(correct_P: ArrayLike, total_P: ArrayLike, j: int, k: int) -> float:
     """Unbiased chance that at least `j` of `k` rollouts are correct, averaged over problems (a hypergeometric tail).
 
@@ -88,7 +80,7 @@ def at_least_j_of_k(correct_P: ArrayLike, total_P: ArrayLike, j: int, k: int) ->
     `pass_at_k`; UsageError unless 1 <= j <= k <= the smallest N.
     """
     cells = pool(correct_P, total_P)
-    k, j = _one("k", k), _one("j", j)
+    k, j = one_whole("k", k), one_whole("j", j)
     ks_K = check_ks(k, cells.min_total)
     if not 1 <= j <= k:
         raise UsageError(f"at least {j} of {k} was asked; j must lie in 1..k = {k}.")

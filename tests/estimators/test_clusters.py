@@ -8,7 +8,19 @@ import numpy as np
 import pytest
 
 from s2l_lab.errors import UsageError
-from s2l_lab.estimators import Counts, compare_counts, equal_compute, pass_at_k_curve, seed_difference, seeds_curve
+from s2l_lab.estimators import (
+    Counts,
+    Votes,
+    at_least_j_of_k_curve,
+    compare_counts,
+    cover_curve,
+    equal_compute,
+    maj_at_k,
+    pass_at_k_curve,
+    pass_hat_k_curve,
+    seed_difference,
+    seeds_curve,
+)
 from s2l_lab.estimators.units import cluster_codes, make_units
 
 N = 32
@@ -108,6 +120,33 @@ def test_training_runs_are_crossed_with_clusters() -> None:
     alone, together = (seeds_curve(b, total, [1], cluster=c) for c in (None, labels.tolist()))
     assert together.value[0] == pytest.approx(alone.value[0])
     assert (alone.n_clusters, together.n_clusters) == (None, 12)
+
+
+def test_whatever_draws_problems_draws_clusters() -> None:
+    """Equal problems in clusters of ten: ends as wide as those of one problem from each."""
+    rng = np.random.default_rng(6)
+    one = rng.binomial(N, rng.beta(0.5, 0.8, 12))
+    many, labels = one.repeat(10), np.repeat(np.arange(12), 10).tolist()
+
+    def widths(correct: np.ndarray, cluster: list[int] | None) -> np.ndarray:
+        total = np.full(correct.size, N)
+        votes = [Votes({"7": int(c), "8": N - int(c)} if 0 < c < N else {"7": N}, frozenset({"7"})) for c in correct]
+        curves = [
+            pass_at_k_curve(correct, total, [2], cluster=cluster),
+            pass_hat_k_curve(correct, total, [2], cluster=cluster),
+            at_least_j_of_k_curve(correct, total, 2, [3], cluster=cluster),
+            maj_at_k(votes, [3], cluster=cluster),
+        ]
+        cover = cover_curve(correct, total, [0.5], cluster=cluster)
+        assert {c.n_clusters for c in curves} | {cover.n_clusters} == {None if cluster is None else 12}
+        found = [float((c.upper - c.lower)[0]) for c in curves]
+        return np.array(
+            [*found, (cover.plug_in_upper - cover.plug_in_lower)[0], np.ptp([cover.bounds_lower, cover.bounds_upper])]
+        )
+
+    alone, together, apart = widths(one, None), widths(many, labels), widths(many, None)
+    np.testing.assert_allclose(together, alone, rtol=0.15)
+    assert (apart < 0.75 * together).all()
 
 
 def test_one_cluster_says_nothing_and_missing_or_differing_labels_are_refused() -> None:

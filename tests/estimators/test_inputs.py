@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from s2l_lab.errors import UsageError
-from s2l_lab.estimators import Counts, at_least_j_of_k, compare_counts, pass_at_k, pass_at_k_curve, pass_hat_k
+from s2l_lab.errors import DataError, UsageError
+from s2l_lab.estimators import (
+    Counts,
+    Votes,
+    at_least_j_of_k,
+    at_least_j_of_k_curve,
+    compare_counts,
+    cover_curve,
+    maj_at_k,
+    pass_at_k,
+    pass_at_k_curve,
+    pass_hat_k,
+    pass_hat_k_curve,
+    seeds_curve,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CORRECT, TOTAL = np.array([3, 0, 60]), np.full(3, 64)
 
@@ -60,3 +78,29 @@ def test_a_seed_a_generator_and_nothing_are_all_sources_of_draws() -> None:
     assert bands[0] == bands[1] != bands[2]
     with pytest.raises(UsageError, match="default_rng"):
         pass_at_k_curve(CORRECT, TOTAL, rng=np.random.RandomState(0))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [1.0, True, "3", 0, -1])
+def test_votes_are_whole_numbers_of_rollouts(count: object) -> None:
+    with pytest.raises(DataError, match="numbers of rollouts"):
+        Votes({"7": count}, frozenset({"7"}))  # type: ignore[dict-item]
+
+
+def test_every_interval_has_one_rule_for_draws() -> None:
+    """No source is seed 0, and one seed is one result."""
+    rng = np.random.default_rng(0)
+    correct, total = rng.binomial(64, 0.3, 20), np.full(20, 64)
+    votes = [Votes({"7": int(c) + 1, "8": 3}, frozenset({"7"})) for c in correct]
+    runs = correct.reshape(2, 10), total.reshape(2, 10)
+
+    def ends(source: Callable[[], object]) -> list[bytes]:
+        found = (
+            cover_curve(correct, total, [0.25, 0.5], rng=source()).smoothed_lower,  # type: ignore[arg-type]
+            maj_at_k(votes, [1, 2], rng=source()).lower,  # type: ignore[arg-type]
+            pass_hat_k_curve(correct, total, [1, 2], rng=source()).lower,  # type: ignore[arg-type]
+            at_least_j_of_k_curve(correct, total, 2, [2, 4], rng=source()).lower,  # type: ignore[arg-type]
+            seeds_curve(*runs, [1, 2], rng=source()).lower,  # type: ignore[arg-type]
+        )
+        return [one.tobytes() for one in found]
+
+    assert ends(lambda: None) == ends(lambda: 0) == ends(lambda: np.random.default_rng(0))
