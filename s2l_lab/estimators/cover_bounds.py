@@ -13,8 +13,8 @@ most 2 N; eps is widened by that (2.5e-4). So no discretisation narrows the boun
 
 What would surprise: they are wide (P = 500, N = 16: about half of the scale), because counts say little of where rates
 lie near tau. Where no mixture of binomials lies inside the band the ends are NaN: the rollouts of a problem were then
-not independent draws at one rate. Where problems come in clusters, clusters stand for P. With unequal N every problem is thinned at random to the smallest N: counts of the
-rollouts that are left are binomial again.
+not independent draws at one rate. With unequal N every problem is thinned at random to the smallest N: counts of the
+rollouts that are left are binomial again. Where problems come in clusters, eps has the number of clusters for P.
 """
 
 from __future__ import annotations
