@@ -112,7 +112,7 @@ def test_the_same_verifier_flips_nothing_and_the_run_is_left_as_it_was(run, pool
 
 def test_a_run_without_these_verdicts_is_refused(run, pool):
     with RolloutStore(run) as store:
-        with pytest.raises(DataError, match=r"no verdicts of other-1 .*math-1"):
+        with pytest.raises(DataError, match=r"no verdicts of other-1 .*math-2"):
             compare_verifiers(store, "official", pool, version="other-1")
         with pytest.raises(UsageError, match="unknown verifier"):
             compare_verifiers(store, "oficial", pool)  # type: ignore[arg-type]

@@ -74,10 +74,11 @@ def verifier_version(kind: Kind) -> str:
     if kind == "countdown":
         return countdown.VERSION
     libraries = {
-        "math": ("math-verify", "latex2sympy2-extended", "sympy"),
+        "math": ("math-verify", "latex2sympy2-extended", "sympy", "mpmath"),
         "reasoning_gym": ("reasoning-gym",),
     }.get(kind, ())
-    return "_".join([f"{kind}-1", *(f"{name}-{version(name)}" for name in libraries)])
+    ours = 2 if kind == "math" else 1
+    return "_".join([f"{kind}-{ours}", *(f"{name}-{version(name)}" for name in libraries)])
 
 
 class VerifierPool:
