@@ -103,8 +103,8 @@ def cover_curve(
     """Plug-in, smoothed and likeliest Cover at `taus` in [1 / N, 1], with intervals over problems and exact bounds.
 
     `rng` (a seed, a Generator, None for seed 0) drives `replicates` bootstrap draws and, with unequal N, what the
-    bounds leave out. `cluster` labels the problems' clusters, shape (P,), where they come in clusters. Counts and errors
-    as in `cover_at_tau`.
+    bounds leave out. `cluster` labels the problems' clusters, shape (P,), where they come in clusters. Counts and
+    errors as in `cover_at_tau`.
     """
     check_level(level)
     check_aligned(correct_P=correct_P, total_P=total_P, cluster=cluster)

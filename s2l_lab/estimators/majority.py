@@ -79,9 +79,9 @@ def maj_at_k(
 
     One Votes per problem; `cluster` labels the problems' clusters, shape (P,), where they come in clusters. `rng` (a
     seed, a Generator, None for seed 0) drives the `subsets` random orders of problems with many distinct answers, and
-    the draws of the intervals (`replicates` of problems; those of `rollouts` are in `vote_interval.py`). Unknown rollouts
-    give bounds: all of them vote for the most frequent wrong answer, or for the most frequent correct one. UsageError
-    for no problem, k outside 1..N, or an unknown interval.
+    the draws of the intervals (`replicates` of problems; those of `rollouts` are in `vote_interval.py`). Unknown
+    rollouts give bounds: all of them vote for the most frequent wrong answer, or for the most frequent correct one.
+    UsageError for no problem, k outside 1..N, or an unknown interval.
     """
     if interval not in ("rollouts", "problems"):
         raise UsageError(f"interval = {interval!r} was asked; maj@k has 'rollouts' or 'problems'.")

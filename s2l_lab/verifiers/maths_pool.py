@@ -1,11 +1,11 @@
 """Comparisons of mathematical answers, many at once, with an end to each.
 
-math-verify (0.9) raises in threads, some expressions make sympy compute for ever or fill the memory, and its import
-takes a second: so it runs in worker processes that are started when first needed, killed when one item takes too long
-(by its own processor time first, by the wall clock last) or too much memory, and replaced. Such an item is an ERROR,
-never "different".
+Some expressions make a computer algebra system compute for ever or fill the memory, and its import takes a second: so
+it runs in worker processes that are started when first needed, killed when one item takes too long (by its own
+processor time first, by the wall clock last) or too much memory, and replaced. Such an item is an ERROR, never
+"different".
 
-Two whole numbers, which is all that AIME and most training sets have, are compared in place, as math-verify would and a
+Two whole numbers, which is all that AIME and most training sets have, are compared in place, as a worker would and a
 hundred times faster. Equal (gold, answer) pairs are compared once in the life of the pool. What a comparison comes to
 does not depend on the number of workers or on what stands beside it; only a death by someone else's signal is not
 remembered.
@@ -48,7 +48,7 @@ def whole_numbers(gold: str, answer: str) -> Comparison | None:
 
 
 class MathsPool:
-    """Worker processes for math-verify. A context manager; without `with`, call `close`."""
+    """Worker processes for comparisons. A context manager; without `with`, call `close`."""
 
     def __init__(self, workers: int | None = None, *, seconds: float = SECONDS, megabytes: int = MEGABYTES) -> None:
         """At most `workers` processes (None: one per core, at most 8); none is started yet."""

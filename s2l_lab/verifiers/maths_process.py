@@ -20,7 +20,7 @@ from typing import Any
 from s2l_lab.errors import S2LError
 
 READY = "ready"
-"""What a worker says first, once math-verify is imported."""
+"""What a worker says first, once all that it needs at once is imported."""
 
 
 WALL_CLOCK = 6
@@ -131,7 +131,7 @@ class MathsProcess:
             said = self._errors.read().decode(errors="replace").strip().splitlines()
             raise S2LError(
                 f"the maths verifier could not start ({said[-1] if said else f'exit status {code}'}). Check that "
-                "math-verify and latex2sympy2-extended[antlr4_13_2] are installed in this environment."
+                "math-verify, latex2sympy2-extended[antlr4_13_2], sympy and mpmath are installed in this environment."
             )
         if self.question is None:
             return None

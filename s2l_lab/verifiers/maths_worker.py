@@ -1,19 +1,17 @@
-r"""The process in which math-verify runs: a question a line on standard input, two lines of reply on standard output.
+r"""The process in which mathematical answers are compared.
 
-A question is `[gold, answer]` as JSON. The first line of the reply is `[status, detail]`, the second `[canonical,
-stays]`, so that a verdict survives an answer whose canonical form is what hangs; without `stays` the worker has grown
-too large and ends.
+A question is a line on standard input, `[gold, answer]` as JSON; the reply is two lines on standard output: `[status,
+detail]`, then `[canonical, stays]`, so that a verdict survives an answer whose canonical form is what hangs. Without
+`stays` the worker has grown too large and ends.
 
-math-verify's own time limits are off: they need the main thread and cannot interrupt a long operation on big integers.
-Here the kernel ends the process when an item takes too long (interval timers with their signals' default action), even
-where Python never gets to run a handler and even when the parent is gone. One timer counts the item's own processor
-time, so that a busy machine does not turn slow verdicts into unknown ones; the other, wider one counts wall clock.
-Memory is watched by the parent, which kills; RLIMIT_AS is only the backstop behind it, since sympy turns a MemoryError
-into "different" here and there.
+A comparison is, in this order: the gold answer repeated letter by letter (delimiters and blanks aside) is right
+whatever it says; both are read (`maths_answer`) and compared exactly (`maths_equality`); what no reader knows is
+compared by its spelling alone. A gold answer that cannot be read makes every other answer unknown, never wrong.
 
-Both sides are read in the same way: as the content of `\boxed{}`, as LaTeX only. math-verify's search for plain
-numbers, and its fall-back to comparing text, are off: the first is a last-number rule, the second would call a gold
-answer that it cannot read correct.
+The kernel ends the process when an item takes too long (interval timers with their signals' default action), even where
+Python never gets to run a handler, as in a long operation on big integers, and even when the parent is gone. One timer
+counts the item's own processor time, so that a busy machine does not turn slow verdicts into unknown ones; the other,
+wider one counts wall clock. Memory is watched by the parent, which kills; RLIMIT_AS is only the backstop behind it.
 
 Started with `python -P -m s2l_lab.verifiers.maths_worker SECONDS MEGABYTES`; never imported by the parent.
 """
@@ -24,70 +22,63 @@ import hashlib
 import json
 import logging
 import os
-import re
 import resource
 import signal
 import sys
 from functools import lru_cache
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import psutil
-from math_verify import LatexExtractionConfig, parse, verify
-from sympy import Basic, Eq, Float, Rational, Symbol
 
+from s2l_lab.verifiers import maths_answer
+from s2l_lab.verifiers.maths_calculus import evaluated
+from s2l_lab.verifiers.maths_equality import canonical_form, equal
+from s2l_lab.verifiers.maths_number import RefusedError
 from s2l_lab.verifiers.maths_process import READY, WALL_CLOCK, Status
+from s2l_lab.verifiers.maths_spelling import literal
+
+if TYPE_CHECKING:
+    from s2l_lab.verifiers.maths_answer import Value
 
 LONGEST_CANONICAL = 200
 
-_CONFIG = [LatexExtractionConfig(boxed_match_priority=0, try_extract_without_anchor=False)]
-_DELIMITERS = re.compile(r"(?<!\\)\$|\\[\[\]()]")
-
-
-def bare(answer: str) -> str:
-    r"""Without math delimiters (`$`, `\[ \]`, `\( \)`), Markdown emphasis around the whole and a final full stop."""
-    return _DELIMITERS.sub(" ", answer).strip(" \t\r\n*").removesuffix(".").strip()
-
 
 @lru_cache(maxsize=256)
-def read(answer: str) -> Any | None:
-    """The answer as a sympy object, or None where it cannot be read."""
-    boxed = rf"\boxed{{{bare(answer)}}}"
-    parsed = parse(boxed, _CONFIG, fallback_mode="no_fallback", parsing_timeout=None, raise_on_error=True)
-    return parsed[0] if parsed else None
+def read(answer: str) -> tuple[Value, ...]:
+    """The readings of an answer; none where it cannot be read."""
+    return maths_answer.read(answer) or evaluated(answer)
 
 
-def compare(gold: str, answer: str) -> tuple[Status, str]:
-    """Whether `answer` is mathematically equal to `gold`, and why not known where it is not.
-
-    math-verify calls a comparison that raised "different"; here it is an error, since nobody knows.
-    """
+def compare(gold: str, answer: str) -> tuple[Status, str]:  # noqa: PLR0911 - one return a kind
+    """Whether `answer` is equal to `gold`, and why not known where it is not."""
+    if literal(gold) == literal(answer):
+        return Status.EQUAL, ""
     try:
         wanted, given = read(gold), read(answer)
-        if wanted is None:
-            return Status.UNREADABLE_GOLD, "math-verify cannot read the gold answer"
-        if given is None:
-            return Status.UNREADABLE, "the answer cannot be read as mathematics"
-        equal = verify(wanted, given, timeout_seconds=None, raise_on_error=True)
-    except Exception as error:  # noqa: BLE001 - sympy raises what it likes, and every such item is unscored, not wrong
-        return Status.ERROR, f"math-verify raised {type(error).__name__}"
-    return (Status.EQUAL if equal else Status.DIFFERENT), ""
+        if wanted and given:
+            return (Status.EQUAL if equal(wanted, given) else Status.DIFFERENT), ""
+        if maths_answer.loose(gold) == maths_answer.loose(answer):
+            return Status.EQUAL, ""
+    except RefusedError as refused:
+        return Status.ERROR, f"the values cannot be compared: {refused}"
+    except Exception as error:  # noqa: BLE001 - an arithmetic library raises what it likes; such an item is unscored, not wrong
+        return Status.ERROR, f"the comparison raised {type(error).__name__}"
+    if not wanted:
+        return Status.UNREADABLE_GOLD, "the gold answer cannot be read as mathematics"
+    return Status.UNREADABLE, "the answer cannot be read as mathematics"
 
 
 @lru_cache(maxsize=256)
-def canonical(answer: str) -> str:
-    """A string that is mostly the same for equal answers: sympy's form, evaluated, right-hand side of an assignment."""
+def canonical(answer: str, gold: str | None = None) -> str:
+    """The string that equal answers share, beside a gold answer without the unit and the name that it has too."""
     try:
-        form = read(answer)
-        if isinstance(form, Eq) and isinstance(form.lhs, Symbol):
-            form = form.rhs
-        if isinstance(form, Basic):
-            form = form.doit()
-        if isinstance(form, Basic):
-            form = form.xreplace({f: Rational(str(f)) for f in form.atoms(Float)})
-        text = "".join(bare(answer).split()) if form is None else str(form)
-    except Exception:  # noqa: BLE001 - as above; the text itself is a canonical form, only less often a shared one
-        text = "".join(bare(answer).split())
-    return shortened(text)
+        readings = read(answer)
+        beside = read(gold) if gold is not None else ()
+        if readings:
+            return shortened(canonical_form(readings[0], without=beside[0] if beside else None))
+    except Exception:  # noqa: BLE001 - as above; the spelling is a canonical form too, only less often a shared one
+        pass
+    return shortened(maths_answer.loose(answer))
 
 
 def shortened(form: str) -> str:
@@ -101,7 +92,7 @@ def canonical_of(status: Status, gold: str, answer: str) -> str:
     """The canonical form under a verdict: right answers share the gold answer's, wrong ones never have it."""
     if status is Status.EQUAL:
         return canonical(gold)
-    form = canonical(answer)
+    form = canonical(answer, gold)
     return f"≠ {form}" if status is Status.DIFFERENT and form == canonical(gold) else form
 
 
@@ -113,6 +104,8 @@ def main(seconds: float, megabytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (4 * megabytes << 20,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.disable(logging.CRITICAL)
+    sys.setrecursionlimit(5_000)  # trees are at most some hundred calls deep
+    sys.set_int_max_str_digits(0)  # the readers bound what they convert
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints must not be read as a reply
     _reply(replies, READY)

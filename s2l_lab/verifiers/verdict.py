@@ -29,8 +29,8 @@ class Verdict:
     answer: str | None
     """The extracted answer as it stands in the text; None where there is none."""
     canonical: str | None
-    """The answer in the form in which equal answers are equal strings (Countdown: the solution class; maths: sympy's
-    form; choice: the letter). Votes and diversity count these. None where there is no answer."""
+    """The answer in the form in which equal answers are equal strings (Countdown: the solution class; maths: an
+    exact form; choice: the letter). Votes and diversity count these. None where there is no answer."""
     detail: str = ""
     """Why, in a few words, where the outcome alone does not say it."""
 

@@ -33,7 +33,10 @@ _RULES = {"math": 2, "choice": 2, "exact": 2, "countdown": 2, "reasoning_gym": 2
 """Version of our rules by kind, 1 where nothing is said: a new one wherever a verdict can change."""
 _LENIENT, _LENIENT_RULES = "lenient", 1
 """The extraction that adds to them, and the version of what it adds."""
-_LIBRARIES = {"math": ("math-verify", "latex2sympy2-extended", "sympy"), "reasoning_gym": ("reasoning-gym",)}
+_LIBRARIES = {
+    "math": ("math-verify", "latex2sympy2-extended", "sympy", "mpmath"),
+    "reasoning_gym": ("reasoning-gym",),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ def benchmark(problems, kind="math"):
 
 
 def test_what_cannot_be_graded_is_listed_with_the_reason(pool, problem):
-    answers = ["5", r"\frac{1}{2}", "$t(0,4]$"]
+    answers = ["5", r"\frac{1}{2}", "$t(0,4]$", "{"]
     report = check_gold(benchmark([problem(a) for a in answers]), pool)
-    assert (report.total, report.boxed, report.marked) == (3, 2, 2)
+    assert (report.total, report.boxed, report.marked) == (4, 3, 4)
     ((refused, verdict),) = report.refused
-    assert refused.answer == "$t(0,4]$"
-    assert verdict.outcome is Outcome.VERIFIER_ERROR
+    assert refused.answer == "{"  # no box holds a single brace
+    assert verdict.outcome is Outcome.NO_ANSWER
 
 
 def test_the_papers_scorer_depends_on_the_form(pool, problem):

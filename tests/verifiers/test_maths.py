@@ -28,12 +28,12 @@ def test_what_stands_around_an_answer_does_not_matter_on_either_side(pool, wrapp
     assert pool.verify(boxed("3"), wrapping.format("3")).outcome is Outcome.CORRECT
 
 
-@pytest.mark.parametrize("gold", [r"$t(0,4]$", "{", r"$m_{\max }=n^{2}-n-1$"])
-def test_an_unreadable_gold_answer_is_unscored_even_for_the_same_text(pool, gold):
-    for text in (f"Answer: {gold}", "Answer: 5"):
-        verdict = pool.verify(text, gold)
-        assert verdict.outcome is Outcome.VERIFIER_ERROR
-        assert "gold" in verdict.detail
+@pytest.mark.parametrize("gold", [r"$t(0,4]$", "{", r"1, 2, \ldots, n", r"\triangle ABC", r"x \equiv 3 \pmod 7"])
+def test_an_unreadable_gold_answer_is_unscored_for_all_but_the_same_text(pool, gold):
+    assert pool.verify(f"Answer: {gold}", gold).outcome is Outcome.CORRECT
+    verdict = pool.verify("Answer: 5", gold)
+    assert verdict.outcome is Outcome.VERIFIER_ERROR
+    assert "gold" in verdict.detail
 
 
 def test_proofs_are_unscored(pool):
@@ -78,7 +78,8 @@ def test_verify_many_takes_each_problems_own_kind_unless_told(problem):
 
 
 def test_the_version_names_the_libraries_that_decide():
-    assert "math-verify-" in verifier_version("math")
+    assert verifier_version("math").startswith("math-2_math-verify-")
+    assert "mpmath-" in verifier_version("math")
     assert "/" not in verifier_version("math")
     assert len({verifier_version(k) for k in ("math", "choice", "exact", "countdown", "official")}) == 5
 
