@@ -138,17 +138,23 @@ class SolveRates:
         return pa.table(columns)
 
 
-def solve_rates(store: BrowsedStore, version: str | None = None, n: int | None = None) -> SolveRates:
-    """Counts of every policy on every problem of the store, over sample indices below `n` (None: all).
+def solve_rates(
+    store: BrowsedStore, version: str | None = None, n: int | None = None, first: int | None = None
+) -> SolveRates:
+    """Counts of every policy on every problem of the store, over sample indices below `n` (None: all), and of the
+    verified rollouts in a cell over the `first` ones by sample index (None: all).
 
     `version` is the verifier's, the newest where None. A policy that drew under several digests or sampling parameters
     is summed over them. A verdict counts through the rollout that it was given to.
     """
     version = store.newest_version() if version is None else version
     limit = 2**31 - 1 if n is None else n
+    sql, params = (
+        (_SQL.format(listed=TABLE), [limit]) if first is None else (_SQL.format(listed=_FIRST), [first, limit])
+    )
     with store.reading(version) as ask:
         made = listing(store, version)
-        table = ask(lambda connection: connection.sql(_SQL, params=[limit]).to_arrow_table())
+        table = ask(lambda connection: connection.sql(sql, params=params).to_arrow_table())
     counts_3PM = np.zeros((3, len(made.problem_ids), len(made.policies)), np.int64)
     rows, columns = table["problem"].to_numpy(), table["policy"].to_numpy()
     for i, name in enumerate(("correct", "total", "unknown")):
@@ -160,5 +166,9 @@ _PLACE = {name: place for place, name in enumerate(OUTCOMES)}
 _SQL = f"""
     select problem, policy, count(*) filter (outcome = {_PLACE["correct"]}) as correct, count(*) as total,
         count(*) filter (outcome = {_PLACE["verifier_error"]}) as unknown
-    from {TABLE} where sample_index < ? and outcome <> {_PLACE["unverified"]} group by problem, policy
+    from {{listed}} where sample_index < ? and outcome <> {_PLACE["unverified"]} group by problem, policy
+"""
+_FIRST = f"""
+    (select * from {TABLE} where outcome <> {_PLACE["unverified"]}
+    qualify row_number() over (partition by problem, policy order by sample_index, digest) <= ?)
 """

@@ -1,7 +1,8 @@
 """From a store to a report: counts, answers and totals through the estimators. No model is needed.
 
-Random numbers (bootstrap replicates, vote orders) are seeded by what they are about, so the same rollouts give the same
-report to the last digit, in whatever call it is built.
+What depends on counts alone is made by `estimates`, which the app reads too. Random numbers (bootstrap replicates, vote
+orders) are seeded by what they are about, so the same rollouts give the same report to the last digit, in whatever call
+it is built.
 """
 
 from __future__ import annotations
@@ -13,22 +14,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from s2l_lab.digest import content_digest
 from s2l_lab.estimators import (
     Comparison,
     Counts,
     Estimate,
     Votes,
-    compare_all,
-    cover_curve,
     maj_at_k,
     other_problem_guess,
-    pass_at_k_curve,
     pass_hat_k,
     rollout_flops,
     uniform_guess,
 )
 from s2l_lab.estimators.guess import CHOICE_ANSWERS, CHOICE_MAX_K
+from s2l_lab.passk.estimates import estimate_rng, every_k, policy_comparisons, policy_cover, policy_curve
 from s2l_lab.passk.report import PolicyReport
 from s2l_lab.policies import ModelShape
 from s2l_lab.problems import Benchmark
@@ -66,17 +64,12 @@ class Reader:
         c = self.store.counts(origin, self.verifier_version, self.problem_ids, self.n_rollouts)
         return Counts(c.problem_ids, c.correct_P, c.total_P, c.unknown_P)
 
-    def rng(self, *about: str) -> np.random.Generator:
-        """The generator for one estimate of this report."""
-        return np.random.default_rng(int(content_digest([self.benchmark.digest, self.n_rollouts, *about]), 16))
-
 
 def policy_report(reader: Reader, sampled: Sampled, pool: VerifierPool) -> PolicyReport:
     """Everything about one policy."""
     origin, name = sampled.origin, sampled.origin.policy
-    counts = reader.counts(origin)
-    correct, total, unknown = counts.correct_P, counts.total_P, counts.unknown_P
-    ks = np.arange(1, reader.n_rollouts + 1)
+    counts, n = reader.counts(origin), reader.n_rollouts
+    ks = every_k(n)
     answers = reader.store.answers(origin, reader.verifier_version, reader.problem_ids, reader.n_rollouts)
     gold = _gold_forms(reader.benchmark, answers, pool)
     votes = [_votes(a, g) for a, g in zip(answers, gold, strict=True)]
@@ -84,13 +77,11 @@ def policy_report(reader: Reader, sampled: Sampled, pool: VerifierPool) -> Polic
     return PolicyReport(
         name=name,
         shape=sampled.shape,
-        curve_rollouts=pass_at_k_curve(correct, total, ks, interval="rollouts", unknown_P=unknown),
-        curve_problems=pass_at_k_curve(
-            correct, total, ks, interval="problems", unknown_P=unknown, rng=reader.rng("pass@k", name)
-        ),
-        pass_hat=pass_hat_k(correct, total, ks),
+        curve_rollouts=policy_curve(name, counts, n, "rollouts"),
+        curve_problems=policy_curve(name, counts, n, "problems"),
+        pass_hat=pass_hat_k(counts.correct_P, counts.total_P, ks),
         maj=_majority(reader, votes, name),
-        cover=cover_curve(correct, total, ks / reader.n_rollouts, rng=reader.rng("cover", name)),
+        cover=policy_cover(name, counts, n),
         guess_uniform=_uniform(reader.benchmark.answer_space, ks),
         guess_own=_own(reader.benchmark, votes, ks),
         outcomes=reader.store.outcomes(origin, reader.verifier_version, reader.problem_ids, reader.n_rollouts),
@@ -104,10 +95,7 @@ def policy_report(reader: Reader, sampled: Sampled, pool: VerifierPool) -> Polic
 
 def compare_policies(reader: Reader, sampled: Sequence[Sampled]) -> tuple[Comparison, ...]:
     """Every pair, in the given order (small to large); none where there is one policy."""
-    if len(sampled) < 2:
-        return ()
-    counts = {one.origin.policy: reader.counts(one.origin) for one in sampled}
-    return tuple(compare_all(counts, rng=reader.rng("compare", *counts)))
+    return policy_comparisons({one.origin.policy: reader.counts(one.origin) for one in sampled}, reader.n_rollouts)
 
 
 def _votes(answers: Sequence[AnswerCount], gold: frozenset[str]) -> Votes:
@@ -140,7 +128,7 @@ def _majority(reader: Reader, votes: Sequence[Votes], name: str) -> tuple[tuple[
     """maj@k at powers of two up to N, and at N."""
     n = reader.n_rollouts
     ks = sorted({2**i for i in range(n.bit_length()) if 2**i <= n} | {n})
-    curve = maj_at_k(votes, ks, rng=reader.rng("maj@k", name))
+    curve = maj_at_k(votes, ks, rng=estimate_rng(reader.problem_ids, n, "maj@k", name))
     return tuple(
         (
             k,
