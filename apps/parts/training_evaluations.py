@@ -47,7 +47,7 @@ def show_evaluations(address: Address, arms: Sequence[Arm]) -> None:
     title = f"pass@{k} on {benchmark} while training"
     figure = run_curves_figure(panels, f"pass@{k}", reference)
     chart(figure, "training.evaluations.figure")
-    lines = arms_caption(arms, ABOUT, [*unknown, *cut_words(figure)])
+    lines = arms_caption(arms, ABOUT, [*unknown, *cut_words(figure)], benchmark)
     export_figure("training.evaluations", figure, title, lines, lambda: band_rows(panels, f"pass@{k}"))
     st.subheader("Last evaluation")
     st.dataframe(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from s2l_lab.browse.filters import OUTCOMES
 from s2l_lab.browse.listing import TABLE, listing
+from s2l_lab.browse.provenance import spanned
 from s2l_lab.browse.store import BrowsedStore
 from s2l_lab.errors import unknown_name
 
@@ -74,6 +75,11 @@ class SolveRates:
         if policy not in self.policies:
             raise unknown_name("policy", policy, self.policies)
         return self.policies.index(policy)
+
+    @property
+    def rollouts_per_problem(self) -> str:
+        """N of the cells that have rollouts: `64`, or `60 to 64`."""
+        return spanned(self.total_PM[self.total_PM > 0].tolist())
 
     def order(self, by: Order, policy: str | None = None, other: str | None = None) -> Ints:
         """Row numbers (P,) in this order. `policy` is for "policy", `policy` and `other` for "difference"."""
