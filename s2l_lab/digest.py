@@ -15,3 +15,9 @@ def content_digest(value: Any) -> str:
     """16 hex digits that identify a JSON-like value. Raises TypeError or ValueError for what JSON cannot hold."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def content_seed(*about: Any) -> int:
+    """A seed for what random numbers are drawn for, named by JSON-like values: the same name gives the same seed
+    everywhere, and another name another one. Raises as `content_digest` does."""
+    return int(content_digest(list(about)), 16)

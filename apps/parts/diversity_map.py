@@ -15,7 +15,7 @@ from parts.runs import provenance_of
 from parts.safe import model_text, plain
 from parts.states import empty
 from s2l_lab.browse.filters import PAGE_SIZES
-from s2l_lab.browse.provenance import caption
+from s2l_lab.browse.provenance import Drawn, caption
 from s2l_lab.browse.report_page import FigureItem, Section
 from s2l_lab.browse.rollout_pages import read_rollout
 from s2l_lab.errors import DataError
@@ -66,7 +66,7 @@ def show_map(here: Opened, address: Address, policies: tuple[str, ...]) -> None:
     opened = _opened(here, address, problem, policies)
     found = on_demand("diversity.map.make", "Make the map", about, content, make)
     if found is not None:
-        _show(here, address, found, problem, policies, colour)
+        _show(here, address, found, problem, policies, colour, Drawn(1, f"at most {n}"))
     if opened is not None:
         _read(opened)
 
@@ -97,7 +97,13 @@ def _clicked(address: Address) -> None:
 
 
 def _show(
-    here: Opened, address: Address, found: StrategyMap, problem: str, policies: tuple[str, ...], colour: Any
+    here: Opened,
+    address: Address,
+    found: StrategyMap,
+    problem: str,
+    policies: tuple[str, ...],
+    colour: Any,
+    drawn: Drawn,
 ) -> None:
     figure = strategy_map_figure(found.points, found.explained, colour, policy_colours(here.store.policies()))
     share = sum(v for v in found.explained if math.isfinite(v))
@@ -110,6 +116,7 @@ def _show(
     embedding = found.embedding
     lines = caption(
         provenance_of(here.store, here.version),
+        drawn,
         more=[
             f"Problem {problem}; {found.n_rollouts} completions of {', '.join(policies)}, {found.left_out} empty ones "
             f"left out. Embeddings: {embedding.embedder} ({embedding.digest}), {embedding.share:.1%} of the tokens "

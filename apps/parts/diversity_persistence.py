@@ -12,7 +12,7 @@ from parts.measured import on_demand
 from parts.runs import provenance_of
 from parts.safe import plain
 from parts.states import empty, notes
-from s2l_lab.browse.provenance import caption
+from s2l_lab.browse.provenance import Drawn, caption
 from s2l_lab.browse.report_page import FigureItem, Section
 from s2l_lab.figures.persistence import persistence_figure
 from s2l_lab.studies.run_members import member_here
@@ -91,9 +91,10 @@ def _show(here: Opened, found: RunPersistence) -> None:
     words = control_words(found)
     lines = caption(
         provenance_of(here.store),
+        Drawn(found.n_problems, f"at most {found.n_rollouts}"),
         interval="95 %, about other problems of this kind (clustered by problem)",
         more=[
-            f"Scored: the first {found.n_problems} problems, up to {found.n_rollouts} rollouts of each by each policy.",
+            "Scored: the first problems, and the first rollouts of each by each policy.",
             words,
         ],
     )

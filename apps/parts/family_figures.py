@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from parts.look import NEUTRAL
-from s2l_lab.browse.family_curves import Covers, Family, Recorded
+from s2l_lab.browse.family_curves import Covers, Family, Recorded, drawn
 from s2l_lab.browse.solve_rates import SolveRates
 from s2l_lab.estimators import Comparison, Curve
 from s2l_lab.figures.caption import crossing_words
@@ -47,7 +47,7 @@ def curves_figure(
 ) -> Any:
     """pass@k over k, or over the FLOPs of k rollouts; ribbons are the curves' intervals, dotted lines the guessers."""
     figure = go.Figure()
-    for name, curve in family.curves.items():
+    for name, curve in ((name, drawn(curve)) for name, curve in family.curves.items()):
         scale = known[name].flops_per_rollout if flops else 1.0
         x = curve.k * scale
         colour = colours[name]
@@ -73,7 +73,7 @@ def curves_figure(
 def cover_figure(covers: Covers, colours: Mapping[str, str]) -> Any:
     """Cover@tau: solid smoothed, dashed the likeliest, dotted the plug-in share, ribbon the exact bounds."""
     figure = go.Figure()
-    for name, cover in covers.curves.items():
+    for name, cover in ((name, drawn(cover)) for name, cover in covers.curves.items()):
         colour = colours[name]
         _ribbon(figure, cover.tau, cover.bounds_lower, cover.bounds_upper, translucent(colour, 0.08), name)
         for values, dash in ((cover.plug_in, "dot"), (cover.npmle, "dash")):
@@ -90,9 +90,9 @@ def cover_figure(covers: Covers, colours: Mapping[str, str]) -> Any:
     return figure
 
 
-def difference_figure(c: Comparison) -> Any:
+def difference_figure(comparison: Comparison) -> Any:
     """b's pass@k minus a's, its pointwise interval, the band that the verdict rests on, a diamond at a crossing."""
-    figure = go.Figure()
+    figure, c = go.Figure(), drawn(comparison)
     _ribbon(figure, c.k, c.band_lower, c.band_upper, translucent(NEUTRAL, 0.18), "band")
     _ribbon(figure, c.k, c.lower, c.upper, translucent(NEUTRAL, 0.28), "interval")
     ends = zip(c.k, c.value, c.lower, c.upper, c.band_lower, c.band_upper, strict=True)

@@ -14,7 +14,7 @@ from parts.runs import Opened, comparisons_of, family_of, provenance_of, rates_o
 from parts.safe import plain
 from parts.states import empty, notes
 from s2l_lab.browse.paper_items import PaperItem
-from s2l_lab.browse.provenance import caption
+from s2l_lab.browse.provenance import Drawn, caption
 from s2l_lab.browse.report_page import FigureItem, TableItem
 from s2l_lab.estimators import Curve
 from s2l_lab.figures.caption import crossing_words
@@ -50,7 +50,9 @@ def show_passk(here: Opened, address: Address, item: PaperItem) -> Ours:
         family = family_of(here, pair, "problems")
         curves = family.curves
         notes(family.notes)
-        lines = (*caption(provenance_of(here.store, here.version), interval="problems"), PAPER_CAPTION)
+        if curves:
+            drawn = Drawn(family.n_problems, str(family.n_rollouts))
+            lines = (*caption(provenance_of(here.store, here.version), drawn, interval="problems"), PAPER_CAPTION)
         compared = comparisons_of(here, pair) if len(pair) == 2 and curves else ()
         ours = f"Ours: {crossing_words(compared[0])}." if compared else "Ours: two policies are needed for a crossing."
     colours = policy_colours(rates_of(here.store, here.version).policies) if pair else {}

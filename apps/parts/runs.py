@@ -19,7 +19,7 @@ from s2l_lab.browse.catalog import Catalog, RunEntry, StoreEntry, bundled_runs, 
 from s2l_lab.browse.family_curves import (
     Covers,
     Family,
-    Interval,
+    at_one_n,
     family_comparisons,
     family_covers,
     family_curves,
@@ -30,6 +30,7 @@ from s2l_lab.browse.solve_rates import SolveRates, solve_rates
 from s2l_lab.browse.store import BrowsedStore, open_store
 from s2l_lab.errors import DataError
 from s2l_lab.estimators import Comparison
+from s2l_lab.passk.estimates import Interval
 
 RUNS_VARIABLE = "S2L_LAB_RUNS"
 FRESH_SECONDS = 5
@@ -119,9 +120,14 @@ def provenance_of(store: BrowsedStore, version: str | None = None) -> Provenance
     return _provenance(str(store.path), store.fingerprint(), version)
 
 
+@st.cache_data(max_entries=8, show_spinner="Counting solved problems")
+def _even_rates(path: str, fingerprint: str, version: str | None, policies: tuple[str, ...]) -> SolveRates:
+    return at_one_n(store_of(path), rates_of(store_of(path), version), policies)
+
+
 @st.cache_data(max_entries=16, show_spinner="Estimating pass@k")
 def _family(path: str, fingerprint: str, version: str | None, policies: tuple[str, ...], interval: Interval) -> Family:
-    return family_curves(rates_of(store_of(path), version), policies, interval)
+    return family_curves(_even_rates(path, fingerprint, version, policies), policies, interval)
 
 
 def family_of(here: Opened, policies: tuple[str, ...], interval: Interval) -> Family:
@@ -131,7 +137,7 @@ def family_of(here: Opened, policies: tuple[str, ...], interval: Interval) -> Fa
 
 @st.cache_data(max_entries=8, show_spinner="Estimating Cover@tau")
 def _covers(path: str, fingerprint: str, version: str | None, policies: tuple[str, ...]) -> Covers:
-    return family_covers(rates_of(store_of(path), version), policies)
+    return family_covers(_even_rates(path, fingerprint, version, policies), policies)
 
 
 def covers_of(here: Opened, policies: tuple[str, ...]) -> Covers:
@@ -141,7 +147,7 @@ def covers_of(here: Opened, policies: tuple[str, ...]) -> Covers:
 
 @st.cache_data(max_entries=8, show_spinner="Comparing policies over all k")
 def _comparisons(path: str, fingerprint: str, version: str | None, policies: tuple[str, ...]) -> tuple[Comparison, ...]:
-    return family_comparisons(rates_of(store_of(path), version), policies)
+    return family_comparisons(_even_rates(path, fingerprint, version, policies), policies)
 
 
 def comparisons_of(here: Opened, policies: tuple[str, ...]) -> tuple[Comparison, ...]:

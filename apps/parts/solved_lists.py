@@ -11,7 +11,7 @@ from parts.address import Address
 from parts.export_row import export_table, show_caption
 from parts.runs import Opened, provenance_of
 from parts.safe import plain, visible
-from s2l_lab.browse.provenance import caption
+from s2l_lab.browse.provenance import Drawn, caption
 from s2l_lab.browse.solve_rates import SolveRates
 from s2l_lab.browse.who_solves import OnlySolved, SolvedCell, SolveRule, only_solved
 
@@ -38,7 +38,8 @@ def who_solves(url: Address, here: Opened, rates: SolveRates, chosen: list[str],
             st.markdown(f"**Only {plain(name)}**: {len(cells)} problems")
             _solved_list(url, here, cells, (a, b), name)
     st.caption(f"Both: {len(solved.both)}. Neither: {len(solved.neither)}.")
-    lines = [solved.statement, *caption(provenance_of(here.store, here.version))]
+    drawn = Drawn(solved.n_problems, solved.rollouts_per_problem)
+    lines = [solved.statement, *caption(provenance_of(here.store, here.version), drawn)]
     export_table("compare.solves", lambda: solved_table(solved, a, b), lines)
     show_caption(lines[1:])
     return solved

@@ -11,16 +11,20 @@ from pathlib import Path
 
 import streamlit as st
 
-from s2l_lab.browse.provenance import NOT_RECORDED, Provenance, provenance
+from s2l_lab.browse.provenance import NOT_RECORDED, Provenance, provenance, spanned
 from s2l_lab.browse.store import open_store
 from s2l_lab.browse.training_runs import Arm, TrainingRun, evaluations, group_size
 from s2l_lab.errors import S2LError
 from s2l_lab.rollouts.parts import LEDGER, ROLLOUTS_FOLDER
 from s2l_lab.training.plan import MAX_COMPLETION_LENGTH
+from s2l_lab.training.report import EvaluationReport
 
 
-def arms_caption(arms: Sequence[Arm], interval: str, more: Sequence[str] = ()) -> tuple[str, ...]:
-    """Plain lines: arms with their seeds, sampling and hashes, evaluation, what the interval is about, commands."""
+def arms_caption(
+    arms: Sequence[Arm], interval: str, more: Sequence[str] = (), benchmark: str | None = None
+) -> tuple[str, ...]:
+    """Plain lines: arms with their seeds, sampling and hashes, evaluation, what the interval is about, commands.
+    `benchmark` is the one whose evaluations are shown (None: all)."""
     lines = [f"Intervals: {interval}."]
     for arm in arms:
         seeds = ", ".join(str(run.seed) for run in arm.runs)
@@ -28,8 +32,9 @@ def arms_caption(arms: Sequence[Arm], interval: str, more: Sequence[str] = ()) -
         stores = _hashes(run.path / ROLLOUTS_FOLDER for run in arm.runs)
         lines.append(f"{arm.name}: {_drawn(arm.runs[0])}; seeds {seeds}; plans {digests}; {stores}.")
     runs = [run for arm in arms for run in arm.runs]
-    for benchmark, words in _evaluated(runs).items():
-        lines.append(f"{benchmark}: {words}.")
+    for name, words in _evaluated(runs).items():
+        if benchmark in (None, name):
+            lines.append(f"{name}: {words}.")
     commands = dict.fromkeys(run.report.command for run in runs if run.report is not None)
     made = list(commands)[:2]
     rest = f" and {len(commands) - len(made)} more" if len(commands) > len(made) else ""
@@ -55,25 +60,33 @@ def _max_tokens(run: TrainingRun) -> int:
 
 
 def _evaluated(runs: Sequence[TrainingRun]) -> dict[str, str]:
-    """By benchmark: problems and sampling of the first run that was evaluated on it, and the hashes of every run."""
-    found: dict[str, str] = {}
+    """By benchmark: problems and N over all evaluations, sampling of the first run, and the hashes of every run."""
+    found: dict[str, list[EvaluationReport]] = {}
+    sampling: dict[str, str] = {}
     stores: dict[str, dict[Path, None]] = {}
     for run in runs:
         for one in evaluations(run):
+            found.setdefault(one.benchmark, []).append(one)
             stores.setdefault(one.benchmark, {})[run.path / one.rollouts] = None
-            if one.benchmark in found:
-                continue
-            wanted = next((e for e in run.plan.evaluation if e.benchmark == one.benchmark), None)
-            sampling = f"sampling {NOT_RECORDED}"
-            if wanted is not None:
-                most = wanted.max_tokens or _max_tokens(run)
-                sampling = f"T {wanted.temperature:g}, top-p {wanted.top_p:g}, at most {most} tokens"
-                sampling += f", seed {wanted.seed}"
-            found[one.benchmark] = (
-                f"n = {len(one.problem_ids)} problems, N = {min(one.total, default=0)} at the least; {sampling}; "
-                f"problems {one.data}"
-            )
-    return {name: f"{words}; {_hashes(stores[name])}" for name, words in found.items()}
+            sampling.setdefault(one.benchmark, _evaluation_sampling(run, one.benchmark))
+    words = {}
+    for name, reports in found.items():
+        problems = spanned([len(one.problem_ids) for one in reports])
+        rollouts = spanned([n for one in reports for n in one.total])
+        data = ", ".join(dict.fromkeys(one.data for one in reports))
+        words[name] = (
+            f"n = {problems} problems, N = {rollouts} rollouts of each; {sampling[name]}; problems {data}; "
+            f"{_hashes(stores[name])}"
+        )
+    return words
+
+
+def _evaluation_sampling(run: TrainingRun, benchmark: str) -> str:
+    wanted = next((e for e in run.plan.evaluation if e.benchmark == benchmark), None)
+    if wanted is None:
+        return f"sampling {NOT_RECORDED}"
+    most = wanted.max_tokens or _max_tokens(run)
+    return f"T {wanted.temperature:g}, top-p {wanted.top_p:g}, at most {most} tokens, seed {wanted.seed}"
 
 
 def _hashes(places: Iterable[Path]) -> str:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from parts.address import Address
 from parts.export_row import chart, export_figure, export_report, export_table
-from parts.states import empty
+from parts.states import empty, notes
 from parts.training_caption import arms_caption
 from parts.training_curves import band_rows, reference_switch
 from parts.training_data import band_of, column_words, evaluated
@@ -41,11 +41,13 @@ def show_evaluations(address: Address, arms: Sequence[Arm]) -> None:
     if not any(band.steps for band in bands.values()):
         empty(f"No step of these arms was evaluated with {k} rollouts or more by every seed.")
         return
+    unknown = without_verdict(bands)
+    notes(unknown)
     panels = [CurvePanel(name, {"learner": as_band(band)}) for name, band in bands.items()]
     title = f"pass@{k} on {benchmark} while training"
     figure = run_curves_figure(panels, f"pass@{k}", reference)
     chart(figure, "training.evaluations.figure")
-    lines = arms_caption(arms, ABOUT, cut_words(figure))
+    lines = arms_caption(arms, ABOUT, [*unknown, *cut_words(figure)], benchmark)
     export_figure("training.evaluations", figure, title, lines, lambda: band_rows(panels, f"pass@{k}"))
     st.subheader("Last evaluation")
     st.dataframe(
@@ -57,6 +59,18 @@ def show_evaluations(address: Address, arms: Sequence[Arm]) -> None:
     )
     export_table("training.last", lambda: last_rows(bands, k, numbers=True), lines)
     export_report("training.evaluations", title, lambda: [_section(figure, title, bands, k)], lines)
+
+
+def without_verdict(bands: dict[str, EvaluationBand]) -> list[str]:
+    """A sentence for each arm with rollouts that no verifier could judge."""
+    open_ = {name: [s for s, u in zip(band.steps, band.unknown, strict=True) if u] for name, band in bands.items()}
+    return [
+        f"{name}: {sum(bands[name].unknown)} rollouts at step {', '.join(map(str, steps))} have no verdict because the "
+        "verifier failed. Where that leaves pass@k open there is no value, and its ends are those of all wrong and all "
+        "right."
+        for name, steps in open_.items()
+        if steps
+    ]
 
 
 def as_band(found: EvaluationBand) -> Band:

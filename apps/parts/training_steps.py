@@ -114,7 +114,8 @@ def _list(store: BrowsedStore, address: Address, found: Page, rounds: Rounds, st
         selection_mode="single-row",
         column_config=column_words(*rows[0]),
     )
-    lines = caption(provenance_of(store), more=[f"Rollouts that optimiser step {step} was trained on."])
+    listed = f"{len(rows)} of {found.total} rollouts that optimiser step {step} was trained on."
+    lines = caption(provenance_of(store), more=[listed])
     export_table("training.steps", rows, lines)
     show_caption(lines)
     title = f"Rollouts of optimiser step {step}"

@@ -27,7 +27,7 @@ from s2l_lab.browse.decoding import decoder_of
 from s2l_lab.browse.diff import diff, words
 from s2l_lab.browse.filters import MOST as MOST_PAGES
 from s2l_lab.browse.filters import RolloutFilter
-from s2l_lab.browse.provenance import caption
+from s2l_lab.browse.provenance import Drawn, caption, spanned
 from s2l_lab.browse.report_page import Section, TableItem
 from s2l_lab.browse.rollout_pages import FullRollout, Page, Row, answers, page, read_rollout
 from s2l_lab.browse.solve_rates import SolveRates
@@ -243,8 +243,9 @@ def _found(here: Opened, chosen: list[str], problem: str) -> None:
         empty("No rollout on this problem has a verdict.")
         return
     st.dataframe(table, hide_index=True, key="compare.answers", height=min(38 + 35 * len(table), 390))
-    words = [_answers_words(table, chosen)]
-    export_table("compare.found", table, [*words, *caption(provenance_of(here.store, here.version))])
+    words = [f"Problem {problem}.", _answers_words(table, chosen)]
+    drawn = Drawn(1, spanned([sum(row[name] for row in table) for name in chosen]))
+    export_table("compare.found", table, [*words, *caption(provenance_of(here.store, here.version), drawn)])
     show_caption(words)
 
 

@@ -22,7 +22,7 @@ from parts.runs import Opened, comparisons_of, covers_of, family_of, provenance_
 from parts.safe import plain, visible
 from parts.states import empty, notes
 from s2l_lab.browse.family_curves import Covers, Family, Recorded, crossings_table, differences_table, recorded
-from s2l_lab.browse.provenance import Provenance, caption
+from s2l_lab.browse.provenance import Drawn, Provenance, caption
 from s2l_lab.browse.report_page import FigureItem, Section, TableItem
 from s2l_lab.browse.solve_rates import SolveRates
 from s2l_lab.estimators import Comparison
@@ -75,13 +75,19 @@ def show() -> None:
     notes(family.notes)
     if family.curves:
         _curves(here, about, family, tuple(chosen), interval, colours, axis)
-        comparisons = _crossings(url, here, about, tuple(chosen))
+        comparisons = _crossings(url, here, about, tuple(chosen), _drawn(family))
     else:
         comparisons = ()
     _heat_map(url, about, shown)
     title = f"Family: {about.benchmark}"
-    export_report("family", title, lambda: _sections(family, comparisons, shown, colours, axis, here), caption(about))
+    lines = caption(about, _drawn(family) if family.curves else None)
+    export_report("family", title, lambda: _sections(family, comparisons, shown, colours, axis, here), lines)
     url.publish()
+
+
+def _drawn(family: Family) -> Drawn:
+    """The problems that all chosen policies have, at the N that the curves are of."""
+    return Drawn(family.n_problems, str(family.n_rollouts))
 
 
 @contextmanager
@@ -146,7 +152,7 @@ def _curves(
         chart(figure, "family.curve", alt="pass@k of each policy over k")
         title = f"pass@k, n = {family.n_problems} problems, N = {family.n_rollouts}"
         more = f"Ribbons: 95 % intervals. {_guess_words(known, family)}"
-        lines = caption(about, interval=interval, more=(more,))
+        lines = caption(about, _drawn(family), interval=interval, more=(more,))
         export_figure("family.passk", figure, title, lines, family.table)
     with right:
         st.subheader(
@@ -156,7 +162,7 @@ def _curves(
         figure = cover_figure(covers, colours)
         chart(figure, "family.cover", alt="Cover@tau of each policy over tau")
         title = f"Cover@tau, n = {family.n_problems} problems, N = {family.n_rollouts}"
-        lines = caption(about, interval="problems", more=(COVER,))
+        lines = caption(about, _drawn(family), interval="problems", more=(COVER,))
         export_figure("family.covertau", figure, title, lines, covers.table)
 
 
@@ -178,7 +184,9 @@ def _guess_words(known: Mapping[str, Recorded], family: Family) -> str:
     return f"Dotted: what guessers reach ({' and '.join(drawn)}), as `s2l-lab passk` last recorded it{of}."
 
 
-def _crossings(url: Address, here: Opened, about: Provenance, chosen: tuple[str, ...]) -> tuple[Comparison, ...]:
+def _crossings(
+    url: Address, here: Opened, about: Provenance, chosen: tuple[str, ...], drawn: Drawn
+) -> tuple[Comparison, ...]:
     st.subheader(
         "Crossings", help="Verdicts rest on a 95 % band over all k and all pairs at once, never on two ribbons."
     )
@@ -187,7 +195,7 @@ def _crossings(url: Address, here: Opened, about: Provenance, chosen: tuple[str,
         return ()
     comparisons = comparisons_of(here, chosen)
     pairs = [f"{c.b} \u2212 {c.a}" for c in comparisons]
-    lines = caption(about, interval="problems", more=(BAND,))
+    lines = caption(about, drawn, interval="problems", more=(BAND,))
     table = crossings_table(comparisons)
     _verdicts(table, int(comparisons[0].k[-1]))
     export_table("family.verdicts", table, lines)
@@ -236,7 +244,12 @@ def _heat_map(url: Address, about: Provenance, rates: SolveRates) -> None:
         heat_figure(shown, start), "family.heat", on_select="rerun", selection_mode="points",
         alt="Solve rate of each policy on each problem",
     )  # fmt: skip
-    lines = caption(about, interval=CELL_INTERVAL, more=(CELLS,))
+    cells = Drawn(len(rates.problem_ids), rates.rollouts_per_problem)
+    last = start + len(shown.problem_ids)
+    part = (
+        f"The picture shows problems {start + 1} to {last} in this order; the files have all." if stretches > 1 else ""
+    )
+    lines = caption(about, cells, interval=CELL_INTERVAL, more=(CELLS, *filter(None, [part])))
     export_figure(
         "family.solverates", heat_figure(shown, start), f"Solve rates, problems {ORDERS[order]}", lines, rates.cells
     )

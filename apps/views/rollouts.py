@@ -48,7 +48,7 @@ def show() -> None:
             read(url, here, _open_row(url, found))
     else:
         empty("No rollout fits this filter. Take a part of it away, or reset it.", icon=":material/filter_alt_off:")
-    lines = caption(provenance_of(store, here.version), more=(_words(wanted),))
+    lines = caption(provenance_of(store, here.version), more=(f"{found.total:,} rollouts. {_words(wanted)}",))
     st.divider()
     with st.container(horizontal=True, vertical_alignment="center"):
         most = f", the first {EXPORT_ROWS:,} and at most {EXPORT_BYTES // 2**20} MiB of texts"

@@ -1,10 +1,11 @@
-"""pass@k of a store's policies over k, their crossings and Cover@tau, from solve rates: what the Family view draws.
+"""pass@k of a store's policies over k, their crossings and Cover@tau, from solve rates: what the Family view shows.
 
 A curve is over one problem set at one N. A run that is being written, or was broken off, has problems with fewer
 rollouts than others; N is then the number that at least half of the problems begun have of every policy, and the
-problems with fewer are left out and counted. Rollouts beyond N sharpen a problem's share and add no k. All estimates
-are `s2l_lab.estimators`'; above MOST_KS rollouts k is thinned. The guessers, and the FLOPs of a rollout, need answers
-and model shapes; `s2l-lab passk` wrote both to `numbers.json`.
+problems with fewer are left out and counted. Where a policy has more, its first N count (`at_one_n`). All estimates are
+made by `passk.estimates`, at every k, as those of `s2l-lab passk` are: the same rollouts have the same numbers here and
+there. Above MOST_KS rollouts fewer k are *drawn* (`thinned`). The guessers, and the FLOPs of a rollout, need
+answers and model shapes; `s2l-lab passk` wrote both to `numbers.json`.
 """
 
 from __future__ import annotations
@@ -13,24 +14,25 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeGuard
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from s2l_lab.browse.solve_rates import SolveRates
+from s2l_lab.browse.solve_rates import SolveRates, solve_rates
 from s2l_lab.browse.store import BrowsedStore
-from s2l_lab.digest import content_digest
-from s2l_lab.estimators import Comparison, Counts, CoverCurve, Curve, compare_all, cover_curve, pass_at_k_curve
+from s2l_lab.estimators import Comparison, Counts, CoverCurve, Curve
 from s2l_lab.figures.caption import crossing_words
+from s2l_lab.passk.estimates import Interval, every_k, policy_comparisons, policy_cover, policy_curve
+from s2l_lab.problems.clusters import cluster_labels
 
 MOST_KS = 64
 """Values of k up to which every one is drawn."""
 NUMBERS = "numbers.json"
 Floats = NDArray[np.float64]
-Interval = Literal["rollouts", "problems"]
+Record = TypeVar("Record", Curve, CoverCurve, Comparison)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,15 @@ class Recorded:
     """The rollouts that it was recorded of, in words; a run that was topped up since has more."""
 
 
+def at_one_n(store: BrowsedStore, rates: SolveRates, policies: Sequence[str]) -> SolveRates:
+    """The store's rates with at most N rollouts in a cell, the first verified ones: what `s2l-lab passk` reads at this
+    N. `rates`, which are the store's, where none of these policies has more. UsageError for one that is not there."""
+    chosen = _chosen(rates, policies)
+    if chosen is None or all((one.total_P == chosen.n).all() for one in chosen.counts.values()):
+        return rates
+    return solve_rates(store, rates.version, first=chosen.n)
+
+
 def family_curves(rates: SolveRates, policies: Sequence[str], interval: Interval = "rollouts") -> Family:
     """The curves of these policies (in their order), with intervals about `interval`.
 
@@ -107,20 +118,9 @@ def family_curves(rates: SolveRates, policies: Sequence[str], interval: Interval
     chosen = _chosen(rates, policies)
     if chosen is None:
         return Family({}, 0, 0, ("No problem has verified rollouts of every policy that is chosen.",))
-    ks, n = thinned(chosen.n), chosen.n
-    curves = {
-        name: pass_at_k_curve(
-            one.correct_P,
-            one.total_P,
-            ks,
-            interval=interval,
-            unknown_P=one.unknown_P,
-            rng=None if interval == "rollouts" else chosen.rng("pass@k", name),
-        )
-        for name, one in chosen.counts.items()
-    }
+    curves = {name: policy_curve(name, one, chosen.n, interval) for name, one in chosen.counts.items()}
     n_problems = len(next(iter(chosen.counts.values())).problem_ids)
-    return Family(curves, n_problems, n, _notes(chosen, len(ks)))
+    return Family(curves, n_problems, chosen.n, _notes(chosen))
 
 
 def family_covers(rates: SolveRates, policies: Sequence[str]) -> Covers:
@@ -128,22 +128,14 @@ def family_covers(rates: SolveRates, policies: Sequence[str]) -> Covers:
     chosen = _chosen(rates, policies)
     if chosen is None:
         return Covers({})
-    tau_T = thinned(chosen.n) / chosen.n
-    return Covers(
-        {
-            name: cover_curve(one.correct_P, one.total_P, tau_T, rng=chosen.rng("cover", name))
-            for name, one in chosen.counts.items()
-        }
-    )
+    return Covers({name: policy_cover(name, one, chosen.n) for name, one in chosen.counts.items()})
 
 
 def family_comparisons(rates: SolveRates, policies: Sequence[str]) -> tuple[Comparison, ...]:
     """Every pair of these policies on the problems of `family_curves`, the first of a pair as `a`; one band over all k
-    and all pairs. This is the slow part (a second for five policies on a thousand problems)."""
+    and all pairs. This is the slow part (seconds for five policies on a thousand problems)."""
     chosen = _chosen(rates, policies)
-    if chosen is None or len(chosen.counts) < 2:
-        return ()
-    return tuple(compare_all(chosen.counts, thinned(chosen.n), rng=chosen.rng("compare", *chosen.counts)))
+    return () if chosen is None else policy_comparisons(chosen.counts, chosen.n)
 
 
 def crossings_table(comparisons: Sequence[Comparison]) -> pa.Table:
@@ -174,11 +166,6 @@ class _Chosen:
     without: int
     """Problems that some policy has none of."""
 
-    def rng(self, *about: str) -> np.random.Generator:
-        """Seeded by what is estimated, so that the same rollouts give the same band."""
-        ids = next(iter(self.counts.values())).problem_ids
-        return np.random.default_rng(int(content_digest([list(ids), self.n, *about]), 16))
-
 
 def _chosen(rates: SolveRates, policies: Sequence[str]) -> _Chosen | None:
     """None where no problem has rollouts of all."""
@@ -190,17 +177,31 @@ def _chosen(rates: SolveRates, policies: Sequence[str]) -> _Chosen | None:
     n = int(started[(started.size - 1) // 2])
     kept = np.flatnonzero(least_P >= n)
     ids = tuple(rates.problem_ids[i] for i in kept)
+    cluster = cluster_labels(ids, rates.clusters)
     counts = {
-        name: Counts(ids, rates.correct_PM[kept, c], rates.total_PM[kept, c], rates.unknown_PM[kept, c])
+        name: Counts(ids, rates.correct_PM[kept, c], rates.total_PM[kept, c], rates.unknown_PM[kept, c], cluster)
         for name, c in zip(policies, columns, strict=True)
     }
     return _Chosen(counts, n, short=started.size - len(kept), without=int((least_P == 0).sum()))
 
 
+def drawn(record: Record) -> Record:
+    """A curve or comparison at the k (tau) that are drawn of it: see `thinned`."""
+    size = len(record.tau if isinstance(record, CoverCurve) else record.k)
+    at = thinned(size) - 1
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    taken: dict[str, Any] = {
+        name: value[at] if isinstance(value, np.ndarray) else tuple(value[i] for i in at)
+        for name, value in values.items()
+        if isinstance(value, np.ndarray | tuple) and len(value) == size
+    }
+    return replace(record, **taken)
+
+
 def thinned(n: int) -> NDArray[np.int64]:
-    """The values of k from 1 to `n`: all up to MOST_KS, else about that many, ever wider apart."""
+    """The values of k from 1 to `n` that are drawn: all up to MOST_KS, else about that many, ever wider apart."""
     if n <= MOST_KS:
-        return np.arange(1, n + 1)
+        return every_k(n)
     return np.unique(np.rint(np.geomspace(1, n, MOST_KS)).astype(np.int64))
 
 
@@ -233,14 +234,15 @@ def _rests_on(content: Mapping[str, Any]) -> str:
     return ", ".join([*words, *([f"verifier {version}"] if isinstance(version, str) else [])])
 
 
-def _notes(chosen: _Chosen, n_ks: int) -> tuple[str, ...]:
+def _notes(chosen: _Chosen) -> tuple[str, ...]:
     notes, n = [], chosen.n
     if chosen.short:
         notes.append(f"{chosen.short} problems with fewer than {n} verified rollouts of some policy are left out.")
     if chosen.without:
         notes.append(f"{chosen.without} problems without any of some policy are left out.")
-    if n_ks < n:
-        notes.append(f"{n_ks} of the {n} values of k are drawn.")
+    drawn = len(thinned(n))
+    if drawn < n:
+        notes.append(f"{drawn} of the {n} values of k are drawn; the files have all.")
     unknown = sum(int(one.unknown_P.sum()) for one in chosen.counts.values())
     if unknown:
         notes.append(

@@ -72,7 +72,7 @@ def provenance(store: BrowsedStore, version: str | None = None) -> Provenance:
     return Provenance(
         benchmark=str(benchmark or sources or "unknown problems"),
         n_problems=len(problems) if known else counts["problems"],
-        rollouts_per_problem=f"{low}" if low == high else f"{low} to {high}",
+        rollouts_per_problem=spanned([low, high]),
         sampling=sampling_text(sampling) if sampling else NOT_RECORDED,
         verifier=version or "none: not verified",
         data_hash=content_digest(list(problems)) if known else "not known",
@@ -106,12 +106,35 @@ def command_text(words: Sequence[str]) -> str:
     return shlex.join([*shown, *words[1:]])
 
 
-def caption(about: Provenance, *, interval: str = "", more: Sequence[str] = ()) -> tuple[str, ...]:
-    """Plain lines below a figure or table. `interval` is what was resampled (`rollouts`, `problems`, `seeds`), or words
-    of the caller's own."""
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What of a run a figure or table is made of."""
+
+    n_problems: int
+    rollouts_per_problem: str
+    """N per policy and problem, as in `Provenance`."""
+
+
+def spanned(numbers: Sequence[int]) -> str:
+    """Numbers of rollouts as N: `64`, or `60 to 64`."""
+    low, high = min(numbers, default=0), max(numbers, default=0)
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def caption(
+    about: Provenance, drawn: Drawn | None = None, *, interval: str = "", more: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Plain lines below a figure or table that is made of `drawn`; None where it is about the whole run, or says in
+    `more` what of it. `interval` is what was resampled (`rollouts`, `problems`, `seeds`), or words of the caller's
+    own."""
+    holds = f"n = {about.n_problems} problems, N = {about.rollouts_per_problem} rollouts per problem and policy"
+    counts = f"{holds} in the run"
+    if drawn is not None:
+        problems = f"{drawn.n_problems} problem{'s' if drawn.n_problems != 1 else ''}"
+        counts = f"n = {problems}, N = {drawn.rollouts_per_problem} rollouts per problem and policy"
+        counts += "" if counts == holds else f" (the run holds {about.n_problems} and {about.rollouts_per_problem})"
     lines = [
-        f"{about.benchmark}: n = {about.n_problems} problems, N = {about.rollouts_per_problem} rollouts per problem "
-        "and policy.",
+        f"{about.benchmark}: {counts}.",
         f"Sampling: {about.sampling}.",
         *(f"{remark}." for remark in about.remarks),
     ]

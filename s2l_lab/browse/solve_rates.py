@@ -8,8 +8,8 @@ not correct, so a cell that has some is a lower bound.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from s2l_lab.browse.filters import OUTCOMES
 from s2l_lab.browse.listing import TABLE, listing
+from s2l_lab.browse.provenance import spanned
 from s2l_lab.browse.store import BrowsedStore
 from s2l_lab.errors import unknown_name
+from s2l_lab.problems.clusters import named_clusters
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -44,6 +46,8 @@ class SolveRates:
     """Of these, rollouts that no verifier could judge."""
     version: str | None
     """Of the verifier; None where nothing is verified, and every total is 0."""
+    clusters: Mapping[str, str] = field(default_factory=dict)
+    """The cluster of every problem that names one, by problem id."""
 
     @property
     def rate_PM(self) -> Floats:  # noqa: N802
@@ -74,6 +78,11 @@ class SolveRates:
         if policy not in self.policies:
             raise unknown_name("policy", policy, self.policies)
         return self.policies.index(policy)
+
+    @property
+    def rollouts_per_problem(self) -> str:
+        """N of the cells that have rollouts: `64`, or `60 to 64`."""
+        return spanned(self.total_PM[self.total_PM > 0].tolist())
 
     def order(self, by: Order, policy: str | None = None, other: str | None = None) -> Ints:
         """Row numbers (P,) in this order. `policy` is for "policy", `policy` and `other` for "difference"."""
@@ -108,6 +117,7 @@ class SolveRates:
             self.total_PM[order],
             self.unknown_PM[order],
             self.version,
+            self.clusters,
         )
 
     def of(self, policies: Sequence[str]) -> SolveRates:
@@ -120,6 +130,7 @@ class SolveRates:
             self.total_PM[:, columns],
             self.unknown_PM[:, columns],
             self.version,
+            self.clusters,
         )
 
     def cells(self) -> pa.Table:
@@ -138,27 +149,40 @@ class SolveRates:
         return pa.table(columns)
 
 
-def solve_rates(store: BrowsedStore, version: str | None = None, n: int | None = None) -> SolveRates:
-    """Counts of every policy on every problem of the store, over sample indices below `n` (None: all).
+def solve_rates(
+    store: BrowsedStore, version: str | None = None, n: int | None = None, first: int | None = None
+) -> SolveRates:
+    """Counts of every policy on every problem of the store, over sample indices below `n` (None: all), and of the
+    verified rollouts in a cell over the `first` ones by sample index (None: all).
 
     `version` is the verifier's, the newest where None. A policy that drew under several digests or sampling parameters
     is summed over them. A verdict counts through the rollout that it was given to.
     """
     version = store.newest_version() if version is None else version
     limit = 2**31 - 1 if n is None else n
+    sql, params = (
+        (_SQL.format(listed=TABLE), [limit]) if first is None else (_SQL.format(listed=_FIRST), [first, limit])
+    )
     with store.reading(version) as ask:
         made = listing(store, version)
-        table = ask(lambda connection: connection.sql(_SQL, params=[limit]).to_arrow_table())
+        table = ask(lambda connection: connection.sql(sql, params=params).to_arrow_table())
     counts_3PM = np.zeros((3, len(made.problem_ids), len(made.policies)), np.int64)
     rows, columns = table["problem"].to_numpy(), table["policy"].to_numpy()
     for i, name in enumerate(("correct", "total", "unknown")):
         counts_3PM[i][rows, columns] = table[name].to_numpy()
-    return SolveRates(made.policies, made.problem_ids, counts_3PM[0], counts_3PM[1], counts_3PM[2], made.version)
+    clusters = named_clusters(store.problems().values())
+    return SolveRates(
+        made.policies, made.problem_ids, counts_3PM[0], counts_3PM[1], counts_3PM[2], made.version, clusters
+    )
 
 
 _PLACE = {name: place for place, name in enumerate(OUTCOMES)}
 _SQL = f"""
     select problem, policy, count(*) filter (outcome = {_PLACE["correct"]}) as correct, count(*) as total,
         count(*) filter (outcome = {_PLACE["verifier_error"]}) as unknown
-    from {TABLE} where sample_index < ? and outcome <> {_PLACE["unverified"]} group by problem, policy
+    from {{listed}} where sample_index < ? and outcome <> {_PLACE["unverified"]} group by problem, policy
+"""
+_FIRST = f"""
+    (select * from {TABLE} where outcome <> {_PLACE["unverified"]}
+    qualify row_number() over (partition by problem, policy order by sample_index, digest) <= ?)
 """

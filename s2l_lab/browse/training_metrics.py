@@ -10,24 +10,24 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from s2l_lab.digest import content_digest
 from s2l_lab.errors import DataError
-from s2l_lab.estimators import Estimate, pass_at_k_curve
+from s2l_lab.estimators import Estimate
 from s2l_lab.estimators.problem_interval import student_t
-from s2l_lab.estimators.seed_differences import for_these_banks
-from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM, seeds_curve
+from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM
+from s2l_lab.figures.training_results import seed_counts
 from s2l_lab.sweeps.banks import bank_of
+from s2l_lab.training.evaluation_curve import evaluation_curve
 from s2l_lab.training.report import METRICS
 
 if TYPE_CHECKING:
-    from s2l_lab.browse.training_runs import Arm
+    from s2l_lab.browse.training_runs import Arm, TrainingRun
     from s2l_lab.training.report import EvaluationReport
 
 Floats = NDArray[np.float64]
@@ -70,6 +70,8 @@ class EvaluationBand:
     steps: tuple[int, ...]
     estimates: tuple[Estimate, ...]
     """One for each step."""
+    unknown: tuple[int, ...]
+    """Rollouts at each step that no verifier could judge."""
 
 
 def metrics(path: Path) -> Metrics:
@@ -117,43 +119,43 @@ def seed_band(of_seeds: Sequence[Metrics], name: str) -> Band:
 
 
 def evaluation_band(arm: Arm, benchmark: str, k: int) -> EvaluationBand:
-    """pass@k over the arm's seeds, other training runs being resampled with other problems; of one seed the interval is
-    that run's own, over problems, and its method says so. `given` names a bank that all draw from. Steps where
-    k exceeds some seed's N are left out."""
+    """pass@k over the arm's seeds, other training runs being resampled with other problems, as the figures have it; of
+    one seed the interval is that run's own, over problems, and its method says so. Steps where k exceeds some seed's N
+    are left out. `given` names a bank that all draw from. Rollouts without a verdict leave a value open between its
+    ends: it is NaN."""
     from s2l_lab.browse.training_runs import evaluations
 
-    by_seed = [{e.step: e for e in evaluations(run) if e.benchmark == benchmark} for run in arm.runs]
-    by_seed = [found for found in by_seed if found]
-    shared = sorted(set.intersection(*(set(found) for found in by_seed))) if by_seed else []
-    banks = {bank_of(run.plan.model_dump(mode="json")) for run in arm.runs} - {None}
-    steps, estimates = [], []
+    by_seed = [(run, {e.step: e for e in evaluations(run) if e.benchmark == benchmark}) for run in arm.runs]
+    by_seed = [(run, found) for run, found in by_seed if found]
+    shared = sorted(set.intersection(*(set(found) for _, found in by_seed))) if by_seed else []
+    steps, estimates, unknown = [], [], []
     for step in shared:
-        reports = [found[step] for found in by_seed]
+        reports = [found[step] for _, found in by_seed]
         if k <= min(min(report.total) for report in reports) and len({report.problem_ids for report in reports}) == 1:
             steps.append(step)
-            estimates.append(replace(_estimate(reports, k), given=for_these_banks(len(banks))))
-    return EvaluationBand(tuple(steps), tuple(estimates))
+            estimates.append(_estimate([run for run, _ in by_seed], reports, k))
+            unknown.append(sum(sum(report.unknown) for report in reports))
+    return EvaluationBand(tuple(steps), tuple(estimates), tuple(unknown))
 
 
-def _estimate(reports: Sequence[EvaluationReport], k: int) -> Estimate:
-    first = reports[0]
-    rng = np.random.default_rng(int(content_digest([first.benchmark, first.step, list(first.problem_ids), k]), 16))
-    correct_SP, total_SP = (np.array([getattr(r, name) for r in reports]) for name in ("correct", "total"))
-    if len(reports) == 1:
-        unknown = np.array(first.unknown)
-        curve = pass_at_k_curve(correct_SP[0], total_SP[0], [k], interval="problems", unknown_P=unknown, rng=rng)
-    else:
-        curve = seeds_curve(correct_SP, total_SP, [k], rng=rng)
+def _estimate(runs: Sequence[TrainingRun], reports: Sequence[EvaluationReport], k: int) -> Estimate:
+    if len(reports) > 1:
+        banks = [bank_of(run.plan.model_dump(mode="json")) for run in runs]
+        (estimate,) = seed_counts([run.seed for run in runs], [[report] for report in reports], banks).estimate([k])
+        return estimate
+    (one,) = reports
+    ks = sorted({*one.k, k})
+    curve = evaluation_curve(one.data, one.step, one.correct, one.total, one.unknown, ks)
+    place = ks.index(k)
     return Estimate(
-        value=float(curve.value[0]),
-        lower=float(curve.lower[0]),
-        upper=float(curve.upper[0]),
+        value=float(curve.value[place]),
+        lower=float(curve.lower[place]),
+        upper=float(curve.upper[place]),
         level=curve.level,
-        method=curve.method[0],
+        method=curve.method[place],
         interval=curve.interval,
         n_problems=curve.n_problems,
-        n_rollouts=int(total_SP.sum()),
-        n_seeds=len(reports),
+        n_rollouts=sum(one.total),
     )
 
 

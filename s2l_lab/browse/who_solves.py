@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from s2l_lab.browse.provenance import spanned
 from s2l_lab.browse.solve_rates import LEVEL, SolveRates
 from s2l_lab.errors import UsageError
 
@@ -62,6 +63,13 @@ class OnlySolved:
     """Ids of problems that one of the two has no verified rollouts of."""
     statement: str
     """What the lists mean: the rule, n, N of each, and what to beware of."""
+    rollouts_per_problem: str
+    """N of the problems in the first four lists, over both policies."""
+
+    @property
+    def n_problems(self) -> int:
+        """Problems that both have verified rollouts of."""
+        return sum(map(len, (self.a_only, self.b_only, self.both, self.neither)))
 
 
 def only_solved(rates: SolveRates, a: str, b: str, rule: SolveRule | None = None) -> OnlySolved:
@@ -84,6 +92,7 @@ def only_solved(rates: SolveRates, a: str, b: str, rule: SolveRule | None = None
         neither=sorted_[False, False],
         unpaired=tuple(unpaired),
         statement=_statement(rule, a, b, paired, len(unpaired)),
+        rollouts_per_problem=spanned([n for cell in paired for n in (cell.total_a, cell.total_b)]),
     )
 
 
@@ -99,7 +108,7 @@ def _gap(cell: SolvedCell) -> float:
 
 
 def _statement(rule: SolveRule, a: str, b: str, paired: list[SolvedCell], unpaired: int) -> str:
-    many_a, many_b = (_span([cell.total_a for cell in paired]), _span([cell.total_b for cell in paired]))
+    many_a, many_b = spanned([cell.total_a for cell in paired]), spanned([cell.total_b for cell in paired])
     parts = [
         f"A policy solves a problem if {rule.words}. n = {len(paired)} problems, N = {many_a} of {a}, {many_b} of {b}."
     ]
@@ -112,10 +121,3 @@ def _statement(rule: SolveRule, a: str, b: str, paired: list[SolvedCell], unpair
         "Counts of chance are in these lists: look at the numbers, not at the list alone."
     )
     return " ".join(parts)
-
-
-def _span(totals: list[int]) -> str:
-    if not totals:
-        return "0"
-    low, high = min(totals), max(totals)
-    return f"{low}" if low == high else f"{low} to {high}"

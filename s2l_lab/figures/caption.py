@@ -45,6 +45,8 @@ def sampling_text(sampling: SamplingParams) -> str:
 def caption_lines(report: PasskReport) -> list[str]:
     """Plain lines: the data, the sampling, what the intervals are about, the references, the provenance."""
     level = f"{report.policies[0].curve_problems.level:.0%}"
+    clusters = report.policies[0].curve_problems.n_clusters
+    drawn = "problems" if clusters is None else f"{clusters} clusters of problems, each whole"
     errors = sum(policy.outcomes.get("verifier_error", 0) for policy in report.policies)
     lines = [
         f"{report.benchmark}: n = {report.n_problems} problems, N = {report.n_rollouts} rollouts per problem and policy"
@@ -52,9 +54,9 @@ def caption_lines(report: PasskReport) -> list[str]:
         f"Sampling: {sampling_text(report.sampling)}.",
         *_draw_lines(report),
         f"pass@k: unbiased estimate with {level} intervals about {INTERVAL_MEANS[report.interval]} "
-        f"(resampled: {report.interval}).",
+        f"(resampled: {drawn if report.interval == 'problems' else report.interval}).",
     ]
-    about = f"{level} intervals about {INTERVAL_MEANS['problems']} (resampled: problems)"
+    about = f"{level} intervals about {INTERVAL_MEANS['problems']} (resampled: {drawn})"
     lines.append(f"maj@k: {about}.")
     if report.comparisons:
         lines[-1] = f"maj@k, differences: {about}; the differences' band is simultaneous over all k and pairs."

@@ -106,11 +106,13 @@ def estimate_words(estimate: Estimate, unit: str = "problems") -> list[str]:
 
 
 def reading(value: float, lower: float, upper: float) -> str:
-    """A value with its ends to three digits, as "0.731 [0.7, 0.76]"; a dash where it is undefined."""
+    """A value with its ends to three digits, as "0.731 [0.7, 0.76]"; a dash where it is undefined, with the ends where
+    rollouts without a verdict leave it open between them."""
+    known = math.isfinite(lower) and math.isfinite(upper)
+    ends = f" [{lower:.3g}, {upper:.3g}]" if known else ""
     if not math.isfinite(value):
-        return "\u2013"
-    ends = f" [{lower:.3g}, {upper:.3g}]" if math.isfinite(lower) and math.isfinite(upper) else " (no interval)"
-    return f"{value:.3g}{ends}"
+        return f"\u2013{ends}"
+    return f"{value:.3g}{ends or ' (no interval)'}"
 
 
 def places_of(rows: Sequence[Row]) -> list[float]:

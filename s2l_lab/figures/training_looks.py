@@ -73,8 +73,9 @@ def difference_words(estimate: Estimate) -> str:
 
 
 def level_words(estimate: Estimate) -> str:
-    """A share with its interval, as ".731 [.700, .762]"."""
-    shares = [f"{v:.3f}".removeprefix("0") for v in (estimate.value, estimate.lower, estimate.upper)]
+    """A share with its interval, as ".731 [.700, .762]"; a dash for one that rollouts without a verdict leave open."""
+    numbers = (estimate.value, estimate.lower, estimate.upper)
+    shares = [f"{v:.3f}".removeprefix("0") if math.isfinite(v) else "\u2013" for v in numbers]
     if not math.isfinite(estimate.lower):
         return f"{shares[0]} (no interval)"
     return f"{shares[0]} [{shares[1]}, {shares[2]}]"

@@ -16,6 +16,7 @@ import numpy as np
 
 from s2l_lab.errors import DataError
 from s2l_lab.estimators import Estimate, seed_difference, seeds_curve
+from s2l_lab.estimators.curve import settled
 from s2l_lab.estimators.seed_differences import for_these_banks
 from s2l_lab.estimators.verdicts import Verdict, judge
 from s2l_lab.sweeps.banks import bank_of
@@ -41,6 +42,8 @@ class SeedCounts:
     total_SP: Ints
     bank_S: tuple[str | None, ...]
     """The rollout bank that each seed's explorer is; None where it is none."""
+    unknown_SP: Ints
+    """Rollouts that no verifier could judge: neither right nor wrong."""
 
     def of(self, seeds: Sequence[int]) -> tuple[Ints, Ints]:
         """Correct and total of these seeds, in this order."""
@@ -51,6 +54,29 @@ class SeedCounts:
     def largest_k(self) -> int:
         """The smallest N."""
         return int(self.total_SP.min())
+
+    def estimate(self, ks: Sequence[int]) -> tuple[Estimate, ...]:
+        """pass@k of the arm at increasing `ks`, about other seeds and other problems: whoever shows it takes it from
+        here. Where unknown rollouts leave a value open it is NaN, and the ends are those of all wrong and all right."""
+        bounds = [self.correct_SP, *([self.correct_SP + self.unknown_SP] if self.unknown_SP.any() else [])]
+        curves = [seeds_curve(one, self.total_SP, ks, rng=np.random.default_rng(0)) for one in bounds]
+        low, high = curves[0], curves[-1]
+        value_K = settled(low.value, high.value)
+        return tuple(
+            Estimate(
+                value=float(value_K[i]),
+                lower=float(low.lower[i]),
+                upper=float(high.upper[i]),
+                level=low.level,
+                method=low.method[i],
+                interval="seeds",
+                n_problems=low.n_problems,
+                n_rollouts=int(self.total_SP.sum()),
+                n_seeds=low.n_seeds,
+                given=for_these_banks(len(set(self.bank_S) - {None})),
+            )
+            for i in range(len(ks))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +149,8 @@ def training_results(
 ) -> TrainingResults:
     """`wanted` are the seeds of every arm of the sweep, `reports` those of finished runs.
 
-    Raises DataError where runs that are compared were evaluated on different problems or hold rollouts that nobody
-    could judge: unknown is not wrong.
+    Raises DataError where runs that are compared were evaluated on different problems or a difference would rest on
+    rollouts that nobody could judge: unknown is not wrong.
     """
     arms = tuple(_arm(plan, name, wanted[name], reports) for name in plan.arms)
     claims = _claims(plan, reports)
@@ -145,26 +171,29 @@ def counts_at(reports: Reports, group: Sequence[str], step: int | None) -> SeedC
     rows = [[_evaluation(reports[seed], name, step) for name in group] for seed in seeds]
     if not rows or any(found is None for row in rows for found in row):
         return None
-    evaluations = [[found for found in row if found is not None] for row in rows]
+    banks = [bank_of(reports[seed].plan) for seed in seeds]
+    return seed_counts(seeds, [[found for found in row if found is not None] for row in rows], banks)
+
+
+def seed_counts(
+    seeds: Sequence[int], evaluations: Sequence[Sequence[EvaluationReport]], banks: Sequence[str | None]
+) -> SeedCounts:
+    """Counts of runs from what each was evaluated at, one after the other; `banks` are the runs' rollout banks.
+
+    DataError where their problems differ.
+    """
     ids = [tuple(id for found in row for id in found.problem_ids) for row in evaluations]
     if len(set(ids)) > 1:
         raise DataError(
-            f"runs of one arm were evaluated on different problems of {', '.join(group)}; their seeds cannot be "
-            "crossed with problems. Give one sweep one evaluation."
+            f"runs of one arm were evaluated on different problems of "
+            f"{', '.join(found.benchmark for found in evaluations[0])}; their seeds cannot be crossed with problems. "
+            "Give one sweep one evaluation."
         )
-    for seed, row in zip(seeds, evaluations, strict=True):
-        if unknown := sum(sum(found.unknown) for found in row):
-            raise DataError(
-                f"run {reports[seed].digest} (seed {seed}) has {unknown} rollouts that no verifier could judge. Mend "
-                "the verifier and re-grade its evaluation (`s2l-lab verify`)."
-            )
-    return SeedCounts(
-        seeds,
-        ids[0],
-        np.array([[c for found in row for c in found.correct] for row in evaluations], dtype=np.int64),
-        np.array([[n for found in row for n in found.total] for row in evaluations], dtype=np.int64),
-        tuple(bank_of(reports[seed].plan) for seed in seeds),
+    correct, total, unknown = (
+        np.array([[n for found in row for n in getattr(found, name)] for row in evaluations], dtype=np.int64)
+        for name in ("correct", "total", "unknown")
     )
+    return SeedCounts(tuple(seeds), ids[0], correct, total, tuple(banks), unknown)
 
 
 def difference_at(
@@ -176,10 +205,22 @@ def difference_at(
     a, b = (counts_at({s: reports[s] for s in seeds}, group, step) for reports in (against, arm))
     if a is None or b is None or k > min(a.largest_k, b.largest_k):
         return None
+    for one, runs in ((a, against), (b, arm)):
+        _refuse_unknown(one, runs)
     if a.problem_ids != b.problem_ids:
         raise DataError(f"two arms were evaluated on different problems of {', '.join(group)}; they cannot be paired.")
     bank_S = list(zip(a.bank_S, b.bank_S, strict=True))
     return seed_difference(a.of(seeds), b.of(seeds), k, bank=bank_S if set(bank_S) != {(None, None)} else None)
+
+
+def _refuse_unknown(counts: SeedCounts, reports: Reports) -> None:
+    """DataError for runs with rollouts that nobody could judge: what is claimed of a difference needs all of them."""
+    for seed, unknown in zip(counts.seeds, counts.unknown_SP.sum(1).tolist(), strict=True):
+        if unknown:
+            raise DataError(
+                f"run {reports[seed].digest} (seed {seed}) has {unknown} rollouts that no verifier could judge. Mend "
+                "the verifier and re-grade its evaluation (`s2l-lab verify`)."
+            )
 
 
 def _arm(plan: TrainingFigure, name: str, wanted: Sequence[int], reports: Mapping[str, Reports]) -> ArmResult:
@@ -212,26 +253,7 @@ def _levels(counts: SeedCounts | None, step: int, ks: Sequence[int]) -> tuple[Le
     ks = [k for k in sorted(set(ks)) if counts is not None and k <= counts.largest_k]
     if counts is None or not ks:
         return ()
-    curve = seeds_curve(counts.correct_SP, counts.total_SP, ks, rng=np.random.default_rng(0))
-    return tuple(
-        Level(
-            step,
-            k,
-            Estimate(
-                value=float(curve.value[i]),
-                lower=float(curve.lower[i]),
-                upper=float(curve.upper[i]),
-                level=curve.level,
-                method=curve.method[i],
-                interval="seeds",
-                n_problems=curve.n_problems,
-                n_rollouts=int(counts.total_SP.sum()),
-                n_seeds=curve.n_seeds,
-                given=for_these_banks(len(set(counts.bank_S) - {None})),
-            ),
-        )
-        for i, k in enumerate(ks)
-    )
+    return tuple(Level(step, k, estimate) for k, estimate in zip(ks, counts.estimate(ks), strict=True))
 
 
 def _claims(plan: TrainingFigure, reports: Mapping[str, Reports]) -> tuple[ClaimResult, ...]:

@@ -1,7 +1,8 @@
 """From a store to a report: counts, answers and totals through the estimators. No model is needed.
 
-Random numbers (bootstrap replicates, vote orders) are seeded by what they are about, so the same rollouts give the same
-report to the last digit, in whatever call it is built.
+What depends on counts alone is made by `estimates`, which the app reads too. Random numbers (bootstrap replicates, vote
+orders) are seeded by what they are about, so the same rollouts give the same report to the last digit, in whatever call
+it is built.
 """
 
 from __future__ import annotations
@@ -9,34 +10,37 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from s2l_lab.digest import content_digest
 from s2l_lab.estimators import (
     Comparison,
     Counts,
-    CoverCurve,
     Curve,
     Estimate,
     Unknown,
     Votes,
-    compare_all,
-    cover_curve,
     leave_unknown_out,
     other_problem_guess,
-    pass_at_k_curve,
-    pass_hat_k_curve,
     rollout_flops,
     uniform_guess,
 )
 from s2l_lab.estimators.guess import CHOICE_ANSWERS, CHOICE_MAX_K
 from s2l_lab.estimators.majority import maj_curves
+from s2l_lab.passk.estimates import (
+    estimate_rng,
+    every_k,
+    policy_comparisons,
+    policy_cover,
+    policy_curve,
+    policy_pass_hat,
+)
 from s2l_lab.passk.report import PolicyReport
 from s2l_lab.policies import ModelShape, SamplingParams
 from s2l_lab.problems import Benchmark
+from s2l_lab.problems.clusters import problem_clusters
 from s2l_lab.rollouts import AnswerCount, Origin, RolloutStore
 from s2l_lab.rollouts.repeats import doubt, is_greedy
 from s2l_lab.verifiers import Outcome, VerifierPool, VerifyItem
@@ -73,10 +77,15 @@ class Reader:
     def problem_ids(self) -> list[str]:
         return [problem.id for problem in self.benchmark.problems]
 
+    @property
+    def cluster(self) -> tuple[str, ...] | None:
+        """The problems' clusters, where their metadata names any."""
+        return problem_clusters(self.benchmark.problems)
+
     def counts(self, origin: Origin) -> Counts:
         """Outcomes over sample indices below N."""
         c = self.store.counts(origin, self.verifier_version, self.problem_ids, self.n_rollouts)
-        counts = Counts(c.problem_ids, c.correct_P, c.total_P, c.unknown_P)
+        counts = Counts(c.problem_ids, c.correct_P, c.total_P, c.unknown_P, self.cluster)
         return counts if self.unknown == "bounds" else leave_unknown_out({origin.policy: counts}).counts[origin.policy]
 
     def without_unknown(self, sampled: Sequence[Sampled]) -> Reader:
@@ -92,17 +101,13 @@ class Reader:
             left_out=verdicts.left_out,
         )
 
-    def rng(self, *about: str) -> np.random.Generator:
-        """The generator for one estimate of this report."""
-        return np.random.default_rng(int(content_digest([self.benchmark.digest, self.n_rollouts, *about]), 16))
-
 
 def policy_report(reader: Reader, sampled: Sampled, pool: VerifierPool) -> PolicyReport:
     """Everything about one policy."""
     origin, name = sampled.origin, sampled.origin.policy
-    counts = reader.counts(origin)
-    correct, total, unknown = counts.correct_P, counts.total_P, counts.unknown_P
-    ks = np.arange(1, reader.largest_k + 1)
+    counts, n = reader.counts(origin), reader.largest_k
+    total, unknown = counts.total_P, counts.unknown_P
+    ks = every_k(n)
     answers = reader.store.answers(origin, reader.verifier_version, reader.problem_ids, reader.n_rollouts)
     gold = _gold_forms(reader.benchmark, answers, pool)
     votes = [_votes(a, g) for a, g in zip(answers, gold, strict=True)]
@@ -118,17 +123,13 @@ def policy_report(reader: Reader, sampled: Sampled, pool: VerifierPool) -> Polic
     return PolicyReport(
         name=name,
         shape=sampled.shape,
-        curve_rollouts=pass_at_k_curve(correct, total, ks, interval="rollouts", unknown_P=unknown),
-        curve_problems=pass_at_k_curve(
-            correct, total, ks, interval="problems", unknown_P=unknown, rng=reader.rng("pass@k", name)
-        ),
-        pass_hat_rollouts=pass_hat_k_curve(correct, total, ks, interval="rollouts", unknown_P=unknown),
-        pass_hat_problems=pass_hat_k_curve(
-            correct, total, ks, interval="problems", unknown_P=unknown, rng=reader.rng("pass^k", name)
-        ),
+        curve_rollouts=policy_curve(name, counts, n, "rollouts"),
+        curve_problems=policy_curve(name, counts, n, "problems"),
+        pass_hat_rollouts=policy_pass_hat(name, counts, n, "rollouts"),
+        pass_hat_problems=policy_pass_hat(name, counts, n, "problems"),
         maj=majority["problems"],
         maj_rollouts=majority["rollouts"],
-        cover=_cover(reader, counts, ks / reader.largest_k, name),
+        cover=policy_cover(name, counts, n),
         guess_uniform=_uniform(reader.benchmark.answer_space, ks),
         guess_own=own,
         outcomes=reader.store.outcomes(origin, reader.verifier_version, reader.problem_ids, reader.n_rollouts),
@@ -155,10 +156,7 @@ def _remarks(reader: Reader, origin: Origin) -> tuple[str, ...]:
 
 def compare_policies(reader: Reader, sampled: Sequence[Sampled]) -> tuple[Comparison, ...]:
     """Every pair, in the given order (small to large); none where there is one policy."""
-    if len(sampled) < 2:
-        return ()
-    counts = {one.origin.policy: reader.counts(one.origin) for one in sampled}
-    return tuple(compare_all(counts, rng=reader.rng("compare", *counts)))
+    return policy_comparisons({one.origin.policy: reader.counts(one.origin) for one in sampled}, reader.largest_k)
 
 
 def _votes(answers: Sequence[AnswerCount], gold: frozenset[str]) -> Votes:
@@ -191,7 +189,8 @@ def _majority(reader: Reader, votes: Sequence[Votes], name: str) -> dict[str, tu
     """maj@k at powers of two up to N, and at N, by interval."""
     n = reader.largest_k
     ks = sorted({2**i for i in range(n.bit_length()) if 2**i <= n} | {n})
-    curves = maj_curves(votes, ks, ("problems", "rollouts"), rng=reader.rng("maj@k", name))
+    rng = estimate_rng(reader.problem_ids, n, "maj@k", name)
+    curves = maj_curves(votes, ks, ("problems", "rollouts"), rng=rng, cluster=reader.cluster)
     return {interval: tuple((k, _estimate(curve, i)) for i, k in enumerate(ks)) for interval, curve in curves.items()}
 
 
@@ -233,31 +232,6 @@ def _own(benchmark: Benchmark, votes: Sequence[Votes], ks: NDArray[np.int64]) ->
         guess[ks <= reach] = other_problem_guess(votes, ks[ks <= reach])
     few = f"only {reach:,} rollouts of other problems have a verdict" if reach < ks[-1] else ""
     return (guess if reach else None), few
-
-
-def _cover(reader: Reader, counts: Counts, taus: NDArray[np.float64], name: str) -> CoverCurve:
-    """Cover@tau; where verdicts are missing, only what all wrong and all right agree on, within the ends of both."""
-    low = cover_curve(counts.correct_P, counts.total_P, taus, rng=reader.rng("cover", name))
-    if not counts.unknown_P.any():
-        return low
-    high = cover_curve(counts.correct_P + counts.unknown_P, counts.total_P, taus, rng=reader.rng("cover", name))
-    return replace(
-        low,
-        plug_in=_settled(low.plug_in, high.plug_in),
-        plug_in_lower=np.fmin(low.plug_in_lower, high.plug_in_lower),
-        plug_in_upper=np.fmax(low.plug_in_upper, high.plug_in_upper),
-        smoothed=_settled(low.smoothed, high.smoothed),
-        smoothed_lower=np.fmin(low.smoothed_lower, high.smoothed_lower),
-        smoothed_upper=np.fmax(low.smoothed_upper, high.smoothed_upper),
-        npmle=_settled(low.npmle, high.npmle),
-        bounds_lower=low.bounds_lower,
-        bounds_upper=high.bounds_upper,
-    )
-
-
-def _settled(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The value with missing verdicts all wrong where it is the same with them all right, else NaN."""
-    return np.where(np.abs(high - low) <= 1e-12, low, np.nan)
 
 
 def _flops(shape: ModelShape | None, prompt_tokens: float, length: float) -> float:

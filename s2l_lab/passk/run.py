@@ -165,7 +165,7 @@ def _sample(
         )
     known = {} if fresh or not is_run(path) else _records_of(path)
     config = request.model_dump(mode="json") | {
-        "policies": known | {task.member.name: dict(task.record) for task in plan.tasks}
+        "policies": _merged(known, {task.member.name: dict(task.record) for task in plan.tasks})
     }
     manifest = RunManifest.of_this_process(
         config,
@@ -204,6 +204,13 @@ def _sample(
             finally:
                 policy.close()
     return origins
+
+
+def _merged(known: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """All records, `asked` in their order (small to large), which is the one that tables and the app list policies in:
+    they stand in the places that they and the new ones have among all."""
+    every, order = known | asked, iter(asked)
+    return {name: every[name] for name in [next(order) if name in asked else name for name in every]}
 
 
 def _records_of(path: Path) -> dict[str, Any]:

@@ -11,31 +11,42 @@ from typing import TYPE_CHECKING
 from s2l_lab.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from s2l_lab.problems.problem import Problem
 
 FIELD = "cluster"
 
 
-def problem_clusters(problems: Sequence[Problem]) -> tuple[str, ...] | None:
-    """A label for every problem, in order; None where no problem names a cluster.
+def named_clusters(problems: Iterable[Problem]) -> dict[str, str]:
+    """The label of every problem that names a cluster, by problem id.
 
-    Where some name one, a problem that names none is a cluster of its own. Raises DataError for a cluster that is no
-    text and no whole number.
+    Raises DataError for a cluster that is no text and no whole number.
     """
-    if not any(FIELD in problem.metadata for problem in problems):
-        return None
-    labels = []
+    named = {}
     for problem in problems:
         label = problem.metadata.get(FIELD)
         if label is None:
-            labels.append(f"problem {problem.id}")
-        elif isinstance(label, bool) or not isinstance(label, str | int) or label == "":
+            continue
+        if isinstance(label, bool) or not isinstance(label, str | int) or label == "":
             raise DataError(
                 f"problem {problem.id} has the cluster {label!r}; a cluster is a name or a whole number, the same for "
                 "every problem that was made from one template."
             )
-        else:
-            labels.append(f"cluster {label}")
-    return tuple(labels)
+        named[problem.id] = f"cluster {label}"
+    return named
+
+
+def cluster_labels(problem_ids: Sequence[str], named: Mapping[str, str]) -> tuple[str, ...] | None:
+    """A label for each of these problems; None where none of them names a cluster.
+
+    Where some name one, a problem that names none is a cluster of its own.
+    """
+    if not any(id in named for id in problem_ids):
+        return None
+    return tuple(named.get(id, f"problem {id}") for id in problem_ids)
+
+
+def problem_clusters(problems: Sequence[Problem]) -> tuple[str, ...] | None:
+    """`cluster_labels` of problems that are at hand."""
+    return cluster_labels([problem.id for problem in problems], named_clusters(problems))

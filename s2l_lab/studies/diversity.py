@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2l_lab.digest import content_digest
+from s2l_lab.digest import content_digest, content_seed
 from s2l_lab.errors import UsageError, unknown_name
 from s2l_lab.policies import SamplingParams
 from s2l_lab.rollouts import Origin, RolloutStore
@@ -108,7 +108,8 @@ def diversity_of_run(
     table = within(run.sets, vectors, m_all=m_all, m_correct=m_correct, done=done)
     *others, reference = run.sets
     between = tuple(
-        Between(name, contrasts(run.sets[name], run.sets[reference], vectors, seed)) for seed, name in enumerate(others)
+        Between(name, contrasts(run.sets[name], run.sets[reference], vectors, content_seed("between", name, reference)))
+        for name in others
     )
     return DiversityReport(
         benchmark=run.benchmark,

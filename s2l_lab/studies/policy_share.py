@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s2l_lab.digest import content_seed
 from s2l_lab.diversity.size_effect import SizeEffect, size_effect
 from s2l_lab.studies.between import FEATURES, FEWEST_PERMUTATIONS, Feature, contrast, contrasts, null_shares
 from s2l_lab.studies.within import pass_at_1
@@ -73,10 +74,10 @@ def policy_share(
     sets = {arm.arm.name: arm.arm.rollout_sets() for arm in arms.all}
     reference = sets[arms.learner.arm.name]
     rows = []
-    for i, arm in enumerate(arms.others):
+    for arm in arms.others:
         if arm.role == "other seed":
             continue
-        rows.append(_row(arm, sets[arm.arm.name], reference, vectors, seed=i))
+        rows.append(_row(arm, sets[arm.arm.name], reference, vectors))
         done(arm.arm.name)
     null = null_shares(reference, vectors)
     sizes = _sizes(arms, sets, vectors, done) if arms.plan.seeds else ()
@@ -84,9 +85,9 @@ def policy_share(
 
 
 def _row(
-    arm: ContrastArm, sets: Sequence[RolloutSet], reference: Sequence[RolloutSet], vectors: Vectors | None, seed: int
+    arm: ContrastArm, sets: Sequence[RolloutSet], reference: Sequence[RolloutSet], vectors: Vectors | None
 ) -> ShareRow:
-    features = contrasts(sets, reference, vectors, seed)
+    features = contrasts(sets, reference, vectors, content_seed("policy share", arm.arm.name))
     return ShareRow(arm.arm.name, arm.role, arm.temperature, arm.matches, features, pass_at_1(sets))
 
 

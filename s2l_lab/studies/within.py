@@ -9,12 +9,12 @@ beside both.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from s2l_lab.digest import content_seed
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.diversity.over_problems import mean_over_problems
 from s2l_lab.diversity.profile import profile
@@ -111,8 +111,8 @@ def within(
         correct = [s.take(np.flatnonzero(s.correct_N & good)) for s, good in zip(sets[name], enough, strict=True)]
         chosen[name] = {"all": sets[name], "correct": correct}
         values[name] = {
-            "all": _profiles(sets[name], m["all"], vectors, EMBEDDED, m_embedding["all"]),
-            "correct": _profiles(correct, m_correct, vectors, None, m_embedding["correct"]),
+            "all": _profiles("all", sets[name], m["all"], vectors, EMBEDDED, m_embedding["all"]),
+            "correct": _profiles("correct", correct, m_correct, vectors, None, m_embedding["correct"]),
         }
         done(name)
     last = names[-1]
@@ -161,6 +161,7 @@ def _enough_correct(sets: Mapping[str, Sequence[RolloutSet]], m: int) -> NDArray
 
 
 def _profiles(
+    condition: Condition,
     sets: Sequence[RolloutSet],
     m: int,
     vectors: Vectors | None,
@@ -168,10 +169,10 @@ def _profiles(
     m_embedding: int,
 ) -> dict[str, NDArray[np.float64]]:
     """Metric values (P,) by name; embeddings of the first `embedded` rollouts (None: all), rarefied to `m_embedding`.
-    Subsets are drawn by problem alone, so policies see the same ones."""
+    Subsets are drawn by condition, problem and metric alone, so policies see the same ones."""
     rows = []
     for s in sets:
-        rng = np.random.default_rng(zlib.crc32(s.problem_id.encode()))
+        rng = np.random.default_rng(content_seed("within", condition, s.problem_id))
         known = None if vectors is None or not len(s) else np.stack([vectors[text] for text in s.text_N[:embedded]])
         rows.append(profile(s, m, rng=rng, embedding_ND=known, m_embedding=m_embedding))
     return {name: np.array([row[name] for row in rows]) for name in METRICS}

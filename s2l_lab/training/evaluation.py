@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from s2l_lab.digest import content_digest
-from s2l_lab.estimators import pass_at_k_curve
 from s2l_lab.policies import SamplingParams
 from s2l_lab.policies.device import device_name
 from s2l_lab.policies.packed_linear import pack_linears
@@ -28,6 +26,7 @@ from s2l_lab.rollouts import Origin, RolloutCounts, RolloutStore, RunManifest, V
 from s2l_lab.rollouts.durable import append_line, replacing
 from s2l_lab.rollouts.listing import is_run
 from s2l_lab.rollouts.lock import RunLockedError
+from s2l_lab.training.evaluation_curve import evaluation_curve
 from s2l_lab.training.perturbed import frozen_copy
 from s2l_lab.training.report import EVALUATIONS, EvaluationReport
 from s2l_lab.verifiers import verifier_version
@@ -155,14 +154,7 @@ class Evaluator:
                 )
                 counts = store.counts(origin, version, ids, n)
         ks = [k for k in sorted(set(e.plan.k)) if k <= n]
-        curve = pass_at_k_curve(
-            counts.correct_P,
-            counts.total_P,
-            ks,
-            interval="problems",
-            unknown_P=counts.unknown_P,
-            rng=np.random.default_rng(int(content_digest([e.benchmark.digest, n, step]), 16)),
-        )
+        curve = evaluation_curve(e.benchmark.digest, step, counts.correct_P, counts.total_P, counts.unknown_P, ks)
         return EvaluationReport(
             benchmark=e.benchmark.name,
             step=step,

@@ -44,8 +44,9 @@ class ExplorerTokens:
     """Sums over the explorer's tokens of a micro-batch; those of processes and micro-batches add up."""
 
     sums: torch.Tensor
-    """(10,): tokens, logprobs, ratios, then of tokens with A > 0: number and number with gradient, of those with A < 0:
-    the same, then sum of factors, of their squares, and number of tokens that have an advantage."""
+    """(10,), float64, since a share of float32 sums can come out above 1: tokens, logprobs, ratios, then of tokens with
+    A > 0: number and number with gradient, of those with A < 0: the same, then sum of factors, of their squares, and
+    number of tokens that have an advantage."""
 
     @classmethod
     def of(
@@ -61,10 +62,11 @@ class ExplorerTokens:
         """Of B rollouts of up to T tokens. `advantages_BT` are those before the weight; `clip` is (epsilon low, epsilon
         high, delta)."""
         own_BT = mask_BT.bool() & explorer_B[:, None]
+        wide = torch.float32 if logps_BT.device.type == "mps" else torch.float64  # MPS has no float64
         ratio = torch.exp(logps_BT - denominator_BT)[own_BT].float()
         advantage = advantages_BT.expand_as(logps_BT)[own_BT]
         passes = passes_gradient(ratio, advantage, *clip) & (weight_BT[own_BT] != 0)
-        factor = torch.where(passes, ratio * weight_BT[own_BT], torch.zeros_like(ratio))
+        factor = ratio.to(wide) * weight_BT[own_BT].to(wide) * passes
         up, down = advantage > 0, advantage < 0
         parts = (
             torch.ones_like(ratio),
@@ -78,7 +80,7 @@ class ExplorerTokens:
             factor**2,
             up | down,
         )
-        return cls(torch.stack([part.float().sum() for part in parts]))
+        return cls(torch.stack([part.to(wide).sum() for part in parts]))
 
     def __add__(self, other: ExplorerTokens) -> ExplorerTokens:
         return ExplorerTokens(self.sums + other.sums)
@@ -99,7 +101,7 @@ class ExplorerTokens:
             "explorer/clip_positive": 1 - _ratio(up_passes, up),
             "explorer/clip_negative": 1 - _ratio(down_passes, down),
             "explorer/weight": self.weight,
-            "explorer/ess": _ratio(factor**2, squares * valued),
+            "explorer/ess": min(_ratio(factor**2, squares * valued), 1.0),  # of equal factors it is 1 up to rounding
         }
         return {name: value for name, value in found.items() if not math.isnan(value)}
 

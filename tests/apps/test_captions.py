@@ -23,6 +23,7 @@ from s2l_lab.browse.provenance import provenance
 from s2l_lab.browse.store import open_store
 from s2l_lab.browse.training_runs import group_arms, read_run
 from s2l_lab.cli.app import app as command_line
+from s2l_lab.passk import PasskRequest, run_passk
 from s2l_lab.training.config import S2LPOConfig
 from s2l_lab.training.plan import MAX_COMPLETION_LENGTH
 
@@ -131,17 +132,22 @@ def test_the_command_of_a_measurement_measures_what_was_chosen(policies: Sequenc
 
 def keep_captions(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """What every figure is exported with from now on, by key, in one line."""
+    return keep(monkeypatch, "export_figure", 2)
+
+
+def keep(monkeypatch: pytest.MonkeyPatch, function: str, place: int) -> dict[str, str]:
+    """The captions that a function of `parts.export_row` gets, after the key in this place."""
     kept: dict[str, str] = {}
     modules = [importlib.import_module(f"parts.{path.stem}") for path in SOURCES if path.parent.name == "parts"]
-    real = sys.modules["parts.export_row"].export_figure
+    real = getattr(sys.modules["parts.export_row"], function)
 
-    def export(key: str, figure: Any, title: str, caption: Sequence[str], *rest: Any, **more: Any) -> None:
-        kept[key] = " ".join(caption)
-        real(key, figure, title, caption, *rest, **more)
+    def export(key: str, *given: Any, **more: Any) -> None:
+        kept[key] = " ".join(given[place])
+        real(key, *given, **more)
 
     for module in modules:
-        if getattr(module, "export_figure", None) is real:
-            monkeypatch.setattr(module, "export_figure", export)
+        if getattr(module, function, None) is real:
+            monkeypatch.setattr(module, function, export)
     return kept
 
 
@@ -190,6 +196,48 @@ def test_a_measurement_names_its_rollouts_and_the_switches_that_its_command_lack
         assert ("no flag" in caption) == ((m, correct) != ("8", "2"))
 
 
+def test_a_caption_is_of_the_data_that_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that grew: 9 problems, of which one policy has 6, and more rollouts of the other. It said n = 9, N = 8 to
+    12 of curves that were of 6 problems at N = 8."""
+    laws = {"low": "low=scripted:beta(0.3,1)", "high": "high=scripted:point(0.6)"}
+    for names, problems, n in ((("low", "high"), 6, 8), (("low",), 9, 12)):
+        policies = tuple(laws[name] for name in names)
+        run_passk(PasskRequest(family=None, policies=policies, problems=problems, rollouts=n, out=tmp_path / "grown"))
+    figures, tables = keep_captions(monkeypatch), keep(monkeypatch, "export_table", 1)
+    for view, address in (("family", {}), ("paper", {"item": "fig2"}), ("compare", {})):
+        sound(open_view(monkeypatch, tmp_path, view, run="grown", **address))
+    curves = "n = 6 problems, N = 8 rollouts per problem and policy (the run holds 9 and 8 to 12)."
+    for key in ("family.passk", "family.covertau", "family.differences", "paper.fig2"):
+        assert curves in figures[key], key
+    assert curves in tables["family.verdicts"]
+    assert "n = 9 problems, N = 8 to 12 rollouts per problem and policy." in figures["family.solverates"]
+    assert "n = 1 problem, N = 8 to 12 rollouts per problem and policy" in tables["compare.found"]
+    assert "n = 6 problems, N = 8 to 12 rollouts per problem and policy" in tables["compare.solves"]
+    sound(open_view(monkeypatch, tmp_path, "family", run="grown", policy=["low"]))
+    assert (
+        "n = 9 problems, N = 12 rollouts per problem and policy (the run holds 9 and 8 to 12)"
+        in (figures["family.passk"])
+    )
+
+
+def test_an_evaluations_n_is_over_all_its_steps(runs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It was the first step's, "at the least", though fewer are drawn between than at the ends."""
+    place = sample(tmp_path / "runs")
+    for name in RUNS:
+        path = place / name / "report.json"
+        report = json.loads(path.read_bytes())
+        between = report["evaluations"][1]
+        between["total"] = [4] * len(between["total"])
+        between["correct"] = [min(4, c) for c in between["correct"]]
+        other = report["evaluations"][0] | {"benchmark": "another", "problem_ids": ["p"], "correct": [0], "total": [3]}
+        report["evaluations"].append(other | {"unknown": [0]})
+        path.write_text(json.dumps(report))
+    address = {"run": RUNS[0], "part": "evaluations", "benchmark": "countdown"}
+    caption = opened(monkeypatch, place, "training", address, "")["training.evaluations"]
+    assert "n = 12 problems, N = 4 to 8 rollouts of each" in caption
+    assert "another" not in caption
+
+
 def test_a_training_caption_has_the_hashes_of_its_stores(runs: Path) -> None:
     from parts.training_caption import arms_caption
 
@@ -201,7 +249,7 @@ def test_a_training_caption_has_the_hashes_of_its_stores(runs: Path) -> None:
             assert about.rollouts_hash in caption
             assert f"data {about.data_hash}" in caption
     assert "n = 16 problems, G = 4, T 1, top-p 1, explorer T 1, top-p 1, at most 64 tokens" in caption
-    assert "n = 12 problems, N = 8 at the least; T 1, top-p 1, at most 64 tokens, seed 0; problems " in caption
+    assert "n = 12 problems, N = 8 rollouts of each; T 1, top-p 1, at most 64 tokens, seed 0; problems " in caption
     assert "not recorded" not in caption
 
 

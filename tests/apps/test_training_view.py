@@ -191,3 +191,16 @@ def test_a_reader_may_choose_no_run_and_the_address_says_so(runs: Path, monkeypa
     for shown in (app, again.run()):
         assert sound(shown).multiselect(key="training.runs").value == []
         assert "No run that can be read is chosen" in said(shown)
+
+
+def test_rollouts_that_nobody_judged_are_said_beside_the_curve(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for run in RUNS:
+        path = runs / run / "report.json"
+        report = json.loads(path.read_bytes())
+        last = report["evaluations"][-1]
+        last["correct"][0], last["unknown"][0] = 0, 2
+        path.write_text(json.dumps(report))
+    app = sound(open_view(monkeypatch, runs, "training", run=RUNS[0], part="evaluations"))
+    assert f"{2 * len(RUNS)} rollouts at step {last['step']} have no verdict because the verifier failed" in said(app)
+    (table,) = [frame.value for frame in app.dataframe if "pass@1" in frame.value.columns]
+    assert table["pass@1"].tolist()[0].startswith("\u2013 [")

@@ -234,7 +234,8 @@ def test_values_of_k_that_are_not_drawn_are_counted() -> None:
     rates = rates_of([[3], [0], [90]], [[100]] * 3, names=["one"])
     family = family_curves(rates, ["one"])
     ks = family.curves["one"].k
-    assert family.notes == (f"{len(ks)} of the 100 values of k are drawn.",)
+    assert ks.tolist() == list(range(1, 101))
+    assert family.notes == (f"{len(thinned(100))} of the 100 values of k are drawn; the files have all.",)
     np.testing.assert_allclose(family.curves["one"].value, pass_at_k([3, 0, 90], [100] * 3, ks))
 
 

@@ -20,7 +20,10 @@ from s2l_lab.browse.training_metrics import evaluation_band, metrics, seed_band
 from s2l_lab.browse.training_runs import TrainingRun, evaluations, group_arms, planned_slots, read_run, rounds_of
 from s2l_lab.errors import DataError
 from s2l_lab.estimators.seeds import seeds_curve
+from s2l_lab.figures.numbers import plain
+from s2l_lab.figures.training_results import seed_counts
 from s2l_lab.training.config import S2LPOConfig
+from s2l_lab.training.evaluation_curve import evaluation_curve
 from s2l_lab.training.metric_names import EXPLAINED
 from s2l_lab.training.plan import TrainingPlan, plan_of
 from s2l_lab.training.report import EvaluationReport
@@ -153,7 +156,9 @@ def test_a_seed_band_is_students_t_at_the_shared_steps(tmp_path: Path) -> None:
     assert seed_band([], "none").n_seeds == 0
 
 
-def report(step: int, correct: tuple[int, ...], total: int = 8) -> EvaluationReport:
+def report(
+    step: int, correct: tuple[int, ...], total: int = 8, unknown: tuple[int, ...] | None = None
+) -> EvaluationReport:
     one = (0.0,)
     n = len(correct)
     return EvaluationReport(
@@ -162,7 +167,7 @@ def report(step: int, correct: tuple[int, ...], total: int = 8) -> EvaluationRep
         problem_ids=tuple(f"p{i}" for i in range(n)),
         correct=correct,
         total=(total,) * n,
-        unknown=(0,) * n,
+        unknown=unknown or (0,) * n,
         k=(1,),
         value=one,
         lower=one,
@@ -208,6 +213,48 @@ def test_an_evaluation_band_of_runs_that_share_a_bank_says_so(tmp_path: Path) ->
         (runs[-1].path / "evaluations.jsonl").write_text(report(2, (4, seed, 8)).model_dump_json() + "\n")
     (arm,) = group_arms(runs)
     assert evaluation_band(arm, "countdown", 1).estimates[0].given == "for this bank"
+
+
+def evaluated(run: TrainingRun, made: list[EvaluationReport]) -> TrainingRun:
+    (run.path / "evaluations.jsonl").write_text("".join(f"{one.model_dump_json()}\n" for one in made))
+    return run
+
+
+def test_the_apps_number_is_the_figures_and_unknown_is_not_wrong(tmp_path: Path) -> None:
+    """With more than one seed the app counted rollouts that the verifier failed on as wrong."""
+    unknown = {1: (2, 0, 1), 2: (0, 0, 3)}
+    made = {
+        1: [report(0, (1, 0, 3)), report(2, (4, 1, 5), unknown=unknown[1])],
+        2: [report(0, (2, 0, 3)), report(2, (2, 0, 5), unknown=unknown[2])],
+    }
+    runs = [evaluated(run_in(tmp_path / str(seed), plan(seed=seed)), found) for seed, found in made.items()]
+    (arm,) = group_arms(runs)
+    for k in (1, 4, 8):
+        band = evaluation_band(arm, "countdown", k)
+        assert (band.steps, band.unknown) == ((0, 2), (0, 6))
+        for place, estimate in enumerate(band.estimates):
+            counts = seed_counts((1, 2), [[found[place]] for found in made.values()], (None, None))
+            wanted = counts.estimate([1, 4, 8])[(1, 4, 8).index(k)]
+            assert plain(estimate) == plain(wanted)  # NaN as None
+        known, unsure = band.estimates
+        ends = [
+            seeds_curve([(4, 1, 5), (2, 0, 5)], [[8] * 3] * 2, [k], rng=np.random.default_rng(0)),
+            seeds_curve([(6, 1, 6), (2, 0, 8)], [[8] * 3] * 2, [k], rng=np.random.default_rng(0)),
+        ]
+        assert math.isfinite(known.value)
+        assert math.isnan(unsure.value) is (k < 8)  # with all eight the unsure problems are solved in any case
+        assert (unsure.lower, unsure.upper) == (ends[0].lower[0], ends[1].upper[0])
+
+
+def test_one_seeds_interval_is_that_of_its_report(tmp_path: Path) -> None:
+    correct, total, unknown = (1, 0, 3, 8, 2), (8,) * 5, (0, 1, 0, 0, 2)
+    curve = evaluation_curve("d", 2, correct, total, unknown, [1, 4])
+    one = report(2, correct, unknown=unknown).model_copy(update={"k": (1, 4)})
+    (arm,) = group_arms([evaluated(run_in(tmp_path / "1", plan(seed=1)), [one])])
+    for place, k in enumerate((1, 4)):
+        (estimate,) = evaluation_band(arm, "countdown", k).estimates
+        assert math.isnan(estimate.value)
+        assert (estimate.lower, estimate.upper) == (curve.lower[place], curve.upper[place])
 
 
 def test_every_metric_of_ours_has_its_sentence() -> None:

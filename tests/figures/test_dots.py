@@ -116,7 +116,12 @@ def test_hover_says_value_interval_what_was_resampled_and_the_counts() -> None:
 
 @pytest.mark.parametrize(
     ("numbers", "words"),
-    [((0.7312, 0.70, 0.76), "0.731 [0.7, 0.76]"), ((0.5, NAN, NAN), "0.5 (no interval)"), ((NAN, NAN, NAN), "\u2013")],
+    [
+        ((0.7312, 0.70, 0.76), "0.731 [0.7, 0.76]"),
+        ((0.5, NAN, NAN), "0.5 (no interval)"),
+        ((NAN, NAN, NAN), "\u2013"),
+        ((NAN, 0.2, 0.3), "\u2013 [0.2, 0.3]"),
+    ],
 )
 def test_reading(numbers: tuple[float, float, float], words: str) -> None:
     assert reading(*numbers) == words

@@ -200,9 +200,23 @@ def test_runs_on_other_problems_are_refused() -> None:
 
 
 def test_rollouts_that_nobody_judged_are_not_wrong() -> None:
+    """Levels lie between all wrong and all right; a difference, which claims are judged by, is refused."""
     assert evaluation("countdown", 0, [1, 2], 4, unknown=1).unknown == (1, 0)
+    unsure = {seed: report(seed, unknown=2) for seed in range(3)}
+    counts = counts_at(unsure, GROUP, 30)
+    assert counts is not None
+    correct, total = grid(0.03, range(3), 30, 16)
+    right = correct.copy()
+    right[:, 0] = np.minimum(correct[:, 0] + 2, 16)
+    low, high = (seeds_curve(one, total, [1, 4], rng=np.random.default_rng(0)) for one in (correct, right))
+    for i, estimate in enumerate(counts.estimate([1, 4])):
+        assert np.isnan(estimate.value)
+        assert (estimate.lower, estimate.upper) == (low.lower[i], high.upper[i])
+        assert low.value[i] < high.value[i]
+    with pytest.raises(DataError, match=r"seed 0\) has 2 rollouts that no verifier could judge"):
+        difference_at(unsure, FOUND["GRPO"], GROUP, 1)
     with pytest.raises(DataError, match=r"seed 2\) has 1 rollouts that no verifier could judge"):
-        counts_at({2: report(2, unknown=1)}, GROUP, 0)
+        difference_at({2: report(2)}, {2: report(2, unknown=1)}, GROUP, 1)
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,8 @@ def test_bf16_is_autocast_around_float32_weights(tmp_path: Path, bf16: bool) -> 
     assert not torch.equal(flat(model), start)
     (entry,) = [entry for entry in trainer.state.log_history if "explorer/ratio" in entry]
     assert entry["explorer/ratio"] == pytest.approx(1, abs=0.02 if bf16 else 1e-5)
-    assert (entry["explorer/ess"] == pytest.approx(1, abs=1e-7)) is not bf16
+    # Ratios within 1e-5 of 1 leave a share within 1e-10; bf16's cost some 1e-4 of it.
+    assert (entry["explorer/ess"] == pytest.approx(1, abs=1e-8)) is not bf16
 
 
 @pytest.mark.parametrize("correction", ["none", "truncated"])

@@ -12,6 +12,8 @@ import pytest
 from gloo_ranks import run_two_ranks
 from safetensors.numpy import load_file
 
+from s2l_lab.browse.training_metrics import evaluation_band
+from s2l_lab.browse.training_runs import group_arms, read_run
 from s2l_lab.errors import UsageError
 from s2l_lab.estimators import pass_at_k
 from s2l_lab.rollouts import RolloutStore
@@ -90,6 +92,13 @@ def test_the_report_says_what_the_stores_hold(whole: tuple[Path, TrainingReport]
         expected = pass_at_k(np.array(found.correct), np.array(found.total), list(found.k))
         assert found.value == pytest.approx(expected)
         assert all(low <= value <= high for low, value, high in zip(found.lower, found.value, found.upper, strict=True))
+    (arm,) = group_arms([read_run(run)])
+    for k in report.evaluations[0].k:
+        band = evaluation_band(arm, "countdown", k)
+        shown = {step: (e.lower, e.value, e.upper) for step, e in zip(band.steps, band.estimates, strict=True)}
+        said = [e for e in report.evaluations if k in e.k]
+        at = [e.k.index(k) for e in said]
+        assert shown == {e.step: (e.lower[i], e.value[i], e.upper[i]) for e, i in zip(said, at, strict=True)}
     assert report.steps == report.rounds == STEPS
     assert report.relative_rollout_compute == pytest.approx(1)  # an explorer of the learner's own size
     assert read_report(run) == report
