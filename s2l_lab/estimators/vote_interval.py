@@ -4,8 +4,10 @@ Votes of k rollouts have no closed form, so the variance comes from a posterior 
 the counts that were seen, and half a rollout more for a correct answer and for a wrong one that is new. Answers seen
 once say how often something new is answered (Good and Turing): their mass draws a new answer each time. Under every
 draw of chances votes are drawn and cut into blocks of k; the variance of the block means over the draws, less that of
-blocks under the same chances, is the variance of the expected score, free of the noise of k votes. Problems add up, as
-they are drawn independently, so the more there are the fewer draws each one needs.
+blocks under the same chances, is V, the variance of the expected score, free of the noise of k votes. The estimate
+varies as V for small k; for k = N it is one score, and varies as scores do under the same chances (Z). In between,
+V + (k/N)^2 (Z - V N/k): exact where first and second order effects of a vote are all there is (Hoeffding 1948).
+Problems add up, as they are drawn independently, so the more there are the fewer draws each one needs.
 
 The centre is the unbiased estimate, the ends are those of a beta distribution. Beyond N/2 the posterior says what no
 subset of the rollouts shows, and the interval is marked `prior-dependent`.
@@ -43,7 +45,7 @@ def vote_variance(votes_P: Sequence[Votes], ks_K: Ints, rng: np.random.Generator
 
 
 def _by_problem(votes: Votes, ks_K: Ints, rng: np.random.Generator, draws: int) -> Floats:
-    """Posterior variance of the expected score of k votes, shape (K,): unbiased, below 0 by chance."""
+    """Variance of the estimate of one problem, shape (K,); below 0 by chance."""
     right = sorted((n for answer, n in votes.answers.items() if answer in votes.correct), reverse=True) or [0]
     wrong = [n for answer, n in votes.answers.items() if answer not in votes.correct]
     known = [n for n in wrong if n > 1]
@@ -64,7 +66,9 @@ def _by_problem(votes: Votes, ks_K: Ints, rng: np.random.Generator, draws: int) 
     for i, k in enumerate(ks_K.tolist()):
         blocks = size // k
         score = vote_score(answer_BS[:, : blocks * k].reshape(-1, k), correct_A, fresh).reshape(draws, blocks)
-        variance_K[i] = score.mean(1).var(ddof=1) - score.var(axis=1, ddof=1).mean() / blocks
+        within = float(score.var(axis=1, ddof=1).mean())
+        expected, share = score.mean(1).var(ddof=1) - within / blocks, k / votes.total
+        variance_K[i] = expected + share**2 * max(within - expected / share, 0.0)
     return variance_K
 
 
