@@ -138,8 +138,7 @@ def evaluation_band(arm: Arm, benchmark: str, k: int) -> EvaluationBand:
 
 def _estimate(seeds: Sequence[int], reports: Sequence[EvaluationReport], k: int) -> Estimate:
     if len(reports) > 1:
-        (estimate,) = seed_counts(seeds, [[report] for report in reports]).estimate([k])
-        return estimate
+        return seed_counts(seeds, [[report] for report in reports]).estimate(k)
     (one,) = reports
     ks = sorted({*one.k, k})
     curve = evaluation_curve(one.data, one.step, one.correct, one.total, one.unknown, ks)
