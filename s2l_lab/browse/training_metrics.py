@@ -141,8 +141,7 @@ def evaluation_band(arm: Arm, benchmark: str, k: int) -> EvaluationBand:
 def _estimate(runs: Sequence[TrainingRun], reports: Sequence[EvaluationReport], k: int) -> Estimate:
     if len(reports) > 1:
         banks = [bank_of(run.plan.model_dump(mode="json")) for run in runs]
-        (estimate,) = seed_counts([run.seed for run in runs], [[report] for report in reports], banks).estimate([k])
-        return estimate
+        return seed_counts([run.seed for run in runs], [[report] for report in reports], banks).estimate(k)
     (one,) = reports
     ks = sorted({*one.k, k})
     curve = evaluation_curve(one.data, one.step, one.correct, one.total, one.unknown, ks)

@@ -55,27 +55,23 @@ class SeedCounts:
         """The smallest N."""
         return int(self.total_SP.min())
 
-    def estimate(self, ks: Sequence[int]) -> tuple[Estimate, ...]:
-        """pass@k of the arm at increasing `ks`, about other seeds and other problems: whoever shows it takes it from
-        here. Where unknown rollouts leave a value open it is NaN, and the ends are those of all wrong and all right."""
+    def estimate(self, k: int) -> Estimate:
+        """pass@k of the arm, about other seeds and other problems: whoever shows it takes it from here. Where unknown
+        rollouts leave the value open it is NaN, and the ends are those of all wrong and all right."""
         bounds = [self.correct_SP, *([self.correct_SP + self.unknown_SP] if self.unknown_SP.any() else [])]
-        curves = [seeds_curve(one, self.total_SP, ks, rng=np.random.default_rng(0)) for one in bounds]
+        curves = [seeds_curve(one, self.total_SP, [k], rng=np.random.default_rng(0)) for one in bounds]
         low, high = curves[0], curves[-1]
-        value_K = settled(low.value, high.value)
-        return tuple(
-            Estimate(
-                value=float(value_K[i]),
-                lower=float(low.lower[i]),
-                upper=float(high.upper[i]),
-                level=low.level,
-                method=low.method[i],
-                interval="seeds",
-                n_problems=low.n_problems,
-                n_rollouts=int(self.total_SP.sum()),
-                n_seeds=low.n_seeds,
-                given=for_these_banks(len(set(self.bank_S) - {None})),
-            )
-            for i in range(len(ks))
+        return Estimate(
+            value=float(settled(low.value, high.value)[0]),
+            lower=float(low.lower[0]),
+            upper=float(high.upper[0]),
+            level=low.level,
+            method=low.method[0],
+            interval="seeds",
+            n_problems=low.n_problems,
+            n_rollouts=int(self.total_SP.sum()),
+            n_seeds=low.n_seeds,
+            given=for_these_banks(len(set(self.bank_S) - {None})),
         )
 
 
@@ -253,7 +249,7 @@ def _levels(counts: SeedCounts | None, step: int, ks: Sequence[int]) -> tuple[Le
     ks = [k for k in sorted(set(ks)) if counts is not None and k <= counts.largest_k]
     if counts is None or not ks:
         return ()
-    return tuple(Level(step, k, estimate) for k, estimate in zip(ks, counts.estimate(ks), strict=True))
+    return tuple(Level(step, k, counts.estimate(k)) for k in ks)
 
 
 def _claims(plan: TrainingFigure, reports: Mapping[str, Reports]) -> tuple[ClaimResult, ...]:

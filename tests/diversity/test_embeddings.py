@@ -82,7 +82,7 @@ def test_a_text_of_three_windows_is_the_weighted_mean_of_its_windows_and_not_its
 def test_the_end_of_a_long_text_matters_and_for_encode_it_does_not(minilm: Embedder, own: Any) -> None:
     long = WORDS * 150
     texts = [long + "therefore the answer is 52", long + "I do not know"]
-    assert encode(own, texts)[0] == pytest.approx(encode(own, texts)[1], abs=1e-6)  # cut off, without a sign
+    assert encode(own, texts)[0] == pytest.approx(encode(own, texts)[1], abs=1e-5)  # cut off, without a sign
     a, b = minilm.embed(texts).vector_ND
     assert float(a @ b) < 0.999
 

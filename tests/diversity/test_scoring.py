@@ -144,8 +144,9 @@ def test_the_learner_named_as_behaviour_policy_is_on_policy() -> None:
         assert np.array_equal(scores.cross_entropy, scores.entropy)
     copy = random_model()  # other tensors, equal weights
     for scores in score(learner, *random_rollouts(), behaviour_model=copy):
-        assert scores.cross_entropy == pytest.approx(scores.entropy, abs=1e-6)
-        assert scores.kl == pytest.approx(np.zeros(len(scores.kl)), abs=1e-6)
+        # float32 log-probabilities of some nats, summed over the vocabulary: 1e-6 would be a few of their last bits.
+        assert scores.cross_entropy == pytest.approx(scores.entropy, abs=1e-5)
+        assert scores.kl == pytest.approx(np.zeros(len(scores.kl)), abs=1e-5)
 
 
 NAMES: dict[str, dict[str, Any]] = {

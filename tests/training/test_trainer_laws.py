@@ -190,7 +190,7 @@ def test_advantages_sum_to_zero_where_they_should(tmp_path: Path, grouping: str)
             if grouping == "split":
                 assert abs(float(batch["advantages"][batch["explorer"]].sum())) < 1e-4
     sources = [abs(entry["explorer/advantage"]) for entry in logged(trainer)]
-    assert (max(sources) < 1e-6) == (grouping == "split")
+    assert (max(sources) < 1e-5) == (grouping == "split")  # float32 sums of advantages of about 1
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.5])
