@@ -153,3 +153,29 @@ def test_what_is_drawn_is_taken_from_what_is_estimated(tmp_path: Path) -> None:
             else:
                 assert part == whole
     assert family.table().num_rows == covers.table().num_rows == len(names) * N
+
+
+def test_clusters_are_read_from_the_problems_alone_and_named(tmp_path: Path) -> None:
+    """Twelve problems in four templates and one that stands alone: command and app draw five clusters."""
+    rows = [{"question": f"name {i}", "answer": f"a{i}", "kind": "exact", "cluster": i // 3} for i in range(12)]
+    rows.append({"question": "name 12", "answer": "a12", "kind": "exact"})
+    path = tmp_path / "problems.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = [word for name in ("low", "high") for word in ("--policy", f"{name}={LAWS[name]}")]
+    out = tmp_path / "run"
+    common = ["passk", *words, "--benchmark", str(path), "-n", "8", "--interval", "problems", "--out", str(out)]
+    done = CliRunner().invoke(app, [*common, "--json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    values = json.loads(done.stdout)
+    assert {curve["n_clusters"] for curve in values["curves"]} == {5}
+    assert {one["n_clusters"] for one in values["differences"]} == {5}
+    assert_same(values, rates_of(out, ("low", "high")), ("low", "high"))
+    printed = CliRunner().invoke(app, common, catch_exceptions=False).output
+    assert "resampled: 5 clusters of problems, each whole" in " ".join(printed.split())
+    alone = [{key: value for key, value in row.items() if key != "cluster"} for row in rows]
+    path.write_text("".join(json.dumps(row) + "\n" for row in alone))
+    plain_run = [word if word != str(out) else str(tmp_path / "other") for word in common]
+    without = json.loads(CliRunner().invoke(app, [*plain_run, "--json"], catch_exceptions=False).stdout)
+    assert {curve["n_clusters"] for curve in without["curves"]} == {None}
+    assert without["curves"][0]["value"] == values["curves"][0]["value"]
+    assert without["curves"][0]["lower"] != values["curves"][0]["lower"]
