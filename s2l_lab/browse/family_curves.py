@@ -246,8 +246,8 @@ def _notes(chosen: _Chosen) -> tuple[str, ...]:
     unknown = sum(int(one.unknown_P.sum()) for one in chosen.counts.values())
     if unknown:
         notes.append(
-            f"{unknown} rollouts have no verdict because the verifier failed; pass@k is drawn as bounds, Cover@tau "
-            "counts them as wrong."
+            f"{unknown} rollouts have no verdict because the verifier failed; pass@k and Cover@tau have bounds where "
+            "the missing verdicts matter."
         )
     return tuple(notes)
 

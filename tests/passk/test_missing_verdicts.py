@@ -53,7 +53,7 @@ def report(path: Path, *, leave_out: bool) -> PasskReport:
     benchmark = Benchmark("countdown", PROBLEMS, "countdown", None, {})
     sampled = [Sampled(Origin(name, f"digest of {name}", SAMPLING.digest), None) for name in OUTCOMES]
     with RolloutStore(path) as opened, VerifierPool() as pool:
-        reader = Reader(opened, benchmark, N, VERSION, N)
+        reader = Reader(opened, benchmark, N, VERSION, SAMPLING, N)
         if leave_out:
             reader = reader.without_unknown(sampled)
         return PasskReport(

@@ -79,7 +79,7 @@ def test_a_run_with_unknown_verdicts_reports_its_curves_and_says_what_has_no_dat
         assert f"{sum(unknown)} of {2 * N} rollouts have no verdict" in policy.no_data["pass@k"]
         for measure, values in (
             ("pass@k", curve.value),
-            ("pass^k", policy.pass_hat),
+            ("pass^k", policy.pass_hat_rollouts.value),
             ("maj@k", np.array([estimate.value for _, estimate in policy.maj])),
             ("Cover@tau", policy.cover.smoothed[:-1]),
         ):
@@ -108,8 +108,8 @@ def test_what_agrees_whichever_way_the_missing_verdicts_fall_keeps_its_value(tmp
         taus = policy.cover.tau
         cover = [(c[:, None] >= taus * N - 1e-9).mean(0) for c in (low, high)]
         np.testing.assert_allclose(policy.cover.plug_in, np.where(cover[0] == cover[1], cover[0], np.nan))
-        assert np.isnan(policy.pass_hat[0])
-        assert policy.pass_hat[-1] == 0
+        assert np.isnan(policy.pass_hat_rollouts.value[0])
+        assert policy.pass_hat_rollouts.value[-1] == 0
 
 
 def test_a_report_without_missing_verdicts_has_no_such_words(tmp_path: Path) -> None:
