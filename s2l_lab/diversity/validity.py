@@ -100,7 +100,10 @@ def validity(
 
     def over_items(value_I: NDArray[np.float64]) -> Estimate:
         # Sorted, since the bootstrap's draws go by position: the order of items must not matter.
-        mean = mean_over_problems(np.sort(value_I), kept.size * rollouts_per_cell, seed=seed, level=level)
+        # Shares of variance, noise taken off, leave [-1, 1] by chance: what an item can be is then what one was.
+        widest = max(1.0, float(np.abs(value_I).max(initial=0.0)))
+        rollouts = kept.size * rollouts_per_cell
+        mean = mean_over_problems(np.sort(value_I), rollouts, seed=seed, level=level, bounds=(-widest, widest))
         return replace(mean, lower=float(np.maximum(mean.lower, -1.0)), upper=float(np.minimum(mean.upper, 1.0)))
 
     share_FI = _shares(kept)

@@ -15,7 +15,7 @@ from s2l_lab.verifiers import Outcome, Verdict, VerifierPool, verifier_version
 
 @pytest.fixture
 def data_root(tmp_path):
-    rows = [{"question": "a", "answer": r"\frac{1}{2}"}, {"question": "b", "answer": "$t(0,4]$"}]
+    rows = [{"question": "a", "answer": r"\frac{1}{2}"}, {"question": "b", "answer": "{"}]
     (tmp_path / "math500.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return tmp_path
 
@@ -25,7 +25,7 @@ def test_gold_answers_of_a_benchmark(data_root, capsys):
     out = capsys.readouterr().out
     assert "math500: 2 problems" in out
     assert r"\boxed{gold} accepted: 1 of 2 (50.0 %)" in out
-    assert "verifier_error  gold $t(0,4]$  math-verify cannot read the gold answer" in out
+    assert "no_answer  gold {" in out
     assert "official-1" in out
     assert out.count("Answer: gold accepted") == 2
 
@@ -90,7 +90,7 @@ TEXTS = [
     r"\boxed{12}",
     "The answer is 12.",
     "We get\n**12**",
-    r"\boxed{9^{9^{9^{9}}}}",
+    r"\boxed{\sum_{n=1}^{10^{9}} \sin(n^{2})}",
     "I do not know",
     "The answer is 13.",
 ]
@@ -137,7 +137,7 @@ def test_an_extraction_is_stored_beside_the_others_and_set_beside_them(run, caps
     assert outcomes(run, LENIENT)[0] == [CORRECT, CORRECT, CORRECT, ERROR, NONE, WRONG]
     assert outcomes(run, STRICT)[0] == [CORRECT, NONE, NONE, ERROR, NONE, NONE]
     out = " ".join(capsys.readouterr().out.split())
-    assert f"before: {STRICT} after: {LENIENT}" in out
+    assert f"before:{STRICT}after:{LENIENT}" in out.replace(" ", "")  # broken where the terminal ends
     assert "2 become correct, 0 no longer are" in out
     assert "WARNING" not in out
     with RolloutStore(run) as store:

@@ -126,6 +126,6 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(UsageError, match=r"1\.\.8"):
         at_least_j_of_k_curve([1], [8], 9, interval="rollouts")
     with pytest.raises(UsageError, match="rng"):
-        at_least_j_of_k_curve([1, 2], [8, 8], 2)
+        at_least_j_of_k_curve([1, 2], [8, 8], 2, rng=0.5)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="interval = 'seeds'"):
         at_least_j_of_k_curve([1, 2], [8, 8], 2, interval="seeds")  # type: ignore[arg-type]
