@@ -72,7 +72,8 @@ def policy_share(
 ) -> PolicyShare:
     """Decompose every arm against the learner. `vectors` None leaves the embedding out."""
     sets = {arm.arm.name: arm.arm.rollout_sets() for arm in arms.all}
-    reference = sets[arms.learner.arm.name]
+    learner = arms.learner.arm.name
+    reference = sets[learner]
     rows = []
     for arm in arms.others:
         if arm.role == "other seed":
@@ -81,14 +82,14 @@ def policy_share(
         done(arm.arm.name)
     null = null_shares(reference, vectors)
     sizes = _sizes(arms, sets, vectors, done) if arms.plan.seeds else ()
-    return PolicyShare(arms.learner.arm.name, pass_at_1(reference), tuple(rows), null, sizes, arms.matches)
+    return PolicyShare(learner, pass_at_1(learner, reference), tuple(rows), null, sizes, arms.matches)
 
 
 def _row(
     arm: ContrastArm, sets: Sequence[RolloutSet], reference: Sequence[RolloutSet], vectors: Vectors | None
 ) -> ShareRow:
     features = contrasts(sets, reference, vectors, content_seed("policy share", arm.arm.name))
-    return ShareRow(arm.arm.name, arm.role, arm.temperature, arm.matches, features, pass_at_1(sets))
+    return ShareRow(arm.arm.name, arm.role, arm.temperature, arm.matches, features, pass_at_1(arm.arm.name, sets))
 
 
 def _sizes(

@@ -19,6 +19,8 @@ from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.diversity.over_problems import mean_over_problems
 from s2l_lab.diversity.profile import profile
 from s2l_lab.errors import DataError, UsageError
+from s2l_lab.estimators import Counts, Estimate
+from s2l_lab.passk.estimates import policy_curve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from s2l_lab.diversity.rollout_set import RolloutSet
-    from s2l_lab.estimators import Estimate
 
 Condition = Literal["all", "correct"]
 CONDITIONS: tuple[Condition, ...] = ("all", "correct")
@@ -59,7 +60,7 @@ class PolicyDiversity:
     length: Mapping[Condition, Estimate]
     """Tokens per completion."""
     accuracy: Estimate
-    """pass@1 over all rollouts."""
+    """pass@1 over all rollouts; NaN between its ends where some have no verdict."""
     n_rollouts: Mapping[Condition, int]
     n_unknown: int
     """Rollouts whose verifier failed; they are in no correct-only metric."""
@@ -201,13 +202,27 @@ def _policy(
             cells[condition][metric] = Cell(value, less)
     length = {c: mean_over_problems([_mean(s.length_N) for s in sets[c]], rollouts[c]) for c in CONDITIONS}
     unknown = sum(int(s.unknown_N.sum()) for s in sets["all"])
-    return PolicyDiversity(name, cells, length, pass_at_1(sets["all"]), rollouts, unknown)
+    return PolicyDiversity(name, cells, length, pass_at_1(name, sets["all"]), rollouts, unknown)
 
 
-def pass_at_1(sets: Sequence[RolloutSet]) -> Estimate:
-    """Share of correct rollouts, mean over problems."""
-    return mean_over_problems([_mean(s.correct_N) for s in sets], sum(map(len, sets)), bounds=(0.0, 1.0))
+def pass_at_1(policy: str, sets: Sequence[RolloutSet]) -> Estimate:
+    """Share of correct rollouts, mean over problems: the first point of the policy's pass@k curve about problems, as
+    `s2l-lab passk` has it of the same rollouts."""
+    columns = [(s.correct_N.sum(), len(s), s.unknown_N.sum()) for s in sets]
+    correct_P, total_P, unknown_P = np.array(columns, dtype=np.int64).reshape(-1, 3).T
+    counts = Counts(tuple(s.problem_id for s in sets), correct_P, total_P, unknown_P)
+    curve = policy_curve(policy, counts, int(total_P.min()), "problems")
+    return Estimate(
+        value=float(curve.value[0]),
+        lower=float(curve.lower[0]),
+        upper=float(curve.upper[0]),
+        level=curve.level,
+        method=curve.method[0],
+        interval=curve.interval,
+        n_problems=curve.n_problems,
+        n_rollouts=int(total_P.sum()),
+    )
 
 
-def _mean(values: NDArray[np.float64] | NDArray[np.bool_]) -> float:
+def _mean(values: NDArray[np.float64]) -> float:
     return float(values.mean()) if values.size else float("nan")

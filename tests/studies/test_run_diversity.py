@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from s2l_lab.browse.catalog import bundled_runs
 from s2l_lab.figures.numbers import plain
+from s2l_lab.passk import PasskRequest, run_passk
 from s2l_lab.studies.diversity import diversity_of_run
 
 
@@ -22,3 +25,16 @@ def test_a_policy_that_joins_moves_no_other_policys_share() -> None:
     # The condition of correct rollouts is on other problems; that of all is on the same.
     for one, other in zip(three.within.policies[1:], two.within.policies, strict=True):
         assert plain(one.cells["all"]) == plain(other.cells["all"])
+
+
+def test_accuracy_is_the_first_point_of_the_policys_curve(tmp_path: Path) -> None:
+    """pass@1 of the same rollouts had one interval in `s2l-lab passk` and another in `s2l-lab diversity`."""
+    policies = ("low=scripted:beta(0.3,1)", "high=scripted:point(0.6)")
+    report = run_passk(PasskRequest(family=None, policies=policies, problems=9, rollouts=6, out=tmp_path))
+    found = diversity_of_run(tmp_path, embedder="none").within.policies
+    for one, policy in zip(found, report.policies, strict=True):
+        curve = policy.curve_problems
+        assert one.name == policy.name
+        accuracy = (one.accuracy.value, one.accuracy.lower, one.accuracy.upper)
+        assert accuracy == (curve.value[0], curve.lower[0], curve.upper[0])
+        assert one.accuracy.n_rollouts == 9 * 6

@@ -114,7 +114,8 @@ def test_different_problems_and_too_few_rollouts_are_refused() -> None:
 
 def test_rarefaction_is_to_the_m_that_is_asked() -> None:
     """Four rollouts with answers x, y, x, none: any two of them differ in 5 of 6 pairs, so 11/6 of 2 are distinct."""
-    sets = {"one": [rollout_set(["a", "b", "c", "d"], ["x", "y", "x", None], [True, True, True, False])] * 2}
+    columns = ["a", "b", "c", "d"], ["x", "y", "x", None], [True, True, True, False]
+    sets = {"one": [rollout_set(*columns, problem_id=problem) for problem in ("p", "q")]}
     table = within(sets, None, m_all=2, m_correct=3)
     assert table.m == {"all": 2, "correct": 3}
     (policy,) = table.policies
@@ -128,3 +129,14 @@ def test_an_m_that_the_rollouts_do_not_allow_is_refused(m_all: int | None, m_cor
     sets = {"one": [rollout_set(["a", "b", "c", "d"], list("xyxz"), [True] * 4)]}
     with pytest.raises(UsageError, match="rarefaction to"):
         within(sets, None, m_all=m_all, m_correct=m_correct)
+
+
+def test_rollouts_without_a_verdict_leave_accuracy_open() -> None:
+    texts, answers, correct = ["a", "b", "c", "d"], ["x", "y", "x", None], [True, False, True, False]
+    sure = [rollout_set(texts, answers, correct, problem_id=f"p{p}") for p in range(4)]
+    unsure = [rollout_set(texts, answers, correct, problem_id="p0", unknown=[False, True, False, True]), *sure[1:]]
+    (known,), (open_,) = (within({"one": sets}, None).policies for sets in (sure, unsure))
+    assert known.accuracy.value == 0.5
+    assert np.isnan(open_.accuracy.value)
+    assert open_.accuracy.lower <= 0.5 < 0.5 + 2 / 16 <= open_.accuracy.upper
+    assert open_.n_unknown == 2
