@@ -87,7 +87,7 @@ def show() -> None:
 
 def _drawn(family: Family) -> Drawn:
     """The problems that all chosen policies have, at the N that the curves are of."""
-    return Drawn(family.n_problems, str(family.n_rollouts))
+    return Drawn(family.n_problems, str(family.n_rollouts), family.n_clusters)
 
 
 @contextmanager

@@ -45,6 +45,8 @@ class Family:
     """N."""
     notes: tuple[str, ...]
     """What is left out, and why."""
+    n_clusters: int | None = None
+    """Clusters that the problems come in; None where every problem stands alone."""
 
     def table(self) -> pa.Table:
         """One row per policy and k. `value` is null where rollouts without a verdict leave it open between the bounds;
@@ -119,8 +121,9 @@ def family_curves(rates: SolveRates, policies: Sequence[str], interval: Interval
     if chosen is None:
         return Family({}, 0, 0, ("No problem has verified rollouts of every policy that is chosen.",))
     curves = {name: policy_curve(name, one, chosen.n, interval) for name, one in chosen.counts.items()}
-    n_problems = len(next(iter(chosen.counts.values())).problem_ids)
-    return Family(curves, n_problems, chosen.n, _notes(chosen))
+    first = next(iter(chosen.counts.values()))
+    n_clusters = None if first.cluster is None else len(set(first.cluster))
+    return Family(curves, len(first.problem_ids), chosen.n, _notes(chosen), n_clusters)
 
 
 def family_covers(rates: SolveRates, policies: Sequence[str]) -> Covers:

@@ -113,6 +113,8 @@ class Drawn:
     n_problems: int
     rollouts_per_problem: str
     """N per policy and problem, as in `Provenance`."""
+    n_clusters: int | None = None
+    """Clusters of problems that are drawn whole; None where every problem stands alone."""
 
 
 def spanned(numbers: Sequence[int]) -> str:
@@ -139,7 +141,9 @@ def caption(
         *(f"{remark}." for remark in about.remarks),
     ]
     if interval in INTERVAL_MEANS:
-        lines.append(f"Intervals: 95 %, about {INTERVAL_MEANS[interval]} (resampled: {interval}).")
+        clusters = None if drawn is None or interval != "problems" else drawn.n_clusters
+        resampled = interval if clusters is None else f"{clusters} clusters of problems, each whole"
+        lines.append(f"Intervals: 95 %, about {INTERVAL_MEANS[interval]} (resampled: {resampled}).")
     elif interval:
         lines.append(f"Intervals: {interval}.")
     end = f"Verifier {about.verifier}; data {about.data_hash}; rollouts {about.rollouts_hash}; made by: {about.command}"

@@ -169,7 +169,9 @@ def test_clusters_are_read_from_the_problems_alone_and_named(tmp_path: Path) -> 
     values = json.loads(done.stdout)
     assert {curve["n_clusters"] for curve in values["curves"]} == {5}
     assert {one["n_clusters"] for one in values["differences"]} == {5}
-    assert_same(values, rates_of(out, ("low", "high")), ("low", "high"))
+    rates = rates_of(out, ("low", "high"))
+    assert_same(values, rates, ("low", "high"))
+    assert family_curves(rates, ("low", "high"), "problems").n_clusters == 5
     printed = CliRunner().invoke(app, common, catch_exceptions=False).output
     assert "resampled: 5 clusters of problems, each whole" in " ".join(printed.split())
     alone = [{key: value for key, value in row.items() if key != "cluster"} for row in rows]
