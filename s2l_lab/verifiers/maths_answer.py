@@ -185,6 +185,7 @@ def loose(answer: str) -> str:
     if len(answer) > _LONGEST:
         return answer.strip()
     text = spelled(answer).replace(WORDS_BEGIN, "").replace(WORDS_END, "")
+    text = re.sub(r"\{\s*(\w)\s*\}", r"\1", text)  # a group of one character is that character
     return re.sub(r"(?<!\d)\s+|\s+(?!\d)", "", text).casefold().strip(".,;:")
 
 

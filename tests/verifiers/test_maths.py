@@ -93,3 +93,12 @@ def test_metadata_that_a_verifier_needs_is_asked_for(kind, missing):
 def test_an_unknown_verifier_is_refused_with_the_nearest_names():
     with pytest.raises(UsageError, match="Did you mean math"):
         verify("5", "5", "maths")
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [(r"x \equiv 3 \pmod 7", r"x \equiv 3 \pmod{7}"), (r"x \equiv 3 \pmod{7}", r"x\equiv3\pmod{ 7 }")],
+)
+def test_what_cannot_be_read_is_the_same_in_every_spelling_of_its_groups(pool, gold, answer):
+    assert pool.verify(boxed(answer), gold).outcome is Outcome.CORRECT
+    assert pool.verify(boxed(answer.replace("7", "11")), gold).outcome is not Outcome.CORRECT
