@@ -85,11 +85,23 @@ def calibration() -> str:
         [name, *(share(one["smallest"][band]) for band in bands)] for name, one in result["rollouts_interval"].items()
     ]
     aims = ["*aim*", *(share(result["rollout_aims"][band], 2) for band in bands)]
+    two_point = result["two_point"]
+    columns = list(next(iter(two_point["table"].values())))
+    by_size = [
+        [name, *(f"{x:.2f}x" if "width" in column else share(x) for column, x in row.items())]
+        for name, row in two_point["table"].items()
+    ]
+    populations = (
+        f"The same over {len(two_point['rows'])} populations of two solve rates (21 pairs of .0002 to .9998, three "
+        f"shares, N = 16 and 64), {two_point['repetitions']} repetitions each: the worst population and k, the share "
+        "of populations whose worst k is below .92, and Jeffreys' posterior per problem beside it."
+    )
     about = (
         f"Coverage of the nominal 95 % `rollouts` interval, smallest in each band of k: P = {result['problems']}, N = "
         f"{result['rollouts']}, {result['repetitions']:,} repetitions. `python benchmarks/calibration.py` re-makes it."
     )
-    return about + "\n\n" + table(["solve rates", *bands], [*rows, aims])
+    first = about + "\n\n" + table(["solve rates", *bands], [*rows, aims])
+    return first + "\n\n" + populations + "\n\n" + table(["problems", *columns], by_size)
 
 
 def gold() -> str:

@@ -20,15 +20,18 @@ import numpy as np
 
 from s2l_lab.diversity.jackknife_t import ratio_ends
 from s2l_lab.errors import UsageError
+from s2l_lab.estimators.cells import check_aligned, refuse_masked
 from s2l_lab.estimators.estimate import Estimate
 from s2l_lab.estimators.gaffke import gaffke_ends
-from s2l_lab.estimators.problem_interval import critical_values, difference_ends, share_ends
+from s2l_lab.estimators.problem_interval import binomial_ends, critical_values, difference_ends, share_ends
 from s2l_lab.estimators.units import make_units
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 REPLICATES = 2_000
+NO_SPREAD = "no spread, and no bounds are known"
+"""The method of a value whose problems are all equal, and of which nothing says how else they could be: no interval."""
 
 
 def mean_over_problems(
@@ -46,6 +49,7 @@ def mean_over_problems(
     ends for one, and for values that are all equal where no bounds say what another could be. Raises UsageError where
     values leave the bounds.
     """
+    refuse_masked("value_P", value_P)
     value = np.asarray(value_P, dtype=np.float64)
     value = value[np.isfinite(value)]
     if bounds is not None and value.size:
@@ -67,7 +71,7 @@ def mean_over_problems(
         pair = (low + (high - low) * float(end[0]) for end in (ends.lower_K, ends.upper_K))
         return _estimate(mean, (next(pair), next(pair)), level, "logit-t bootstrap", value.size, n_rollouts)
     if np.ptp(value) <= 1e-9 * np.abs(value).max():
-        return _estimate(mean, (np.nan, np.nan), level, "no spread, and no bounds are known", value.size, n_rollouts)
+        return _estimate(mean, (np.nan, np.nan), level, NO_SPREAD, value.size, n_rollouts)
     middle, scale = float(value.min() + value.max()) / 2, float(np.ptp(value)) / 2
     # What is taken for rounding supposes values in [-1, 1].
     units = make_units(_plain((value - middle) / scale)[:, None], weight_C)
@@ -99,6 +103,9 @@ def ratio_over_problems(
     either, or with denominator 0 (no rollout to speak of), are left out. NaN ends for fewer than two problems; NaN
     where the denominators sum to 0. Raises UsageError for different lengths.
     """
+    check_aligned(numerator_P=numerator_P, denominator_P=denominator_P)
+    refuse_masked("numerator_P", numerator_P)
+    refuse_masked("denominator_P", denominator_P)
     numerator, denominator = (np.asarray(a, dtype=np.float64) for a in (numerator_P, denominator_P))
     if numerator.shape != denominator.shape:
         raise UsageError(f"a ratio needs one pair per problem; given: {numerator.size} and {denominator.size} values.")
@@ -108,6 +115,12 @@ def ratio_over_problems(
     value = float(numerator.sum()) / total if problems and total else np.nan
     if problems < 2 or not np.isfinite(value):
         return _estimate(value, (np.nan, np.nan), level, "too few problems", problems, n_rollouts)
+    if np.abs(numerator - value * denominator).max() <= 1e-12 * np.abs(numerator).max(initial=0.0):
+        if largest is None:
+            return _estimate(value, (np.nan, np.nan), level, NO_SPREAD, problems, n_rollouts)
+        least, most = binomial_ends(np.array([value / largest]), problems, level)
+        ends = largest * float(least[0]), largest * float(most[0])
+        return _estimate(value, ends, level, "exact ends of equal problems", problems, n_rollouts)
     lower, upper = ratio_ends(numerator, denominator, level, log=largest is not None)
     if largest is not None:
         lower, upper = max(lower, 0.0), max(min(upper, largest), value)

@@ -36,6 +36,14 @@ class Cells:
     """The cluster that a cell's problems lie in; None where problems stand alone."""
 
     @property
+    def effective_units(self) -> float:
+        """Units of equal size that the problems are worth: (sum n)^2 / sum n^2 over clusters; P without clusters."""
+        if self.cluster_C is None:
+            return float(self.n_problems)
+        size_G = np.bincount(self.cluster_C, self.weight_C)
+        return float(size_G.sum() ** 2 / (size_G**2).sum())
+
+    @property
     def n_units(self) -> int:
         """What a bootstrap over problems draws: clusters, or problems where they stand alone."""
         return self.n_problems if self.cluster_C is None else np.unique(self.cluster_C).size
@@ -58,6 +66,18 @@ def check_aligned(**named: object) -> None:
             raise UsageError(
                 f"{name} and {other} have different indices, so their entries belong to different problems. Align them "
                 "first (as a.reindex(b.index)), or give plain arrays in one order."
+            )
+
+
+def check_columns(**named: object) -> None:
+    """`check_aligned` for tables: rows and columns of pandas objects must match."""
+    check_aligned(**named)
+    framed = {name: one for name, one in named.items() if hasattr(one, "columns")}
+    for (name, one), (other, two) in itertools.pairwise(framed.items()):
+        if list(one.columns) != list(two.columns):
+            raise UsageError(
+                f"{name} and {other} have different columns, so their entries belong to different problems. Align them "
+                "first (as a[b.columns]), or give plain arrays in one order."
             )
 
 
@@ -134,6 +154,7 @@ def pool(correct: ArrayLike, total: ArrayLike, cluster_P: Ints | None = None) ->
 
 def one_whole(name: str, value: object) -> int:
     """A single whole number, also as an array of no dimension; UsageError for anything else."""
+    refuse_masked(name, value)
     array = np.asarray(value)
     if array.ndim or array.dtype.kind not in "iu":
         raise UsageError(f"{name} = {value!r} was given; it is one whole number.")
@@ -144,6 +165,7 @@ def check_ks(ks: int | Sequence[int] | Ints | None, min_total: int) -> Ints:
     """The ks as (K,) integers in 1..min_total; None means all of them. UsageError says which k is out of reach."""
     if ks is None:
         return np.arange(1, min_total + 1)
+    refuse_masked("k", ks)
     ks_K = whole("k", np.atleast_1d(np.asarray(ks)))
     if ks_K.size == 0:
         raise UsageError("no k was given; ask for at least one k, or for None to get every k up to N.")

@@ -142,8 +142,8 @@ def _ends(
 ) -> tuple[Floats, Floats]:
     """Ends of the mean share over problems, each of shape (T,), that fall in tau as the share does."""
     ends = share_ends(share_CT, cells.weight_C, level, rng, replicates, cells.cluster_C)
-    n = cells.n_units
-    if n == 1:
+    n = cells.effective_units
+    if cells.n_units == 1:
         return ends.lower_K, ends.upper_K
     above_T = cells.weight_C @ share_CT * (n / cells.n_problems)
     least_T, most_T = binomial_ends(above_T / n, n, level)

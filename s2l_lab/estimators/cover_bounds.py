@@ -14,7 +14,7 @@ most 2 N; eps is widened by that (2.5e-4). So no discretisation narrows the boun
 What would surprise: they are wide (P = 500, N = 16: about half of the scale), because counts say little of where rates
 lie near tau. Where no mixture of binomials lies inside the band the ends are NaN: the rollouts of a problem were then
 not independent draws at one rate. With unequal N every problem is thinned at random to the smallest N: counts of the
-rollouts that are left are binomial again. Where problems come in clusters, eps has the number of clusters for P.
+rollouts that are left are binomial again. Where problems come in clusters, eps has their effective number for P.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _band(cells: Cells, level: float, rng: np.random.Generator) -> _Band:
         correct_P = rng.hypergeometric(correct_P, all_P - correct_P, total)
     cdf_X = np.cumsum(np.bincount(correct_P, minlength=total + 1))[:total] / problems
     steps = (total * _FINE**2) ** 0.5  # at least so many: M^2 >= 2500 N
-    eps = np.sqrt(np.log(2 / (1 - level)) / (2 * cells.n_units)) + total * (np.pi / 2 / steps) ** 2 / 4
+    eps = np.sqrt(np.log(2 / (1 - level)) / (2 * cells.effective_units)) + total * (np.pi / 2 / steps) ** 2 / 4
     # F_G rises: on a flat stretch of the observed F its last count bounds it from above, its first from below.
     rises_X = np.diff(cdf_X) > 0
     above = np.flatnonzero(np.append(rises_X, True) & (cdf_X + eps < 1))

@@ -67,8 +67,9 @@ def find_crossing(ks_K: Ints, value_K: Floats, band_lower_K: Floats, band_upper_
     if not any(one.ahead != leader for one in shown):
         return Crossing("undetermined", None, k_set, leader, sign_changes, shown)
     not_behind = np.flatnonzero(~(sign * value_K <= _ROUNDING))
-    after = int(not_behind[-1]) + 1 if not_behind.size else 0
-    return Crossing("at", int(ks_K[after]) if after < ks_K.size else None, k_set, leader, sign_changes, shown)
+    last_ahead = int(not_behind[-1])  # the leader is shown ahead somewhere
+    k = int(ks_K[last_ahead]) + 1 if last_ahead < ks_K.size - 1 else None
+    return Crossing("at", k, k_set, leader, sign_changes, shown)
 
 
 def _ranges(ks_K: Ints, side_K: Ints) -> tuple[Shown, ...]:

@@ -89,13 +89,12 @@ def pass_at_k_curve(
     unknown = np.zeros_like(correct) if unknown_P is None else check_unknown(unknown_P, correct, total)
     cells = [low, pool(correct + unknown, total, codes_P)] if unknown.any() else [low]
 
-    nan_K = np.full(ks_K.size, np.nan)
+    draws, nan_K = generator(rng), np.full(ks_K.size, np.nan)
     if interval == "rollouts":
         by_bound = [rollout_ends(one, ks_K, level) for one in cells]
         method = by_bound[0].method_K
         ends = ProblemEnds(by_bound[0].lower_K, by_bound[-1].upper_K, nan_K, nan_K)
     else:
-        draws = generator(rng)
         both = [
             share_ends(_solve_table(one, ks_K), one.weight_C, level, draws, replicates, one.cluster_C) for one in cells
         ]

@@ -29,13 +29,13 @@ def gaffke_ends(
 ) -> list[tuple[Floats, Floats]]:
     """(lower_K, upper_K) for every two-sided alpha of `alphas`, from the same draws: a smaller alpha is never narrower.
 
-    `units` hold values inside `support`; the extra observation is one unit of mean size. Columns that are constant at
-    an end of the support get the exact end there, without draws.
+    `units` hold values inside `support`; the extra observation is one unit of the size that a problem's unit has on
+    average. Columns that are constant get the exact ends, without draws.
     """
     low, high = support
-    n, total_UK, weight_U, size_U = units.n, units.total_UK, units.weight_U, units.size_U
+    total_UK, weight_U, size_U = units.total_UK, units.weight_U, units.size_U
     columns = total_UK.shape[1]
-    extra = units.problems / n
+    extra = units.problems / units.effective  # as large as the cluster that a problem is in, on average
     lower_BK, upper_BK = np.empty((DRAWS, columns)), np.empty((DRAWS, columns))
     blocks = -(-DRAWS * weight_U.size // _BLOCK)
     for rows in np.array_split(np.arange(DRAWS), blocks):
@@ -62,7 +62,7 @@ def _constant_columns(
     low, high = support
     value_UK = units.total_UK / units.size_U[:, None]
     same_K = np.ptp(value_UK, axis=0) == 0
-    share = 1 - (alpha / 2) ** (1 / units.n)
+    share = 1 - (alpha / 2) ** (1 / units.effective)
     value_K = value_UK[0]
     lower_K[same_K] = (value_K + share * (low - value_K))[same_K]
     upper_K[same_K] = (value_K + share * (high - value_K))[same_K]

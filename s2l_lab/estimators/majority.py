@@ -51,6 +51,8 @@ class Votes:
     """Rollouts with outcome VERIFIER_ERROR: they may vote for anything."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.correct, str):
+            raise DataError(f"correct is a set of answers, and the text {self.correct!r} is none. Give a frozenset.")
         numbers = [self.silent, self.unknown, *self.answers.values()]
         if any(isinstance(n, bool) or not isinstance(n, int | np.integer) for n in numbers):
             odd = next(n for n in numbers if isinstance(n, bool) or not isinstance(n, int | np.integer))

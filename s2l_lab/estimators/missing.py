@@ -9,6 +9,7 @@ verdicts, and the smallest of them limits k.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -61,6 +62,7 @@ def leave_unknown_out(counts: Mapping[str, Counts]) -> Verdicts:
             )
         ids = tuple(problem for problem in one.problem_ids if problem not in without)
         known_P = (one.total_P - one.unknown_P)[rows]
-        kept[policy] = Counts(ids, one.correct_P[rows], known_P, np.zeros_like(known_P))
+        cluster = None if one.cluster is None else tuple(itertools.compress(one.cluster, rows))
+        kept[policy] = Counts(ids, one.correct_P[rows], known_P, np.zeros_like(known_P), cluster)
     in_order = dict.fromkeys(problem for one in counts.values() for problem in one.problem_ids if problem in without)
     return Verdicts(kept, tuple(in_order))

@@ -89,7 +89,7 @@ def critical_values(units: Units, level: float, rng: np.random.Generator, replic
         share_BK = expit(logit_BK)
         shift_BK, se_BK = logit_BK - _logit(mean_K), se_BK / (share_BK * (1 - share_BK))
     t_BK = np.divide(np.abs(shift_BK), se_BK, out=np.zeros_like(shift_BK), where=moves_BK)
-    return np.maximum(_row_quantile(t_BK, level), student_t(level, n - 1))
+    return np.maximum(_row_quantile(t_BK, level), student_t(level, units.df))
 
 
 def _row_quantile(values_BK: Floats, level: float) -> Floats:
@@ -106,9 +106,9 @@ def sup_t(tables: Iterable[Units], level: float, rng: np.random.Generator, repli
     the tables share (a policy, a problem) is kept.
     """
     tables = list(tables)
-    n, weight_U = tables[0].n, tables[0].weight_U
+    df, weight_U = tables[0].df, tables[0].weight_U
     multiplier_BU = rng.standard_normal((replicates, weight_U.size)) * np.sqrt(weight_U)
-    scale_B = np.sqrt(rng.chisquare(n - 1, replicates) / (n - 1))
+    scale_B = np.sqrt(rng.chisquare(df, replicates) / df)
     largest_B = np.zeros(replicates)
     for units in tables:
         se_K = units.se
@@ -116,7 +116,7 @@ def sup_t(tables: Iterable[Units], level: float, rng: np.random.Generator, repli
         if spreads_K.any():
             unit_UK = units.residual[:, spreads_K] / (se_K[spreads_K] * units.problems)
             np.maximum(largest_B, np.abs(multiplier_BU @ unit_UK).max(1), out=largest_B)
-    return max(float(_row_quantile((largest_B / scale_B)[:, None], level)[0]), student_t(level, n - 1))
+    return max(float(_row_quantile((largest_B / scale_B)[:, None], level)[0]), student_t(level, df))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def share_ends(
     check_replicates(replicates)
     if units.n == 1:
         return _undefined(values_CK.shape[1])
-    mean_K, se_K, n = units.mean, units.se, units.n
+    mean_K, se_K, n = units.mean, units.se, units.effective
     point_K = critical_values(units, level, rng, replicates, logit=True)
     band_K = np.maximum(point_K, sup_t([units], level, rng, replicates))
     lower_K, upper_K = logit_ends(mean_K, se_K, point_K, n, level)
@@ -159,7 +159,7 @@ def share_ends(
     return ProblemEnds(*point, *logit_ends(mean_K, se_K, band_K, n, level))
 
 
-def logit_ends(mean_K: Floats, se_K: Floats, critical_K: Floats, n: int, level: float) -> tuple[Floats, Floats]:
+def logit_ends(mean_K: Floats, se_K: Floats, critical_K: Floats, n: float, level: float) -> tuple[Floats, Floats]:
     """Ends logit(m) -+ c se / (m (1 - m)), back in [0, 1]; exact binomial ends of m n in n where se is 0."""
     from scipy.special import expit
 
@@ -171,7 +171,7 @@ def logit_ends(mean_K: Floats, se_K: Floats, critical_K: Floats, n: int, level: 
     return lower_K, np.where(still_K, most_K, expit(_logit(share_K) + reach_K))
 
 
-def binomial_ends(mean_K: Floats, n: int, level: float) -> tuple[Floats, Floats]:
+def binomial_ends(mean_K: Floats, n: float, level: float) -> tuple[Floats, Floats]:
     """Clopper-Pearson ends of m n successes in n (not rounded), each of shape (K,)."""
     from scipy.special import betaincinv
 
@@ -199,11 +199,10 @@ def difference_ends(
 
     check_replicates(replicates)
     all_units = [make_units(values_CK, weight_C, cluster_C) for values_CK in tables]
-    n = all_units[0].n
-    if n == 1:
+    if all_units[0].n == 1:
         return [_undefined(values_CK.shape[1]) for values_CK in tables]
     band = sup_t(all_units, level, rng, replicates)
-    alphas = 1 - level, min(1 - level, float(2 * stdtr(n - 1, -band)))
+    alphas = 1 - level, min(1 - level, float(2 * stdtr(all_units[0].df, -band)))
     seed = int(rng.integers(2**63))  # every table sees the same draws
     return [_difference_ends(units, level, band, alphas, seed, replicates) for units in all_units]
 
@@ -219,7 +218,7 @@ def _difference_ends(
         (np.maximum(mean_K - reach_K, -1.0), np.minimum(mean_K + reach_K, 1.0))
         for reach_K in (point_K * se_K, np.maximum(point_K, band) * se_K)
     ]
-    settled_K = (units.n >= 30) & (point_K <= _SETTLED * student_t(level, units.n - 1)) & (np.abs(mean_K) < 0.5)
+    settled_K = (units.n >= 30) & (point_K <= _SETTLED * student_t(level, units.df)) & (np.abs(mean_K) < 0.5)
     drawn_K = alone_K | ~settled_K
     if drawn_K.any():
         part = Units(units.total_UK[:, drawn_K], units.size_U, units.weight_U)

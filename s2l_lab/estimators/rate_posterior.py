@@ -57,9 +57,12 @@ def _prior_mass(bins: int) -> Floats:
     from scipy.special import betainc, expit
 
     shape_a, shape_b = (grid.ravel() for grid in np.meshgrid(_SHAPE_A, _SHAPE_B, indexing="ij"))
-    cdf = betainc(shape_a[:, None], shape_b[:, None], expit(np.linspace(-_REACH, _REACH, bins + 1)))
-    cdf[:, 0], cdf[:, -1] = 0.0, 1.0
-    mass: Floats = np.diff(cdf, axis=1)
+    edge = np.linspace(-_REACH, _REACH, bins + 1)
+    below = betainc(shape_a[:, None], shape_b[:, None], expit(edge))
+    above = betainc(shape_b[:, None], shape_a[:, None], expit(-edge))
+    below[:, 0], above[:, -1] = 0.0, 0.0
+    # Above 1/2 a difference of distribution functions near 1 would be 0 for bins that hold mass.
+    mass: Floats = np.where(edge[1:] <= 0, np.diff(below, axis=1), -np.diff(above, axis=1))
     return mass
 
 
@@ -79,12 +82,14 @@ def posterior_rates(cells: Cells) -> RatePosterior:
 
     beta_CG = likelihood_CQ @ prior_GQ.T
     evidence_CGZ = (1 - _ZERO) * beta_CG[:, :, None] + _ZERO * unsolved_C[:, None, None]
-    log_weight_GZ = np.einsum("c,cgz->gz", cells.weight_C.astype(float), np.log(evidence_CGZ))
+    with np.errstate(divide="ignore"):  # a prior may rule a count out by itself: its weight is 0
+        log_weight_GZ = np.einsum("c,cgz->gz", cells.weight_C.astype(float), np.log(evidence_CGZ))
     weight_GZ = np.exp(log_weight_GZ - log_weight_GZ.max())
     weight_GZ /= weight_GZ.sum()
 
-    solvable_CG = (weight_GZ * (1 - _ZERO) / evidence_CGZ).sum(2)
-    atom_C = (weight_GZ * _ZERO / evidence_CGZ).sum((1, 2)) * unsolved_C
+    share_CGZ = np.divide(weight_GZ, evidence_CGZ, out=np.zeros_like(evidence_CGZ), where=weight_GZ > 0)
+    solvable_CG = (share_CGZ * (1 - _ZERO)).sum(2)
+    atom_C = (share_CGZ * _ZERO).sum((1, 2)) * unsolved_C
     mass_CQ = np.concatenate([atom_C[:, None], likelihood_CQ * (solvable_CG @ prior_GQ)], axis=1)
     mass_CQ /= mass_CQ.sum(1, keepdims=True)  # equal to 1 but for rounding
     return RatePosterior(edge_Q, np.append(-np.inf, log_right), np.append(0.0, log_wrong), mass_CQ)

@@ -87,7 +87,7 @@ def _variance_by_rate(posterior: RatePosterior, total: int, ks_K: Ints) -> Float
 
 
 def model_variance(cells: Cells, ks_K: Ints) -> Floats:
-    """Posterior mean of the variance of pass@k over draws, shape (K,); positive at every k."""
+    """Posterior mean of the variance of pass@k over draws, shape (K,); 0 only where it underflows."""
     posterior = posterior_rates(cells)
     variance_K = np.zeros(ks_K.size)
     for total in np.unique(cells.total_C):
@@ -196,7 +196,7 @@ def rollout_ends(cells: Cells, ks_K: Ints, level: float) -> RolloutEnds:
     larger_K = np.fmax(unbiased_K, model_K)
     # A prior that is too narrow at N/2, where rollouts still speak, is no wider beyond: its ratio there is kept.
     last = int(half_K.sum()) - 1
-    too_narrow = larger_K[last] / model_K[last] if last >= 0 else 1.0
+    too_narrow = larger_K[last] / model_K[last] if last >= 0 and model_K[last] > 0 else 1.0
     variance_K = np.where(low_K, unbiased_K, np.where(half_K, larger_K, too_narrow * model_K))
     fail_CK = subset_ratio(cells.total_C - cells.correct_C, cells.total_C, every_K)
     value_K = np.clip(1 - cells.weight_C @ fail_CK / cells.n_problems, 0.0, 1.0)

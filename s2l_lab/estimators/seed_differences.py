@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2l_lab.errors import UsageError
-from s2l_lab.estimators.cells import check_ks, check_level
+from s2l_lab.estimators.cells import check_columns, check_ks, check_level, one_whole
 from s2l_lab.estimators.estimate import Estimate, Floats, Ints
 from s2l_lab.estimators.problem_interval import student_t
 from s2l_lab.estimators.seeds import method_words, seed_grid, solve_shares
@@ -212,10 +212,11 @@ def _differences(
 ) -> tuple[Floats, int]:
     """pass@k of b minus pass@k of a by seed and problem, shape (S, P), and the number of rollouts behind all of it."""
     check_level(level)
+    check_columns(a_correct=a[0], a_total=a[1], b_correct=b[0], b_total=b[1])
     (a_correct, a_total), (b_correct, b_total) = seed_grid(*a), seed_grid(*b)
     if a_correct.shape != b_correct.shape:
         raise UsageError(f"paired seeds need equal shapes (S, P); given: {a_correct.shape} and {b_correct.shape}.")
-    ks_K = check_ks(k, int(min(a_total.min(), b_total.min())))
+    ks_K = check_ks(one_whole("k", k), int(min(a_total.min(), b_total.min())))
     difference_SPK = solve_shares(b_correct, b_total, ks_K) - solve_shares(a_correct, a_total, ks_K)
     return difference_SPK[:, :, 0], int(a_total.sum() + b_total.sum())
 

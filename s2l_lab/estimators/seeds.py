@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2l_lab.errors import UsageError
-from s2l_lab.estimators.cells import check_counts, check_increasing, check_ks, check_level, refuse_masked
+from s2l_lab.estimators.cells import check_columns, check_counts, check_increasing, check_ks, check_level, refuse_masked
 from s2l_lab.estimators.estimate import Curve, Floats, Ints
 from s2l_lab.estimators.problem_interval import check_replicates, logit_ends, student_t
 from s2l_lab.estimators.randomness import generator
@@ -88,6 +88,7 @@ def seeds_curve(
 
 def seed_grid(correct_SP: ArrayLike, total_SP: ArrayLike) -> tuple[Ints, Ints]:
     """Both as checked (S, P) integers; UsageError for counts that are none."""
+    check_columns(correct_SP=correct_SP, total_SP=total_SP)
     refuse_masked("correct_SP", correct_SP)
     refuse_masked("total_SP", total_SP)
     correct, total = np.asarray(correct_SP), np.asarray(total_SP)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2l_lab.errors import UsageError
-from s2l_lab.estimators.cells import check_ks, check_level
+from s2l_lab.estimators.cells import check_ks, check_level, one_whole
 from s2l_lab.estimators.compare import compare_counts, match_clusters, match_problems, pool_matched
 from s2l_lab.estimators.estimate import Counts, Estimate
 from s2l_lab.estimators.problem_interval import difference_ends
@@ -72,7 +72,7 @@ def sharpening_tax(
             "them all as wrong or right. Verify them again, or leave their problems out."
         )
     smallest = int(matched[:, 1].min())
-    top = smallest if k is None else int(check_ks(k, smallest)[0])
+    top = smallest if k is None else int(check_ks(one_whole("k", k), smallest)[0])
     if top < 2:
         raise UsageError("a Sharpening Tax needs k >= 2: with one rollout there is nothing to gain from more.")
     cells_23C, weight_C, cluster_C = pool_matched(matched, match_clusters({"base": base, "post": post}))
@@ -93,6 +93,7 @@ def sharpening_tax(
             n_rollouts=rollouts,
         )
 
+    drawn = "problems" if cluster_C is None else "clusters"
     gap = compare_counts(post, base, ks_K, rng=draws, level=level, replicates=replicates)
     band = "area of the simultaneous band"
     ahead, below, above = (
@@ -101,8 +102,8 @@ def sharpening_tax(
     )
     return SharpeningTax(
         k=top,
-        area=estimate(raw * (top - 1), raw_ends * (top - 1), "paired bootstrap of problems"),
-        calibrated=estimate(share, share_ends, "paired bootstrap of problems, linearised"),
+        area=estimate(raw * (top - 1), raw_ends * (top - 1), f"paired bootstrap of {drawn}"),
+        calibrated=estimate(share, share_ends, f"paired bootstrap of {drawn}, linearised"),
         base_ahead=estimate(ahead[0], np.array([below[0], above[0]]), band),
         post_ahead=estimate(ahead[1], np.array([above[1], below[1]]), band),
     )

@@ -3,7 +3,8 @@
 Problems made from one template, or translations of one text, are no independent evidence: resampled one by one they
 give intervals that cover .38 to .62. Resampled as whole clusters, the mean over problems is a ratio of sums over
 clusters, sum T / sum n, its residual in a cluster is T - mean n, and its standard error sums these, times G / (G - 1)
-for G clusters; Student's t then has G - 1 degrees of freedom. A problem by itself is a cluster of one.
+for G clusters. Few large clusters among small ones say less than G: what rests on a number of units (Student's degrees
+of freedom, binomial ends) takes the effective one, (sum n)^2 / sum n^2. A problem by itself is a cluster of one.
 """
 
 from __future__ import annotations
@@ -41,6 +42,16 @@ class Units:
     def n(self) -> int:
         """Units in all: P problems, or G clusters."""
         return int(self.weight_U.sum())
+
+    @property
+    def effective(self) -> float:
+        """Clusters of equal size that a mean over problems is as sure of: (sum n)^2 / sum n^2; P without clusters."""
+        return self.problems**2 / float(self.weight_U @ self.size_U**2)
+
+    @property
+    def df(self) -> float:
+        """Student's degrees of freedom: those of the effective number of units, 1 at least."""
+        return max(self.effective - 1, 1.0)
 
     @property
     def problems(self) -> float:
@@ -100,7 +111,9 @@ def cluster_columns(values_SPK: Floats, cluster_P: Ints) -> Floats:
     """
     groups, problems = int(cluster_P.max()) + 1, cluster_P.size
     member_GP = np.arange(groups)[:, None] == cluster_P
-    columns_SGK: Floats = np.einsum("gp,spk->sgk", member_GP, values_SPK) * (groups / problems)
+    # Residuals are summed, as in Units: a sum of values would count the size of a cluster as a difference.
+    mean_K = values_SPK.mean((0, 1))
+    columns_SGK: Floats = mean_K + np.einsum("gp,spk->sgk", member_GP, values_SPK - mean_K) * (groups / problems)
     return columns_SGK
 
 
@@ -110,14 +123,26 @@ def cluster_codes(cluster_P: Sequence[object] | NDArray[np.generic], problems: i
     UsageError for another length, or for a missing label (None, NaN or empty text): a problem without a cluster is one
     of its own and needs a label of its own.
     """
+    if isinstance(cluster_P, str | set | frozenset | dict | np.ma.MaskedArray):
+        raise UsageError(f"cluster is a {type(cluster_P).__name__}; give a list or an array, one label per problem.")
     labels = list(cluster_P)
     if len(labels) != problems:
         raise UsageError(f"cluster has {len(labels)} labels for {problems} problems; give one label per problem.")
-    missing = [i for i, label in enumerate(labels) if label is None or label == "" or label != label]  # noqa: PLR0124
+    if any(np.ndim(label) for label in labels):
+        raise UsageError("cluster has more than one dimension; give one label per problem.")
+    missing = [i for i, label in enumerate(labels) if _is_missing(label)]
     if missing:
         raise UsageError(
             f"problem {missing[0]} has no cluster label ({len(missing)} have none). Give a problem that stands alone a "
             "label of its own, or leave cluster out."
         )
-    codes = {label: code for code, label in enumerate(dict.fromkeys(map(str, labels)))}
-    return np.array([codes[str(label)] for label in labels], dtype=np.int64)
+    codes = {label: code for code, label in enumerate(dict.fromkeys(labels))}
+    return np.array([codes[label] for label in labels], dtype=np.int64)
+
+
+def _is_missing(label: object) -> bool:
+    """None, NaN, pandas' NA or NaT, or empty text: what is not equal to itself, or has no answer to that."""
+    if label is None or (isinstance(label, str) and not label):
+        return True
+    same = label == label  # noqa: PLR0124
+    return not isinstance(same, bool | np.bool_) or not same

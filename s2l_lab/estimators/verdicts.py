@@ -25,8 +25,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
+from s2l_lab.errors import UsageError
 from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM
 
 if TYPE_CHECKING:
@@ -69,6 +70,10 @@ def judge(
     `margin` is in units of the difference, above 0. Read are the value, `se` and `df` of an estimate; one that carries
     none is not decided. All verdicts of the page are right together with probability 1 - alpha, given t intervals.
     """
+    if not (0 < margin < math.inf and 0 < alpha < 1):
+        raise UsageError(f"margin = {margin:g} and alpha = {alpha:g} were given; a margin is above 0, alpha in (0, 1).")
+    if unknown := sorted(set(expects) - set(get_args(Expectation))):
+        raise UsageError(f"a claim expects {unknown[0]!r}; it is one of {', '.join(get_args(Expectation))}.")
     pairs = list(zip(differences, expects, strict=True))
     verdicts = [_untested(estimate) for estimate in differences]
     tested = {i: (e, expected) for i, (e, expected) in enumerate(pairs) if e is not None and _can_be_judged(e)}
@@ -164,7 +169,8 @@ def _alpha(distance: float, se: float, df: float) -> float:
 
 
 def _can_be_judged(estimate: Estimate) -> bool:
-    return estimate.n_seeds >= SEEDS_FOR_A_CLAIM and math.isfinite(estimate.se)
+    known = math.isfinite(estimate.value) and math.isfinite(estimate.se) and estimate.df > 0
+    return estimate.n_seeds >= SEEDS_FOR_A_CLAIM and known
 
 
 def _untested(estimate: Estimate | None) -> Verdict:
