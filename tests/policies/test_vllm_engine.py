@@ -48,7 +48,7 @@ def other_engines(checkpoint: Path) -> dict[str, Drawn]:
     """The same draws from engines that were started and closed one after the other."""
     drawn = {}
     for run, name in (("another start", "a"), ("another name", "b")):
-        policy = open_policy(f"{name}={checkpoint}", engine="vllm")
+        policy = open_policy(f"{name}={checkpoint}", engine="vllm", template="raw")
         drawn[run] = sample(policy)
         policy.close()
         policy.close()
@@ -59,7 +59,7 @@ def other_engines(checkpoint: Path) -> dict[str, Drawn]:
 
 @pytest.fixture(scope="module")
 def policy(checkpoint: Path, other_engines: dict[str, Drawn]) -> Any:
-    opened = open_policy(f"a={checkpoint}", engine="vllm")
+    opened = open_policy(f"a={checkpoint}", engine="vllm", template="raw")
     yield opened
     opened.close()
 
@@ -174,7 +174,7 @@ def test_first_tokens_follow_the_distribution(policy: Policy, oracle: Oracle, sa
 
 def test_whole_completions_follow_the_transformers_engine(policy: Policy, checkpoint: Path) -> None:
     """Two engines, two sets of draws: lengths, texts and tokens of one law."""
-    other = open_policy(f"t={checkpoint}", engine="transformers")
+    other = open_policy(f"t={checkpoint}", engine="transformers", template="raw")
     indices = range(200)
     a, b = sample(policy, PLAIN, indices), sample(other, PLAIN, indices)
     for problem in PROBLEMS:
@@ -257,7 +257,7 @@ def test_nan_weights_are_an_error_and_not_draws(tmp_path: Path) -> None:
     weights = load_file(directory / "model.safetensors")
     weights["model.norm.weight"][0] = float("nan")
     save_file(weights, directory / "model.safetensors", metadata={"format": "pt"})
-    broken = open_policy(f"nan={directory}", engine="vllm")
+    broken = open_policy(f"nan={directory}", engine="vllm", template="raw")
     try:
         with pytest.raises(PolicyError, match="NaN"):
             sample(broken, indices=range(2))
@@ -267,4 +267,4 @@ def test_nan_weights_are_an_error_and_not_draws(tmp_path: Path) -> None:
 
 def test_a_checkpoint_that_vllm_cannot_run_is_named_with_the_reason(checkpoint: Path) -> None:
     with pytest.raises(PolicyError, match=r"vLLM .* cannot run .*max_model_len"):
-        open_policy(f"a={checkpoint}", engine="vllm", max_model_len=100_000)
+        open_policy(f"a={checkpoint}", engine="vllm", max_model_len=100_000, template="raw")
