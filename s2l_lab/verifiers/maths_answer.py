@@ -39,7 +39,7 @@ from s2l_lab.verifiers.maths_number import (
 )
 from s2l_lab.verifiers.maths_spelling import DOTS, WORDS_BEGIN, WORDS_END, spelled
 from s2l_lab.verifiers.maths_units import NO_UNIT, Unit, based, quantities
-from s2l_lab.verifiers.maths_vocabulary import MULTIPLES, NUMBER_WORDS, UNITS
+from s2l_lab.verifiers.maths_vocabulary import MULTIPLES, NUMBER_WORDS, PARTS, UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -258,8 +258,10 @@ def _settled(words: Words, depth: int) -> list[Value] | None:
         return [_NAMED[text]]
     if text in NUMBER_WORDS:
         return [Scalar(Num(Fraction(NUMBER_WORDS[text])))]
-    first, _, rest = text.partition(" ")
-    if first in NUMBER_WORDS and rest and all(word in UNITS or word in MULTIPLES for word in rest.split()):
+    first, _, rest = text.replace("-", " ").partition(" ")
+    if first in NUMBER_WORDS and rest in ("quarter", "quarters"):
+        return [Scalar(Num(Fraction(NUMBER_WORDS[first], 4)))]  # no coins, as they are behind digits
+    if first in NUMBER_WORDS and rest and all(word in UNITS | MULTIPLES | PARTS for word in rest.split()):
         return _read(f"{NUMBER_WORDS[first]} {rest}", depth + 1)  # twelve dollars, two million
     return [words] if len(text) > 3 or text in _SHORT_WORDS or not text.isascii() else None
 

@@ -214,7 +214,7 @@ def _same_relation(gold: Value, answer: Value) -> bool:  # noqa: PLR0911 - one r
     return _is_assigned(gold.left) and same(gold.right, answer)
 
 
-def _asks_for(left: Value, right: Value) -> bool:
+def _asks_for(left: Value, right: Value) -> bool:  # noqa: PLR0911 - one return a kind
     """Whether `left = right` says that the answer is `right`.
 
     A left side without unknowns has to be the same. One in several unknowns (a + b + c, |AB|, x/y) is a quantity that
@@ -230,9 +230,22 @@ def _asks_for(left: Value, right: Value) -> bool:
     names = unknowns(node)
     if not names:
         if left.unit and isinstance(right, Scalar) and right.unit and left.unit != right.unit:
-            return True  # a conversion, which is not checked
+            return True  # a conversion is not checked
         return same(left, right) or (isinstance(right, Scalar) and rounds_to(node, right.node))
-    return len(names) > 1 or isinstance(node, Sym) or (isinstance(node, Call) and node.name not in _OPERATIONS)
+    if left.unit or len(names) > 1 or isinstance(node, Sym):
+        return True  # with a unit it is a working: 2 apples + 3 apples
+    assert isinstance(node, Call)
+    return node.name not in _OPERATIONS or _is_value_of(node)
+
+
+def _is_value_of(node: Call) -> bool:
+    """Whether a product is a name before a number: P(5), and not 5P or x/2."""
+    first, *others = node.args
+    return (
+        node.name == "*"
+        and isinstance(first, Sym)
+        and not any(unknowns(arg) or (isinstance(arg, Call) and arg.name == "^") for arg in others)
+    )
 
 
 def _is_assigned(left: Value) -> bool:

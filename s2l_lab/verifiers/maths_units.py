@@ -243,7 +243,7 @@ class _Builder:
                 return False
             self._guessed = self._guessed or not (before or self._spaced)
         name = UNITS.get(word.text) or UNITS.get(lower)
-        return self._measure(name, word.power) if name is not None else self._count(word, lower)
+        return self._measure(name, word.power) if name is not None else self._count(word, lower, before)
 
     def _modifies(self, lower: str) -> bool:
         """Whether the word changes what comes next or came before: per, square, cubed, million."""
@@ -279,12 +279,17 @@ class _Builder:
         self._pending = 0
         return True
 
-    def _count(self, word: _Word, lower: str) -> bool:
+    def _count(self, word: _Word, lower: str, before: str) -> bool:
         """A noun: what nobody measures."""
         if not all(part.isalpha() for part in re.split(r"[-']", word.text) if part):
             return False
         short = word.text.isascii() and len(word.text) < 4 and lower not in SHORT | _ORDINALS
-        if short and not word.wrapped and not (self._supported and self._spaced and len(word.text) > 1):
+        if (
+            short
+            and not word.wrapped
+            and before != "of"
+            and not (self._supported and self._spaced and len(word.text) > 1)
+        ):
             return False
         noun = _singular(lower)
         if self._sign < 0:
