@@ -20,6 +20,7 @@ from s2l_lab.verifiers.maths_grammar import (
     Num,
     Sym,
     UnreadableError,
+    is_applied,
     is_too_long,
     negative,
     parse,
@@ -32,11 +33,13 @@ from s2l_lab.verifiers.maths_number import (
     RefusedError,
     exact,
     has_infinity,
+    last_digit,
     same_value,
     signed_infinity,
 )
 from s2l_lab.verifiers.maths_spelling import DOTS, WORDS_BEGIN, WORDS_END, spelled
 from s2l_lab.verifiers.maths_units import NO_UNIT, Unit, based, quantities
+from s2l_lab.verifiers.maths_vocabulary import MULTIPLES, NUMBER_WORDS, PARTS, UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,6 +127,15 @@ _SETS: dict[str, Value] = {r"\mathbb{R}": ALL_REALS, r"\mathbf{R}": ALL_REALS, r
 _EVERYTHING = frozenset(
     {"all real numbers", "all reals", "all real number", "the set of all real numbers", "real numbers"}
 )
+_NAMED: dict[str, Value] = {
+    **dict.fromkeys(_EVERYTHING, ALL_REALS),
+    **dict.fromkeys(("infinity", "positive infinity"), Scalar(INFINITY)),
+    "negative infinity": Scalar(negative(INFINITY)),
+    **dict.fromkeys(
+        ("no solution", "no solutions", "no real solution", "no real solutions", "empty set", "the empty set"), EMPTY
+    ),
+}
+"""Values that have names of their own."""
 _SHORT_WORDS = frozenset(
     [
         "yes",
@@ -134,17 +146,6 @@ _SHORT_WORDS = frozenset(
         "any",
         "none",
         "true",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "zero",
     ]
 )
 _LETTERS_ONLY = re.compile(r"(?:[^\W\d_]|[\s'’-])+")
@@ -163,6 +164,7 @@ _COMPOUND = re.compile(
 _OPENING, _CLOSING = {"(": ")", "[": "]", "{": "}"}, frozenset(")]}")
 _COMPOUND_LONGEST = 200
 _DEEPEST = 12
+_ONE = Fraction(1)
 _LONGEST = 25_000
 """Characters of an answer that is looked at; no benchmark has a longer one."""
 
@@ -197,8 +199,9 @@ def _read(text: str, depth: int) -> list[Value]:
     words = _words(text)
     if words is not None and len(words.text) == 1 and not re.search(r"[!'\"]", text):
         text = text.replace(WORDS_BEGIN, "").replace(WORDS_END, "").strip(_AROUND_WORDS)
-    if words is not None and (len(words.text) > 3 or words.text in _SHORT_WORDS or not words.text.isascii()):
-        return [ALL_REALS if words.text in _EVERYTHING else words]
+    settled = _settled(words, depth) if words is not None else None
+    if settled is not None:
+        return settled
     readers: tuple[Callable[[str, int], Value | None], ...] = (
         _compound, _several, _set_operation, _member, _relation, _bracketed, _matrix, _plus_minus, _ratio,
     )  # fmt: skip
@@ -216,7 +219,7 @@ def _read(text: str, depth: int) -> list[Value]:
             inner = _read(quantity.number, depth + 1)[0]
         except UnreadableError:
             continue
-        value = _with_unit(inner, quantity.unit, quantity.shift)
+        value = _with_unit(inner, quantity.unit, quantity.factor)
         if value is not None:
             readings.append(value)
             guessed = quantity.unit.guessed
@@ -226,26 +229,41 @@ def _read(text: str, depth: int) -> list[Value]:
         readings.insert(0 if guessed else len(readings), expression)
     except UnreadableError:
         pass
-    if words is not None:
-        readings.append(words)
+    if words is not None and (len(words.text) == 1 or not (len(words.text) == 2 or text.isupper())):
+        readings.append(words)  # AB is no word that ab is too
     if not readings:
         raise UnreadableError(text)
     return readings
 
 
-def _with_unit(inner: Value, unit: Unit, shift: int) -> Value | None:
+def _with_unit(inner: Value, unit: Unit, factor: Fraction = _ONE) -> Value | None:
     if isinstance(inner, Scalar) and not inner.unit:
         node = inner.node
-        if shift:
-            node = Call("*", (node, Num(Fraction(10**shift))))
+        if factor != 1:
+            node = Call("*", (node, Num(factor)))
         return Scalar(node, unit)
-    if isinstance(inner, Ratio) and not shift:
+    if isinstance(inner, Ratio) and factor == 1:
         return Ratio(inner.parts, inner.is_time, unit)
-    if isinstance(inner, Series) and inner.kind == "list" and not shift:
-        return Series("list", tuple(_with_unit(item, unit, 0) or item for item in inner.items))
-    if isinstance(inner, Relation) and isinstance(inner.right, Scalar) and not shift:
+    if isinstance(inner, Series) and inner.kind == "list" and factor == 1:
+        return Series("list", tuple(_with_unit(item, unit) or item for item in inner.items))
+    if isinstance(inner, Relation) and isinstance(inner.right, Scalar) and factor == 1:
         return Relation(inner.operator, inner.left, Scalar(inner.right.node, unit))
     return None
+
+
+def _settled(words: Words, depth: int) -> list[Value] | None:
+    """The readings of words that are no product of letters: names of numbers and sets, and longer words."""
+    text = words.text
+    if text in _NAMED:
+        return [_NAMED[text]]
+    if text in NUMBER_WORDS:
+        return [Scalar(Num(Fraction(NUMBER_WORDS[text])))]
+    first, _, rest = text.replace("-", " ").partition(" ")
+    if first in NUMBER_WORDS and rest in ("quarter", "quarters"):
+        return [Scalar(Num(Fraction(NUMBER_WORDS[first], 4)))]  # no coins, as they are behind digits
+    if first in NUMBER_WORDS and rest and all(word in UNITS | MULTIPLES | PARTS for word in rest.split()):
+        return _read(f"{NUMBER_WORDS[first]} {rest}", depth + 1)  # twelve dollars, two million
+    return [words] if len(text) > 3 or text in _SHORT_WORDS or not text.isascii() else None
 
 
 def _words(text: str) -> Words | None:
@@ -359,7 +377,7 @@ def _bracketed(text: str, depth: int) -> Value | None:  # noqa: PLR0911 - one re
             if opening == "{" or (left, right) not in (("(", ")"), ("[", "]")):
                 return _read(inner, depth + 1)[0] if opening == "{" else None
             values = _read(inner, depth + 1)
-            return values[0] if not isinstance(values[0], Scalar) else None
+            return values[0] if not isinstance(values[0], Scalar) or values[0].unit else None
         items: list[Value] = []
         for part in parts:
             value = _read(part, depth + 1)[0]
@@ -425,8 +443,9 @@ def _relation(text: str, depth: int) -> Value | None:  # noqa: PLR0911 - one ret
     operators = [_OPERATORS.get(found, found) for found in between]
     if set(operators) == {"="}:
         left, right = _side(sides[0], depth), _side(sides[-1], depth)
-        for middle in sides[1:-1]:
-            _side(middle, depth)
+        for middle in [_side(side, depth) for side in sides[1:-1]]:
+            if _contradicts(middle, right):
+                left = middle
         if isinstance(left, Scalar) and isinstance(right, Scalar) and _is_true(left.node, right.node):
             return right
         if isinstance(right, Series) and right.kind == "list":
@@ -445,6 +464,29 @@ def _relation(text: str, depth: int) -> Value | None:  # noqa: PLR0911 - one ret
         meet = intersection([one for one in sets if one is not None])
         return Reals(meet.parts, sets[0].unknown if sets[0] else None)
     return Series("()", tuple(found))
+
+
+def _contradicts(side: Value, right: Value) -> bool:
+    """Whether two sides are different numbers, neither a rounded form of the other nor in another unit."""
+    if not (isinstance(side, Scalar) and isinstance(right, Scalar)) or bool(side.unit or right.unit):
+        return False
+    if unknowns(side.node) or unknowns(right.node) or has_applied(side.node):
+        return False
+    return not (same_value(side.node, right.node) or rounds_to(side.node, right.node))
+
+
+def has_applied(node: Node) -> bool:
+    """Whether a function without a definition is in it: f(3) is not known."""
+    return isinstance(node, Call) and (is_applied(node.name) or any(map(has_applied, node.args)))
+
+
+def rounds_to(value: Node, decimal: Node) -> bool:
+    """Whether a decimal is the value to its last digit: 0.667 for 2/3."""
+    digit = last_digit(decimal)
+    if digit is None:
+        return False
+    low, high = (compare(value, Call("+", (decimal, Num(d)))) for d in (-digit, digit))
+    return low is not None and high is not None and low >= 0 >= high
 
 
 def _is_true(left: Node, right: Node) -> bool:

@@ -27,9 +27,11 @@ from s2l_lab.verifiers.maths_answer import (
     Words,
     as_reals,
     compare,
+    has_applied,
+    rounds_to,
     substituted,
 )
-from s2l_lab.verifiers.maths_grammar import Call, Node, Num, Sym, is_applied, negative, unknowns
+from s2l_lab.verifiers.maths_grammar import EULER, IMAGINARY, Call, Node, Num, Sym, is_applied, negative, unknowns
 from s2l_lab.verifiers.maths_number import (
     RefusedError,
     canonical_value,
@@ -41,6 +43,8 @@ from s2l_lab.verifiers.maths_number import (
 )
 from s2l_lab.verifiers.maths_units import NO_UNIT, agree
 
+_OPERATIONS = frozenset({"+", "*", "^", "!", "root", "binom", "mod"})
+"""Calls that are no functions by name."""
 _HUNDREDTH = Num(Fraction(1, 100))
 
 
@@ -92,7 +96,7 @@ def _same_scalar(gold: Scalar, answer: Scalar) -> bool:
     a, b = gold.unit, answer.unit
     if not agree(a, b):
         return False
-    left, right = _matching_case(gold.node, answer.node)
+    left, right = gold.node, answer.node
     if same_value(left, right):
         return True
     if a.is_percent and not b:
@@ -100,21 +104,6 @@ def _same_scalar(gold: Scalar, answer: Scalar) -> bool:
     if b.is_percent and not a:
         return same_value(left, Call("*", (right, _HUNDREDTH)))
     return False
-
-
-def _matching_case(a: Node, b: Node) -> tuple[Node, Node]:
-    """The second tree with the first one's capitals, where that alone makes their unknowns the same."""
-    first, second = unknowns(a), unknowns(b)
-    if first == second:
-        return a, b
-    by_fold = {name.casefold(): name for name in first}
-    if (
-        len(by_fold) == len(first)
-        and {name.casefold() for name in second} == set(by_fold)
-        and len(second) == len(first)
-    ):
-        return a, substituted(b, {name: Sym(by_fold[name.casefold()]) for name in second})
-    return a, b
 
 
 def _same_series(gold: Series, answer: Series) -> bool:
@@ -218,11 +207,45 @@ def _same_relation(gold: Value, answer: Value) -> bool:  # noqa: PLR0911 - one r
     if isinstance(answer, Relation):
         if answer.operator != "=":
             return _same_reals(as_reals(gold), as_reals(answer))
-        return same(gold, answer.right)
+        return _asks_for(answer.left, answer.right) and same(gold, answer.right)
     assert isinstance(gold, Relation)
     if gold.operator != "=":
         return _same_reals(as_reals(gold), as_reals(answer))
     return _is_assigned(gold.left) and same(gold.right, answer)
+
+
+def _asks_for(left: Value, right: Value) -> bool:  # noqa: PLR0911 - one return a kind
+    """Whether `left = right` says that the answer is `right`.
+
+    A left side without unknowns has to be the same. One in several unknowns (a + b + c, |AB|, x/y) is a quantity that
+    was asked for, and so is a name or a function of one; any other one in a single unknown (x^2, 1/x) is an equation
+    that is not solved."""
+    if isinstance(left, Series):
+        return all(_asks_for(item, item) for item in left.items)
+    if not isinstance(left, Scalar):
+        return True
+    node = left.node
+    if node in (IMAGINARY, EULER) or has_applied(node) or isinstance(right, Series):
+        return True
+    names = unknowns(node)
+    if not names:
+        if left.unit and isinstance(right, Scalar) and right.unit and left.unit != right.unit:
+            return True  # a conversion is not checked
+        return same(left, right) or (isinstance(right, Scalar) and rounds_to(node, right.node))
+    if left.unit or len(names) > 1 or isinstance(node, Sym):
+        return True  # with a unit it is a working: 2 apples + 3 apples
+    assert isinstance(node, Call)
+    return node.name not in _OPERATIONS or _is_value_of(node)
+
+
+def _is_value_of(node: Call) -> bool:
+    """Whether a product is a name before a number: P(5), and not 5P or x/2."""
+    first, *others = node.args
+    return (
+        node.name == "*"
+        and isinstance(first, Sym)
+        and not any(unknowns(arg) or (isinstance(arg, Call) and arg.name == "^") for arg in others)
+    )
 
 
 def _is_assigned(left: Value) -> bool:

@@ -124,6 +124,21 @@ def _exact_function(name: str, values: list[Fraction]) -> Fraction:  # noqa: PLR
     raise NotRationalError
 
 
+def is_undefined(node: Node) -> bool:
+    """Whether a part of the expression divides by an exact 0, so that the whole has no value."""
+    if not isinstance(node, Call):
+        return False
+    if any(map(is_undefined, node.args)):
+        return True
+    if node.name != "^":
+        return False
+    try:
+        base, exponent = map(exact, node.args)
+    except (NotRationalError, RefusedError):
+        return False
+    return base == 0 and exponent < 0
+
+
 def _bounded(value: Fraction) -> Fraction:
     if value.numerator.bit_length() + value.denominator.bit_length() > BITS:
         raise RefusedError("a number too large")

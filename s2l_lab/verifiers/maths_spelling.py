@@ -14,6 +14,8 @@ import re
 import unicodedata
 from fractions import Fraction
 
+from s2l_lab.verifiers.maths_vocabulary import CURRENCY_CODES, CURRENCY_SIGNS, UNITS
+
 WORDS_BEGIN, WORDS_END = "\ue000", "\ue001"
 DOTS = "…"
 """Any ellipsis that is not the tail of a repeating decimal. No reader knows it."""
@@ -40,6 +42,11 @@ _SUPER_RUN = re.compile(f"[{''.join(_SUPER)}]+")
 _SUB_RUN = re.compile(f"[{''.join(_SUB)}]+")
 _SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000\u200b\u2060\ufeff]")
 
+_COMPATIBLE = re.compile("[^\u2460-\u24ff]+")
+"""All but enclosed numbers and letters: two of them are two items, not one number."""
+_TIMES = re.compile(rf"(?<=\d)\s+{WORDS_BEGIN}?\s*[xX]\s*{WORDS_END}?\s+(?=[-+]?\d)|(?<=\d)[xX](?=10\s*\^)")
+"""The letter x as a times sign."""
+
 _DELIMITERS = re.compile(r"(?<!\\)\$|(?<!\\)\\[\[\]()]")
 _DOLLAR = re.compile(r"^(\s*[-+A-Z]{0,3})\$(?=\s*[-+]?[\d.])")
 _DOLLAR_BEHIND = re.compile(r"(?<=\d)\s*\$")
@@ -52,7 +59,7 @@ _FRACTION = re.compile(r"\\(?:d|t|c|s)frac(?![a-zA-Z])")
 _BINOM = re.compile(r"\\(?:d|t)binom(?![a-zA-Z])")
 _UPRIGHT = re.compile(
     r"\\(?:text|textrm|textbf|textit|textnormal|textsf|texttt|mbox|hbox|mathrm|mathbf|mathit|mathsf|mathnormal|rm|bf|it"
-    r"|boldsymbol|bm|operatorname\*?|emph|underline)(?![a-zA-Z])\s*(?:\{([^{}]*)\}|([a-zA-Z](?![a-zA-Z])|\\[a-zA-Z]+))"
+    r"|boldsymbol|bm|operatorname\*?|emph|underline)(?![a-zA-Z])\s*(?:\{((?:[^{}]|\{[^{}]*\})*)\}|([a-zA-Z](?![a-zA-Z])|\\[a-zA-Z]+))"
 )
 _OLD_FONT = re.compile(r"\{\s*\\(?:rm|bf|it|sf)(?![a-zA-Z])\s*([^{}]*)\}")
 _CHOOSE = re.compile(r"\{([^{}]*)\\choose(?![a-zA-Z])([^{}]*)\}")
@@ -60,7 +67,7 @@ _UNIT_FRACTION = re.compile(
     rf"\\frac\s*\{{\s*({WORDS_BEGIN}[^{WORDS_END}]*{WORDS_END})\s*\}}\s*\{{\s*({WORDS_BEGIN}[^{WORDS_END}]*{WORDS_END}"
     r"(?:\s*\^\s*(?:\{\s*\d\s*\}|\d))?)\s*\}"
 )
-_CURRENCIES = frozenset({"Rs", "Rs.", "USD", "EUR", "GBP", "INR", "CNY", "RMB"})
+_CURRENCIES = frozenset({"Rs", "Rs.", *CURRENCY_CODES, *CURRENCY_SIGNS})
 _SYNONYMS = {
     r"\leq": r"\le", r"\leqslant": r"\le", r"\geq": r"\ge", r"\geqslant": r"\ge", r"\lt": "<", r"\gt": ">",
     r"\neq": r"\ne",
@@ -103,6 +110,9 @@ _FUNCTIONS = frozenset(
         "ceil",
     ]
 )
+_UNITS_TOO = frozenset({"min", "max", "sec"})
+"""Functions that are words behind a number: 12 min."""
+_ARGUMENT = re.compile(r"\s*[({\\a-zA-Z]")
 _CONNECTIVE = re.compile(r"(?<![^\W\d_])(and|or|und|oder|et|ou)(?![^\W\d_])", re.IGNORECASE)
 _CJK_CONNECTIVE = re.compile(r"(?<=[\d})\s])([和或及])(?=[\s\d({\\-])")
 
@@ -156,7 +166,8 @@ def _characters(text: str) -> str:
         text = _SUPER_RUN.sub(lambda m: "^{" + "".join(_SUPER[c] for c in m.group()) + "}", text)
         text = _SUB_RUN.sub(lambda m: "_{" + "".join(_SUB[c] for c in m.group()) + "}", text)
         text = "".join(_VULGAR.get(c) or _SIGNS.get(c, c) for c in text)
-        text = unicodedata.normalize("NFKC", _SPACES.sub("\u2009", text).replace("\u2009", "\ue009"))
+        text = _SPACES.sub("\u2009", text).replace("\u2009", "\ue009")
+        text = _COMPATIBLE.sub(lambda m: unicodedata.normalize("NFKC", m.group()), text)
         text = text.replace("\ue009", "\u2009")
         text = "".join(_SIGNS.get(c, c) for c in text)
     return bare(_MINUS.sub("-", text))
@@ -170,12 +181,21 @@ def _latex(text: str) -> str:
     text = _BINOM.sub(r"\\binom", _FRACTION.sub(r"\\frac", text))
     text = _OLD_FONT.sub(lambda m: _upright(m.group(1)), text)
     for _ in range(4):  # a font inside a font
-        text, changed = _UPRIGHT.subn(lambda m: _upright(m.group(1) if m.group(1) is not None else m.group(2)), text)
+        text, changed = _UPRIGHT.subn(_upright_at, text)
         if not changed:
             break
     text = _CHOOSE.sub(r"\\binom{\1}{\2}", _UNIT_FRACTION.sub(r" \1/\2", text))
     text = _COMMAND.sub(lambda m: _SYNONYMS.get(m.group(), m.group()), text)
     return re.sub(r"\.{2,}", DOTS, text.replace(r"\%", "%"))
+
+
+def _upright_at(match: re.Match[str]) -> str:
+    content = match.group(1) if match.group(1) is not None else match.group(2)
+    before = match.string[max(0, match.start() - 3) : match.start()].rstrip()[-1:]
+    behind_a_number = before.isdecimal() or before in ("}", ")")
+    if content.strip() in _UNITS_TOO and behind_a_number and not _ARGUMENT.match(match.string, match.end()):
+        return f" {WORDS_BEGIN}{content.strip()}{WORDS_END}"
+    return _upright(content)
 
 
 def _upright(content: str) -> str:
@@ -189,10 +209,24 @@ def _upright(content: str) -> str:
         return f" {inner} "
     if not inner:
         return " "
-    if re.match(r"[-+]?[\d.]*\d", inner) or WORDS_BEGIN in inner or "\\" in inner or "=" in inner:
+    if (
+        re.match(r"[-+]?[\d.]*\d", inner)
+        or WORDS_BEGIN in inner
+        or "\\" in inner
+        or "=" in inner
+        or not _is_flat(inner)
+    ):
         return f" {inner} " if content != inner else inner
     blank = " " if content[:1].isspace() else ""
     return f"{blank}{WORDS_BEGIN}{inner}{WORDS_END}"
+
+
+def _is_flat(content: str) -> bool:
+    """Whether there are no groups in it but the exponents of units, as in m/s^{2}."""
+    if "{" not in content:
+        return True
+    names = re.findall(r"[^\W\d_]+", content)
+    return all(name in UNITS or name == "per" for name in names)
 
 
 def _words(text: str) -> str:
@@ -216,6 +250,7 @@ def _connectives(text: str) -> str:
 
 
 def _numbers(text: str) -> str:
+    text = _TIMES.sub(r" \\times ", text)
     text = _REPEATING.sub(lambda m: _repeating(m.group(1), m.group(2), m.group(3) or m.group(4)), text)
     text = _REPEATING_DOT.sub(_dotted, text)
     text = _REPEATING_DOTS.sub(lambda m: _repeating(m.group(1), m.group(2), m.group(4) or m.group(5)), text)

@@ -12,14 +12,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import NamedTuple
 
 from s2l_lab.verifiers.maths_spelling import WORDS_BEGIN, WORDS_END
 from s2l_lab.verifiers.maths_vocabulary import (
     COMPOUNDS,
+    CURRENCY_CODES,
+    CURRENCY_SIGNS,
     FILLERS,
+    HAN_MULTIPLES,
     LETTERS,
     MULTIPLES,
+    PARTS,
     PERCENT,
     SHORT,
     STOP,
@@ -28,23 +33,26 @@ from s2l_lab.verifiers.maths_vocabulary import (
 )
 
 _PREFIX = re.compile(
-    r"^\s*(?P<sign>-?)\s*(?P<unit>(?:US|U\.S\.|A|C|NZ|HK|NT|S)?\\?\$|€|£|¥|₹"
-    r"|(?:Rs|USD|EUR|GBP|INR|CNY|RMB)\.?(?=[\s\d]))\s*(?P<rest>.*)$",
+    rf"^\s*(?P<sign>-?)\s*(?P<unit>(?:US|U\.S\.|A|C|NZ|HK|NT|S)?\\?\$|[{CURRENCY_SIGNS}]"
+    rf"|(?:Rs|kr|{'|'.join(CURRENCY_CODES)})\.?(?=[\s\d]))\s*(?P<rest>.*)$",
     re.DOTALL,
 )
 _WORD = rf"{WORDS_BEGIN}[^{WORDS_END}]*{WORDS_END}|[^\W\d_]+(?:[-'][^\W\d_]+)*\.?"
 _POWER = r"(?:\s*\^\s*(?:\{\s*-?\s*\d\s*\}|-?\d))?"
 _PIECE = re.compile(
-    rf"(?P<word>%|°|€|£|¢|¥|₹|\\?\$|(?<!\\)(?:{_WORD}))(?P<power>{_POWER})|(?P<operator>/|\\cdot(?![a-zA-Z])|\*|-)"
+    rf"(?P<word>%|°|¢|[{CURRENCY_SIGNS}]|\\?\$|(?<!\\)(?:{_WORD}))(?P<power>{_POWER})|(?P<operator>/|\\cdot(?![a-zA-Z])|\*|-)"
     r"|(?P<other>\\[a-zA-Z]+|\S)"
 )
 _LONGEST = 400
 """Characters of a number with its unit."""
 _HALF_DAY = re.compile(r"(?<=[\d\s])([aApP])\.\s?[mM]\b\.?")
+_UNIT_IN_BRACKETS = re.compile(r"(?<=\d)\s*[(\[]\s*([^\W\d_]{1,4}(?:/[^\W\d_]{1,4})?(?:\^\{?\d\}?)?)\s*[)\]]\s*$")
 _BRACKETS = re.compile(rf"\s*\(\s*({WORDS_BEGIN}[^{WORDS_END}]*{WORDS_END}|[^\W\d_]{{3,}}(?:\s[^\W\d_]+)*)\s*\)\s*$")
 _HYPHEN = re.compile(
     r"(?<=\d)-(?=(?:foot|inch|mile|metre|meter|year|hour|minute|second|day|week|month|degree|dollar|cent|pound)s?\b)"
 )
+_HAN = re.compile(rf"(?<![^\W\d_{HAN_MULTIPLES}])([{HAN_MULTIPLES}])(?![克米瓦焦卡帕赫伏])(?=\w)")
+"""A multiplying character: ten thousand, but not the kilo of a kilogram."""
 _ORDINALS = frozenset({"th", "st", "nd", "rd"})
 
 
@@ -78,8 +86,8 @@ class Quantity:
 
     number: str
     unit: Unit
-    shift: int
-    """Power of ten that a word stood for: 6 for million."""
+    factor: Fraction
+    """What words multiply the number by: 10^6 for million, 1/3 for thirds."""
 
 
 def agree(a: Unit, b: Unit) -> bool:
@@ -98,16 +106,17 @@ _ANGLE_OF = re.compile(r"\\(?:arc)?(?:sin|cos|tan|cot|sec|csc)h?(?![a-zA-Z])|(?:
 
 def quantities(text: str) -> list[Quantity]:
     """The ways to take a spelled text apart into number and unit, longest unit first; none where it has no unit."""
+    text = _UNIT_IN_BRACKETS.sub(_without_brackets, text)
     text = _HYPHEN.sub(" ", _BRACKETS.sub(r" \1", _HALF_DAY.sub(r"\1m", text)))
     prefix = _PREFIX.match(text)
     if prefix and re.search(r"\d", prefix["rest"]):
         unit = Unit(frozenset({(UNITS.get(prefix["unit"].lstrip("\\").rstrip("."), "dollar"), 1)}))
         inner = quantities(prefix["rest"])
         behind = [
-            Quantity(prefix["sign"] + q.number, unit if q.unit in (NO_UNIT, unit) else _joined(unit, q.unit), q.shift)
+            Quantity(prefix["sign"] + q.number, unit if q.unit in (NO_UNIT, unit) else _joined(unit, q.unit), q.factor)
             for q in inner
         ]
-        return [*behind, Quantity(prefix["sign"] + prefix["rest"], unit, 0)]
+        return [*behind, Quantity(prefix["sign"] + prefix["rest"], unit, Fraction(1))]
     if len(text) > _LONGEST:
         return []
     pieces = list(_PIECE.finditer(text.rstrip(" .")))
@@ -119,10 +128,13 @@ def quantities(text: str) -> list[Quantity]:
         return []
     results = []
     for at, piece in enumerate(pieces):
-        if piece["operator"]:
-            continue
         head = text[: piece.start()]
-        if not _ends_a_number(head, piece["word"]):
+        word = piece["word"]
+        if piece["operator"]:
+            word = pieces[at + 1]["word"] if piece["operator"] == "/" else None
+            if word is None or not (len(word) > 3 or (len(word) > 1 and word in UNITS)):
+                continue  # 5/hour, but not 5/m
+        if not _ends_a_number(head, word):
             continue
         if piece["word"] == "°" and _ANGLE_OF.search(head):
             continue
@@ -130,6 +142,13 @@ def quantities(text: str) -> list[Quantity]:
         if parsed is not None:
             results.append(Quantity(head.strip(), *parsed))
     return results
+
+
+def _without_brackets(match: re.Match[str]) -> str:
+    """12 (cm) as 12 cm; 12(m) is a product."""
+    name = re.match(r"[^\W\d_]+", match[1])
+    known = name is not None and name.group() in UNITS and len(match[1]) > 1
+    return f" {match[1]}" if known else match.group()
 
 
 def _joined(a: Unit, b: Unit) -> Unit:
@@ -167,7 +186,7 @@ def _words_of(pieces: list[re.Match[str]]) -> list[_Word]:
             continue
         power = int(re.sub(r"[^\d-]", "", piece["power"]) or "1")
         wrapped = piece["word"].startswith(WORDS_BEGIN)
-        inside = re.sub(r"([/%°])", r" \1 ", piece["word"].strip(WORDS_BEGIN + WORDS_END)).split()
+        inside = _HAN.sub(r"\1 ", re.sub(r"([/%°])", r" \1 ", piece["word"].strip(WORDS_BEGIN + WORDS_END))).split()
         for i, raw in enumerate(inside):
             text = raw if raw == "/" else raw.strip(".,;:!?'\"()").lstrip("\\")
             inner = re.fullmatch(r"([^\W\d_]+)(?:\^\{?(-?\d)\}?)|([^\W\d_]{1,3})([23])", text)
@@ -178,12 +197,12 @@ def _words_of(pieces: list[re.Match[str]]) -> list[_Word]:
     return words
 
 
-def _unit(pieces: list[re.Match[str]], *, spaced: bool) -> tuple[Unit, int] | None:
-    """The unit that the pieces spell, and the power of ten in it; None where a word cannot be part of one."""
+def _unit(pieces: list[re.Match[str]], *, spaced: bool) -> tuple[Unit, Fraction] | None:
+    """The unit that the pieces spell, and the factor in it; None where a word cannot be part of one."""
     words = _words_of(pieces)
     builder = _Builder(spaced=spaced, supported=any(w.wrapped or len(w.text) > 3 or w.text in SHORT for w in words[1:]))
     if all(builder.take(word, words[at - 1].text if at else "", len(words) - at) for at, word in enumerate(words)):
-        return builder.unit(), builder.shift
+        return builder.unit(), builder.factor
     return None
 
 
@@ -197,7 +216,7 @@ class _Builder:
         self._measured: dict[str, int] = {}
         self._nouns: set[str] = set()
         self._sign, self._pending, self._guessed = 1, 0, False
-        self.shift = 0
+        self.factor = Fraction(1)
 
     def unit(self) -> Unit:
         measured = frozenset((name, power) for name, power in self._measured.items() if power)
@@ -208,12 +227,15 @@ class _Builder:
         lower = word.text.lower()
         if self._modifies(lower) or lower in ("\\cdot", "*", "-"):
             return True
-        if lower in STOP or (lower == "a" and not before and not word.wrapped):
+        multiplied = self._multiplies(lower, left)
+        if multiplied is not None:
+            return multiplied
+        ends = lower in STOP or "分之" in lower or (lower == "negative" and left == 1)
+        if ends or (word.text == "a" and not before and not word.wrapped):
             return False
-        if lower in FILLERS and not (lower == "in" and not before and left == 1):
-            return True
-        if lower in COMPOUNDS:
-            for part, power in COMPOUNDS[lower].items():
+        filler = lower in FILLERS and not (lower == "in" and not before and left == 1)
+        if filler or lower in COMPOUNDS:
+            for part, power in COMPOUNDS.get(lower, {}).items():
                 self._add(part, power)
             return True
         if len(lower) == 1 and lower.isascii() and lower.isalpha() and not word.wrapped:
@@ -221,7 +243,7 @@ class _Builder:
                 return False
             self._guessed = self._guessed or not (before or self._spaced)
         name = UNITS.get(word.text) or UNITS.get(lower)
-        return self._measure(name, word.power) if name is not None else self._count(word, lower)
+        return self._measure(name, word.power) if name is not None else self._count(word, lower, before)
 
     def _modifies(self, lower: str) -> bool:
         """Whether the word changes what comes next or came before: per, square, cubed, million."""
@@ -231,11 +253,20 @@ class _Builder:
             self._pending = 2 if lower in ("square", "sq") else 3
         elif lower in ("squared", "cubed") and self._measured:
             self._measured[next(reversed(self._measured))] *= 2 if lower == "squared" else 3
-        elif lower in MULTIPLES and not self._nouns and not self._measured:
-            self.shift += MULTIPLES[lower]
         else:
             return False
         return True
+
+    def _multiplies(self, lower: str, left: int) -> bool | None:
+        """Whether the word is a factor where one can stand; None where it is no factor."""
+        if lower in MULTIPLES:
+            factor = Fraction(MULTIPLES[lower])
+        elif lower in PARTS and (lower.endswith("s") or left == 1):  # 12 fifth graders are 12
+            factor = Fraction(1, PARTS[lower])
+        else:
+            return False if "-" in lower and lower.rpartition("-")[2] in MULTIPLES | PARTS else None
+        self.factor *= factor
+        return self._sign > 0 and not self._nouns and not self._measured
 
     def _add(self, name: str, power: int) -> None:
         self._measured[name] = self._measured.get(name, 0) + self._sign * power
@@ -248,12 +279,17 @@ class _Builder:
         self._pending = 0
         return True
 
-    def _count(self, word: _Word, lower: str) -> bool:
+    def _count(self, word: _Word, lower: str, before: str) -> bool:
         """A noun: what nobody measures."""
         if not all(part.isalpha() for part in re.split(r"[-']", word.text) if part):
             return False
         short = word.text.isascii() and len(word.text) < 4 and lower not in SHORT | _ORDINALS
-        if short and not word.wrapped and not (self._supported and self._spaced and len(word.text) > 1):
+        if (
+            short
+            and not word.wrapped
+            and before != "of"
+            and not (self._supported and self._spaced and len(word.text) > 1)
+        ):
             return False
         noun = _singular(lower)
         if self._sign < 0:

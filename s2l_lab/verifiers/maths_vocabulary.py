@@ -62,11 +62,53 @@ penny pennies pence
 dime dimes
 quarter quarters
 nickel nickels
+franc francs CHF chf
+krona kronor krone kroner kr SEK NOK DKK
+won ₩ KRW 원
+rouble roubles ruble rubles ₽ RUB руб
+baht ฿ THB
+dong ₫ VND đồng
+lira ₺ TRY
+peso pesos ₱ PHP MXN
+real BRL reais
+shekel shekels ₪ ILS
+naira ₦ NGN
+hryvnia ₴ UAH
+zloty PLN zł
+rand ZAR
 newton newtons N
 joule joules J
 watt watts W
 volt volts V
-ampere amperes amp amps
+ampere amperes amp amps A
+milliampere milliamperes mA
+millivolt millivolts mV
+kilovolt kilovolts kV
+megavolt megavolts MV
+milliwatt milliwatts mW
+megawatt megawatts MW
+gigawatt gigawatts GW
+kilojoule kilojoules kJ
+millijoule millijoules mJ
+megajoule megajoules MJ
+millipascal mPa
+kilopascal kilopascals kPa
+megapascal megapascals MPa
+millihertz mHz
+kilohertz kHz
+megahertz MHz
+gigahertz GHz
+megagram megagrams Mg
+megametre Mm
+megalitre Ml
+megasecond Ms
+kilobyte kilobytes KB kB
+megabyte megabytes MB
+gigabyte gigabytes GB
+terabyte terabytes TB
+kilobit kilobits kb Kb
+megabit megabits Mb
+gigabit gigabits Gb
 ohm ohms Ω
 hertz hz Hz
 kelvin kelvins K
@@ -91,6 +133,7 @@ COMPOUNDS: dict[str, dict[str, int]] = {
     "kmh": {"km": 1, "hour": -1},
     "mpg": {"mile": 1, "gallon": -1},
     "fps": {"foot": 1, "second": -1},
+    "bpm": {"beat": 1, "minute": -1},
     "rpm": {"revolution": 1, "minute": -1},
     "sqft": {"foot": 2},
     "sqm": {"m": 2},
@@ -113,7 +156,6 @@ SYNONYMS = {
     "feet": "foot",
     "oxen": "ox",
     "teeth": "tooth",
-    "halves": "half",
     "leaves": "leaf",
     "loaves": "loaf",
     "knives": "knife",
@@ -141,7 +183,7 @@ SYNONYMS = {
 FILLERS = frozenset(
     """
     of the a an in total altogether each left remaining old long tall high wide deep away around about all apart
-    overall only exactly approximately roughly worth sum different distinct possible
+    ago overall only exactly approximately roughly worth sum different distinct possible
     """.split()  # noqa: SIM905 - a list of quoted words is no better to read
 )
 """Words that say nothing about what is counted."""
@@ -150,7 +192,8 @@ STOP = frozenset(
     plus minus over divided multiplied by mod modulo choose squared cubed factorial pi sqrt root roots log ln sin
     cos tan exp if to when where not no wrong or and through between from until than except base infinity is are was
     equals equal theta alpha beta gamma delta lambda mu sigma phi omega rho none but since because so then with for
-    as at on cap nor false true undefined unknown impossible dozen
+    as at on cap nor false true undefined unknown impossible doubled tripled quadrupled
+    halved below reciprocal inverse inverted opposite than twice thrice
     """.split()  # noqa: SIM905 - a list of quoted words is no better to read
 )
 """Words that make what stands before them something else than a number with a unit."""
@@ -162,7 +205,52 @@ SHORT = frozenset(
     """.split()  # noqa: SIM905 - a list of quoted words is no better to read
 )
 """Nouns of two and three letters, which could be products otherwise."""
-LETTERS = frozenset("mgshlLNJWVKCF")
+LETTERS = frozenset("mgshlLNJWVKCFA")
 """Bare letters that are units after a blank, and perhaps without one."""
-MULTIPLES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-"""Words for powers of ten."""
+_POWERS = """
+1 ten tens 十
+2 hundred hundreds 百 백 hundert
+3 thousand thousands 千 천 mille milliers mil mila tausend тысяч тысяча тысячи тыс
+4 万 萬 만
+5 lakh lakhs lac lacs
+6 million millions millionen millón millones milione milioni milhão milhões миллион миллиона миллионов млн
+7 crore crores
+8 亿 億 억
+9 billion billions milliard milliards milliarde milliarden miliardi миллиард миллиарда миллиардов млрд
+12 trillion trillions
+15 quadrillion quadrillions
+18 quintillion quintillions
+"""
+MULTIPLES = {word: 10 ** int(line.split()[0]) for line in _POWERS.strip().splitlines() for word in line.split()[1:]} | {
+    "dozen": 12,
+    "dozens": 12,
+    "dutzend": 12,
+}
+"""Words for a factor, in small letters."""
+HAN_MULTIPLES = "十百千万亿萬億백천만억"
+"""Letters that multiply, with no blank to what is counted."""
+_PARTS = {
+    2: "half halves", 3: "third", 4: "fourth", 5: "fifth", 6: "sixth", 7: "seventh", 8: "eighth", 9: "ninth",
+    10: "tenth", 11: "eleventh", 12: "twelfth", 13: "thirteenth", 14: "fourteenth", 15: "fifteenth", 16: "sixteenth",
+    17: "seventeenth", 18: "eighteenth", 19: "nineteenth", 20: "twentieth", 32: "thirty-second", 64: "sixty-fourth",
+    100: "hundredth", 1000: "thousandth", 10**4: "ten-thousandth", 10**5: "hundred-thousandth", 10**6: "millionth",
+    10**9: "billionth", 10**12: "trillionth",
+}  # fmt: skip
+PARTS = {word: n for n, names in _PARTS.items() for name in names.split() for word in (name, name + "s")}
+"""Words for one part in so many. A quarter is a coin."""
+CURRENCY_CODES = tuple(
+    """
+    USD EUR GBP INR CNY RMB CHF SEK NOK DKK KRW RUB THB VND TRY PHP MXN BRL ILS NGN UAH PLN ZAR JPY
+    """.split()  # noqa: SIM905 - a list of quoted words is no better to read
+)
+CURRENCY_SIGNS = "€£¥₹₩₽฿₫₺₱₪₦₴"
+_ONES = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+    seventeen eighteen nineteen""".split()  # noqa: SIM905 - as above
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905 - as above
+NUMBER_WORDS = {word: n for n, word in enumerate(_ONES)} | {
+    f"{ten}{joint}{_ONES[n]}" if n else ten: 10 * at + n
+    for at, ten in enumerate(_TENS, 2)
+    for n in range(10)
+    for joint in "- "
+}
+"""Numbers below a hundred by their names."""

@@ -31,9 +31,10 @@ from typing import TYPE_CHECKING, TextIO
 import psutil
 
 from s2l_lab.verifiers import maths_answer
+from s2l_lab.verifiers.maths_answer import Scalar
 from s2l_lab.verifiers.maths_calculus import evaluated
 from s2l_lab.verifiers.maths_equality import canonical_form, equal
-from s2l_lab.verifiers.maths_number import RefusedError
+from s2l_lab.verifiers.maths_number import RefusedError, has_infinity, is_undefined
 from s2l_lab.verifiers.maths_process import READY, WALL_CLOCK, Status
 from s2l_lab.verifiers.maths_spelling import literal
 
@@ -56,6 +57,8 @@ def compare(gold: str, answer: str) -> tuple[Status, str]:  # noqa: PLR0911 - on
     try:
         wanted, given = read(gold), read(answer)
         if wanted and given:
+            if _is_undefined(given) and not _is_undefined(wanted) and not _is_infinite(wanted):
+                return Status.DIFFERENT, ""
             return (Status.EQUAL if equal(wanted, given) else Status.DIFFERENT), ""
         if maths_answer.loose(gold) == maths_answer.loose(answer):
             return Status.EQUAL, ""
@@ -66,6 +69,15 @@ def compare(gold: str, answer: str) -> tuple[Status, str]:  # noqa: PLR0911 - on
     if not wanted:
         return Status.UNREADABLE_GOLD, "the gold answer cannot be read as mathematics"
     return Status.UNREADABLE, "the answer cannot be read as mathematics"
+
+
+def _is_undefined(readings: tuple[Value, ...]) -> bool:
+    """Whether an answer divides by 0."""
+    return all(isinstance(value, Scalar) and is_undefined(value.node) for value in readings)
+
+
+def _is_infinite(readings: tuple[Value, ...]) -> bool:
+    return any(isinstance(value, Scalar) and has_infinity(value.node) for value in readings)
 
 
 @lru_cache(maxsize=256)

@@ -14,6 +14,7 @@ from s2l_lab.verifiers.maths_process import Status
 from s2l_lab.verifiers.maths_worker import canonical, canonical_of, compare
 
 PAIRS = json.loads((Path(__file__).parent / "equality_pairs.json").read_text(encoding="utf-8"))
+READINGS = json.loads((Path(__file__).parent / "reading_cases.json").read_text(encoding="utf-8"))
 UNITS = json.loads((Path(__file__).parent / "unit_cases.json").read_text(encoding="utf-8"))
 
 
@@ -38,6 +39,11 @@ def test_different_answers_never_share_a_canonical_form(one, other, equal):
         assert canonical(one) != canonical(other)
         gold, answer = canonical_of(Status.EQUAL, one, one), canonical_of(Status.DIFFERENT, one, other)
         assert gold != answer
+
+
+@pytest.mark.parametrize(("gold", "answer", "equal"), READINGS, ids=lambda value: str(value)[:30])
+def test_readings_of_an_answer_to_a_gold_answer(gold, answer, equal):
+    assert is_equal(gold, answer) if equal else is_wrong(gold, answer)
 
 
 # ---------------------------------------------------------------------------------------------- units
