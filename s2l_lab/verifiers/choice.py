@@ -57,11 +57,11 @@ _TAKEN_BACK = re.compile(
     r"[*_`$)\]}\"'”’\s.,;:!–—-]*(?:(?:but|no|wait|hmm|actually)\b[\s,.]*){0,3}"
     r"(?:(?:that|this|it|which|(?:is|was)(?=\s))(?:['’]s|\s+(?:is|was|seems|looks|cannot\s+be|isn['’]t))?\s*"
     r"(?:not\s+(?:\w+\s+)?(?:correct|right|true|it|the\s+answer|possible)|wrong|false|incorrect|untrue|impossible)"
-    r"|(?:is|was)(?:\s+not|n['’]t)\b|(?:isn|wasn|can)['’]t\b|cannot\b|(?:wrong|incorrect)\b)",
+    r"\b(?!\s+(?:to|for|that)\b)|(?:is|was)(?:\s+not|n['’]t)\b|can(?:not|['’]t)\s+be\b)",
     re.IGNORECASE,
 )
 """What stands behind a letter that is rejected."""
-_NO = re.compile(r"[*_`$)\]]*\s*[:–—-]\s*(?:no|nope|false)\b")
+_NO = re.compile(r"[*_`$)\]]*\s*[:–—-]\s*(?:no|nope|false|wrong|incorrect)\b")
 _REASON = re.compile(r"\b(?:as|for|while|but|not|unlike|whereas|because|since)\b")
 
 
