@@ -3,7 +3,9 @@ r"""Multiple choice: the letter that a completion commits to.
 A letter counts only where it stands as an answer; a capital A inside a sentence is an article, not choice A. In the
 last stretch outside drafts that has one, and in this order: what `extract_answer` finds; "answer is B" where the letter
 ends its clause (the last one); a letter alone on the last line, or on the first; the one letter that lines of the form
-"B. library" begin with. A completion that repeats all options and chooses none has no answer.
+"B. library" begin with. A completion that repeats all options and chooses none has no answer, and neither has one
+that names two letters together ("B or C"). A letter that is rejected ("B is wrong"), doubted, supposed or another's
+("someone says the answer is B") is not chosen.
 
 `lenient` looks further where that finds none: the last of `<answer>B</answer>`, "I would choose B", "the correct option
 is (B)", "(B) is correct" and the like; then the last letter in bold.
@@ -62,7 +64,7 @@ _TAKEN_BACK = re.compile(
 )
 """What stands behind a letter that is rejected."""
 _NO = re.compile(r"[*_`$)\]]*\s*[:–—-]\s*(?:no|nope|false|wrong|incorrect)\b")
-_REASON = re.compile(r"\b(?:as|for|while|but|not|unlike|whereas|because|since)\b")
+_REASON = re.compile(r"\b(?:as|for|while|but|not|unlike|whereas|because|since|both|neither)\b")
 
 
 def verify_choice(

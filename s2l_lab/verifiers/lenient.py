@@ -6,7 +6,8 @@ and takes more words for answers. Outside drafts, and in the last stretch that h
 1. what `strict` finds, but for `####` headings;
 2. the last `<answer>...</answer>`;
 3. the last "answer is X" (is, are, =, equals, should be ...; also in Chinese, German, French and Spanish). "Not X but
-   Y" is Y, "not X" alone says nothing, and neither does a clause that only speaks of the answer ("is found by adding");
+   Y" and "X? No, it is Y" are Y; "not X" alone says nothing, and neither does what the next sentence takes back or a
+   clause that only speaks of the answer ("is found by adding");
 4. of a completion that ended by itself: the last line where it is nothing but a number (with a unit of one word), a
    formula, `x =` either or a word in bold;
 5. likewise the last number or formula in bold;
@@ -22,8 +23,8 @@ import re
 from s2l_lab.verifiers.extraction import heading, last_of_parts, last_tagged, marked, said_after, without_code
 
 _STATED = re.compile(
-    r"(?:\b(?:final\s+)?(?:answers?|solution)(?:\s+(?:to|of|for|we|you|here)\b[^.,:;?!\n]{0,60}?)?"
-    r"(?:\s+(?:is|are|equals?|(?:would|should|must|will)\s+be|comes\s+(?:out\s+)?to)\b|\s{0,9}=)"
+    r"(?:\b(?:final\s+)?(?:answers?|solution)(?:(?:\s+(?:to|of|for|we|you|here)\b[^.,:;?!\n]{0,60}?)?"
+    r"\s+(?:is|are|equals?|(?:would|should|must|will)\s+be|comes\s+(?:out\s+)?to)\b|\s{0,9}=)"
     r"|\b(?:Antwort|Lösung)\s+(?:ist|lautet|wäre)|\b(?:réponse|respuesta|risposta)(?:\s+final)?\s+(?:est|es|è)\b"
     r"|答案(?:应该|應該|就)?(?:是|为|為|等于|(?=不是))|答えは)"
     r"(?:,?\s+(?:therefore|thus|then|hence|so|simply|just|clearly|indeed|also|equal\s+to|also|daher|donc))?,?\s*[:：]?",
@@ -43,8 +44,8 @@ _CLAUSE_END = re.compile(
 )
 _LONGEST = 120
 _CORRECTED = re.compile(
-    r"[^?!\n]{0,120}?[.,?!\n]\s{1,9}(?:wait|no|actually|sorry|oops)\b(?!\s+(?:doubt|matter|need|other))[^\n]{0,40}?"
-    r"\bit(?:['’]s|\s+(?:is|equals|(?:should|must)\s+be))(?=\s)",
+    r"[^?!\n]{0,120}?[.,?!\n]\s{1,9}(?:(?:wait|no|actually|sorry|oops)[\s,.!–—-]{1,9}){1,3}"
+    r"(?:I\s+think\s+|in\s+fact\s+)?it(?:['’]s|\s+(?:is|equals|(?:should|must)\s+be))(?=\s)",
     re.IGNORECASE,
 )
 _TAKEN_BACK = re.compile(
