@@ -33,9 +33,13 @@ def run(
     regrade_errors: bool = False,
     verifier_timeout: float = 5.0,
 ) -> None:
-    """Check a benchmark's gold answers, or grade a run anew. Raises UsageError unless one of both is asked."""
+    """Check a benchmark's gold answers, or grade a run anew. Raises UsageError unless one of both is asked, and
+    for a time limit that is not positive."""
     from rich.console import Console
 
+    from s2l_lab.verifiers.verify import known_seconds
+
+    known_seconds(verifier_timeout)
     if (benchmark is None) == (run_directory is None):
         raise UsageError(
             "give either --benchmark NAME (grade its gold answers against themselves) or --run DIR with --compare "

@@ -2,7 +2,8 @@ r"""Boxes in a text: `\boxed{7}`, `\fbox{7}`, `\framebox{7}`, and `\boxed 7` wit
 
 The answer is the box that begins last (a nested box begins later than the one around it). Boxes that stand together as
 one list, with only commas, "and" or "or" between them, are one answer: `$\boxed{3}$, $\boxed{5}$` is `3, 5`. Any other
-word between two boxes retracts the first. Empty boxes are mostly an instruction repeated and do not count; a box whose
+word between two boxes retracts the first. A box that is struck through, follows "not" or is called wrong does not
+count. Empty boxes are mostly an instruction repeated and do not count; a box whose
 brace is never closed is none.
 """
 
@@ -27,6 +28,10 @@ _VARIABLE = r"([A-Za-z])(?:_\{?\w{1,9}\}?)?\s{0,9}=\s{0,9}"
 _LIST = re.compile(rf"{_BETWEEN}{_AND}{_BETWEEN}(?:{_AND}{_BETWEEN})?(?:{_VARIABLE}[$\s]*)?")
 _NAMED = re.compile(rf"{_VARIABLE}\Z")
 _LONGEST_GAP = 80
+_NOT = re.compile(r"(?:\bnot|n['’]t)(?:\s+(?:be|simply|just|equal\s+to))?[\s$*]{0,5}\Z", re.IGNORECASE)
+_WRONG = re.compile(
+    r"[$*]{0,4}\s{0,3}(?:is|was)\s+(?:wrong|incorrect|not\s+(?:correct|right|the\s+answer))\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ def last_boxed(text: str) -> str | None:
 
     Escaped braces do not nest. Linear in the text.
     """
-    boxes = _boxes(text)
+    boxes = [box for box in _boxes(text) if not _rejected(text, box)]
     if not boxes:
         return None
     first = len(boxes) - 1
@@ -70,6 +75,13 @@ def _boxes(text: str) -> list[_Box]:
             if box is not None and _BLANKS.match(text, box[1]).end() < stop:  # type: ignore[union-attr]
                 found.append(_Box(*box, stop, token.end()))
     return sorted(found, key=lambda box: box.begin)
+
+
+def _rejected(text: str, box: _Box) -> bool:
+    """Whether the words or the strokes beside a box take it back."""
+    before = text[max(0, box.begin - 30) : box.begin]
+    struck = before.rstrip(" $*").endswith("~~") and text[box.end : box.end + 6].lstrip(" $*").startswith("~~")
+    return struck or _NOT.search(before) is not None or _WRONG.match(text, box.end) is not None
 
 
 def _one_list(text: str, box: _Box, later: _Box) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from s2l_lab.errors import UsageError, unknown_name
 from s2l_lab.verifiers.choice import LABELS, verify_choice
 from s2l_lab.verifiers.countdown import verify_expression
-from s2l_lab.verifiers.extraction import Extraction, extract_answer, last_of_parts, last_tagged
+from s2l_lab.verifiers.extraction import Extraction, extract_answer, last_of_parts, last_tagged, says_exactly
 from s2l_lab.verifiers.gym import verify_gym
 from s2l_lab.verifiers.lenient import lenient_answer
 from s2l_lab.verifiers.official import verify_official
@@ -50,7 +50,9 @@ def is_comparison(case: Case) -> bool:
 
 
 def answer_of(case: Case) -> str | None:
-    """The final answer by the extraction that the case names."""
+    """The final answer by the extraction that the case names; the gold answer where it is repeated to the letter."""
+    if case.kind in ("math", "exact") and says_exactly(case.text, case.gold):
+        return case.gold
     if case.extraction == "lenient":
         return lenient_answer(case.text, cut=case.truncated)
     return extract_answer(case.text)

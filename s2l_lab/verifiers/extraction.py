@@ -34,25 +34,34 @@ _HEADING = re.compile(r"[*_`\s]*(?:[^\W\d_]{2,}|[0-9]{1,2}[.)]\s+[^\W\d_]{2,})")
 _LETTER_BEFORE = r"(?<![^\W\d_])"
 _WORD = (
     rf"(?:{_LETTER_BEFORE}(?:answers?|ans|antwort|(?:réponse|respuesta|risposta|resposta)(?:\sfinale?)?|ответ)(?![^\W\d_])"
-    r"|答案[是为為]?|答え|答|정답)"
+    rf"|答案[是为為]?|答え|答|정답|{_LETTER_BEFORE}답)"
 )
 _MARKER = re.compile(
     rf"{_WORD}[ \t]*(?:\([^()\n]{{0,40}}\))?[*_`\"'}} \t]{{0,8}}(?:</\w{{1,9}}>)?[*_ \t]{{0,4}}[:：]"
     rf"|^[ \t>]*(?:\#{{1,6}}|\*\*|__)[ \t*_]*(?:the[ \t]+)?(?:final[ \t]+|最终)?{_WORD}[ \t*_]*$",
     re.IGNORECASE | re.MULTILINE,
 )
-_TAGGED = re.compile(r"<answer>((?:(?!</?answer>).)*)</answer>", re.DOTALL)
+_TAGGED = re.compile(r"<answer>((?:(?!</?answer>).)*)</answer>", re.DOTALL | re.IGNORECASE)
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[^\n]*$", re.MULTILINE)
 _NEXT = re.compile(r"\s*([^\n]*)")
 _BULLET = re.compile(r"[ \t]*[-*•+][ \t]+([^\n]*)(?:\n|\Z)")
-_SENTENCE_END = re.compile(r"(?<=[0-9$})\]%*])\.[*_`]{0,2}\s(?=\s{0,9}[^\W\d_a-z])|。|\b(?:because|since)\b")
+_SENTENCE_END = re.compile(
+    r"(?<=[0-9$})\]%*])\.[*_`]{0,2}\s(?=\s{0,9}[^\W\d_a-z])|。|\b(?:because|since)\b"
+    r"|(?<=[0-9$})\]%*]);\s(?=\s{0,9}(?!or\b|and\b)[^\W\d_]{2,}(?![\w(]))"
+)
 _LEAD = re.compile(
-    r"\A(?:[\s*_`:：]|#{1,6}\s|</\w{1,9}>)+(?:(?:the\s)?(?:final\s)?answer\sis:?\s)?"
-    r"|\A(?:the\s)?(?:final\s)?answer\sis:?\s",
+    r"\A(?:[\s*_`:：]|#{1,6}\s|</\w{1,9}>)+(?:(?:(?:so|thus|hence|therefore),?\s)?(?:the\s)?(?:final\s)?answer\sis:?\s)?"
+    r"|\A(?:(?:so|thus|hence|therefore),?\s)?(?:the\s)?(?:final\s)?answer\sis:?\s",
     re.IGNORECASE,
 )
-_CLOSING_TAG = re.compile(r"(?:</\w{1,12}>|<br/?>|<\|\w{1,20}\|>)\Z")
-_QUOTES = {'"': '"', "“": "”", "«": "»"}
+_HEDGE = re.compile(
+    r"\A(?:about|around|approximately|approx\.?|roughly|exactly|precisely)\s+(?=[-+−$\\€£¥]{0,3}\.?[0-9])",
+    re.IGNORECASE,
+)
+_CLOSING_TAG = re.compile(
+    r"(?:</\w{1,12}>|<br/?>|<(?:eos|eot|pad|endoftext|end_of_turn|end_of_text)>|<[|｜][\w▁]{1,20}[|｜]>|[✓✔✅☑]️?)\Z"
+)
+_QUOTES = {'"': '"', "“": "”", "«": "»", "'": "'", "‘": "’"}
 _DISPLAYS = {"\\[": "\\]", "\\(": "\\)", "$$": "$$"}
 
 
@@ -77,6 +86,24 @@ def heading(part: str) -> str | None:
     return _last(
         _bare(match[1]) for match in reversed(list(_HASHES.finditer(part))) if not _MARKER.search(match.group())
     )
+
+
+def says_exactly(text: str, gold: str) -> bool:
+    """Whether the answer's line holds `gold` to the letter, whatever the rules would leave out or cut off.
+
+    The line is that of the last marker or `####`, and only where the strict rule reads that line.
+    """
+    wanted = gold.strip()
+    if not wanted or wanted not in text:
+        return False
+    rest = last_of_parts(text, _last_line_of_a_mark) or ""
+    return wanted in (rest, rest.lstrip("*_ \t")) and _bare(rest) == (extract_answer(text) or "")
+
+
+def _last_line_of_a_mark(part: str) -> str | None:
+    """What stands behind the last `####` or marker in its line."""
+    ends = [match.start(1) for match in _HASHES.finditer(part)] + [match.end() for match in _MARKER.finditer(part)]
+    return part[max(ends) :].split("\n", 1)[0].strip() if ends else None
 
 
 def last_tagged(text: str) -> str | None:
@@ -161,7 +188,7 @@ def _block(part: str, start: int, stop: int, until: int) -> str | None:
 
 def _bare(answer: str) -> str:
     """The answer of a line: up to a reason or another sentence, without emphasis, quotes and punctuation around it."""
-    answer = _without_outside(_LEAD.sub("", answer, count=1))
+    answer = _HEDGE.sub("", _without_outside(_LEAD.sub("", answer, count=1)))
     cut = _SENTENCE_END.search(answer)
     if cut and cut.start():
         answer = _without_outside(answer[: cut.start()].rstrip(" \t,;(–—-"))

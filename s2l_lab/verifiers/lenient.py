@@ -6,7 +6,8 @@ and takes more words for answers. Outside drafts, and in the last stretch that h
 1. what `strict` finds, but for `####` headings;
 2. the last `<answer>...</answer>`;
 3. the last "answer is X" (is, are, =, equals, should be ...; also in Chinese, German, French and Spanish). "Not X but
-   Y" is Y, "not X" alone says nothing, and neither does a clause that only speaks of the answer ("is found by adding");
+   Y" and "X? No, it is Y" are Y; "not X" alone says nothing, and neither does what the next sentence takes back or a
+   clause that only speaks of the answer ("is found by adding");
 4. of a completion that ended by itself: the last line where it is nothing but a number (with a unit of one word), a
    formula, `x =` either or a word in bold;
 5. likewise the last number or formula in bold;
@@ -22,7 +23,8 @@ import re
 from s2l_lab.verifiers.extraction import heading, last_of_parts, last_tagged, marked, said_after, without_code
 
 _STATED = re.compile(
-    r"(?:\b(?:final\s+)?(?:answers?|solution)\s+(?:is|are|equals?|(?:would|should|must|will)\s+be|comes\s+(?:out\s+)?to|=)"
+    r"(?:\b(?:final\s+)?(?:answers?|solution)(?:(?:\s+(?:to|of|for|we|you|here)\b[^.,:;?!\n]{0,60}?)?"
+    r"\s+(?:is|are|equals?|(?:would|should|must|will)\s+be|comes\s+(?:out\s+)?to)\b|\s{0,9}=)"
     r"|\b(?:Antwort|Lösung)\s+(?:ist|lautet|wäre)|\b(?:réponse|respuesta|risposta)(?:\s+final)?\s+(?:est|es|è)\b"
     r"|答案(?:应该|應該|就)?(?:是|为|為|等于|(?=不是))|答えは)"
     r"(?:,?\s+(?:therefore|thus|then|hence|so|simply|just|clearly|indeed|also|equal\s+to|also|daher|donc))?,?\s*[:：]?",
@@ -30,7 +32,7 @@ _STATED = re.compile(
 )
 _NOT_BUT = re.compile(
     r"(?:definitely\s+|certainly\s+|clearly\s+)?(?:(?:not|nicht)\b|不是)"
-    r"(?:[^\n]{0,80}?(?:\bbut|\bsondern|而是)\s*(.*))?"
+    r"(?:[^\n]{0,80}?(?:\bbut|\bsondern|而是|[,;]\s*it(?:\s+is|['’]s)\b)\s*(.*))?"
 )
 _NO_VALUE = re.compile(
     r"(?:obtained|found|given|got|calculated|determined|computed|derived|in|by|as|correct|wrong|incorrect|right|unknown"
@@ -41,6 +43,18 @@ _CLAUSE_END = re.compile(
     r"[.!?](?:\s|\Z)|,\s+(?:which|so|as|and\s+(?:that|so)|where|but|not)\b|\s[–—]\s|\s(?:which|so\s+that)\b"
 )
 _LONGEST = 120
+_CORRECTED = re.compile(
+    r"[^?!\n]{0,120}?[.,?!\n]\s{1,9}(?:(?:wait|no|actually|sorry|oops)[\s,.!–—-]{1,9}){1,3}"
+    r"(?:I\s+think\s+|in\s+fact\s+)?it(?:['’]s|\s+(?:is|equals|(?:should|must)\s+be))(?=\s)",
+    re.IGNORECASE,
+)
+_TAKEN_BACK = re.compile(
+    r"[^?!\n]{0,120}?[.,?!\n]\s{0,9}(?:(?:but|no|wait|hmm|actually|sorry|oops)\b[\s,.!]{0,9}){0,3}"
+    r"(?:that|this|it|which)(?:(?:['’]s|\s+(?:is|was|seems|looks|cannot\s+be|can['’]t\s+be))\s+"
+    r"(?:not\s+(?:correct|right|true|possible)|wrong|incorrect|false|impossible)|\s+isn['’]t\s+(?:correct|right|true))\b"
+    r"(?!\s+(?:to|for|that)\b)",
+    re.IGNORECASE,
+)
 
 _DIGITS = r"[0-9](?:[0-9]|(?:[.,\s]|\\,|\{,\})(?=[0-9]))*"
 _NUMBER = rf"[-+−±]?\s?\\?[$€£¥]?\s?[-−]?{_DIGITS}(?:\s?/\s?{_DIGITS})?(?:\s?\\?%)?"
@@ -68,8 +82,12 @@ def _stated(part: str) -> str | None:
     matches = list(_STATED.finditer(seen))
     ends = [*(match.start() for match in matches[1:]), len(part)][: len(matches)]
     for match, until in list(zip(matches, ends, strict=True))[::-1]:
-        said = said_after(part, match.end(), until) or ""
-        if found := _value(said):
+        corrected = _CORRECTED.match(seen, match.end(), until)
+        if corrected and (found := _value(said_after(part, corrected.end(), until) or "")):
+            return found
+        if not _TAKEN_BACK.match(seen, match.end(), until) and (
+            found := _value(said_after(part, match.end(), until) or "")
+        ):
             return found
     return None
 
@@ -88,7 +106,7 @@ def _last_line(part: str) -> str | None:
     """What the last line is, or the last value in bold."""
     lines = without_code(part).split("\n")
     last = next((line.strip(" \t\r>") for line in reversed(lines) if line.strip()), "")
-    bare = last.strip("*_` .")
+    bare = last.strip("*_` .").removeprefix("=").lstrip()
     if _BARE_LINE.fullmatch(bare):
         return bare
     if bold := _BOLD_LINE.fullmatch(last.rstrip(". ")):

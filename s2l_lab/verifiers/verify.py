@@ -92,6 +92,12 @@ def is_lenient(verifier: str) -> bool:
     return f"_{_LENIENT}-" in verifier
 
 
+def known_seconds(seconds: float) -> None:
+    """Raise UsageError for a time limit that is not positive and finite."""
+    if not (seconds > 0 and math.isfinite(seconds)):
+        raise UsageError(f"a verdict was allowed {seconds:g} s; give a positive number of seconds, as 5.")
+
+
 class VerifierPool:
     """Verifies many completions; keeps its workers and what they found until it is closed."""
 
@@ -103,8 +109,7 @@ class VerifierPool:
         `extraction` names the rule by which answers are found. One verdict may take `seconds` of processor time, and
         six times as much by the wall clock. Raises UsageError for a time that is not positive.
         """
-        if not (seconds > 0 and math.isfinite(seconds)):
-            raise UsageError(f"a verdict was allowed {seconds:g} s; give a positive number of seconds, as 5.")
+        known_seconds(seconds)
         self.extraction: Extraction = extraction
         self._maths = MathsPool(workers, seconds=seconds)
         self._checks = CheckPool(seconds=seconds, megabytes=MEGABYTES)

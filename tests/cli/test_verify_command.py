@@ -57,6 +57,13 @@ def test_a_sentence_for_every_wrong_call(tmp_path):
         call(run_directory=tmp_path / "nowhere", compare="official")
 
 
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+def test_a_time_limit_that_is_none_is_refused_before_anything_else(tmp_path, seconds):
+    for asked in ({"regrade_errors": True}, {"extraction": "strict"}, {"compare": "official"}):
+        with pytest.raises(UsageError, match="positive number of seconds"):
+            verify(tmp_path, verifier_timeout=seconds, **asked)
+
+
 def test_a_models_text_has_no_effect_on_the_terminal(capsys):
     from rich.console import Console
 

@@ -99,7 +99,25 @@ FILLERS += [
     "__",
 ]
 FILLERS += ["I choose ", "B", "(B) is ", "B is", "**B:", " ", "\n", "x = ", "answer (", "Answer: $$\n", r"\text{ or }"]
-FILLERS += ["final ", "answer is:\n- 1\n", "____ "]
+FILLERS += [
+    "the answer to ",
+    "The answer is 1. No ",
+    "<|channel|>analysis",
+    "<|end|>",
+    "B or ",
+    "(B) and ",
+    "~~",
+    "not ",
+]
+FILLERS += [
+    r"not \boxed{1} ",
+    "The answer is B, ",
+    "1; ",
+    "if the answer is B. ",
+    "final ",
+    "answer is:\n- 1\n",
+    "____ ",
+]
 
 
 @pytest.mark.parametrize("filler", FILLERS)
@@ -168,6 +186,43 @@ def test_the_papers_scorer_reads_drafts_like_any_text():
 def test_what_stands_around_an_exact_answer_does_not_matter_on_either_side(answer):
     assert verify(rf"\boxed{{{answer}}}", "east", "exact").outcome is Outcome.CORRECT
     assert verify("Answer: east", answer, "exact").outcome is Outcome.CORRECT
+
+
+ODD = [
+    "Yes, because X",
+    "2. Next",
+    "x;",
+    "a*",
+    "f(x)}",
+    "_x_",
+    "**x**",
+    '"x"',
+    "...",
+    "?",
+    ".",
+    "_",
+    "*",
+    "}",
+    "about 12",
+]
+
+
+@pytest.mark.parametrize("gold", ODD)
+@pytest.mark.parametrize("extraction", ["strict", "lenient"])
+def test_a_gold_answer_repeated_to_the_letter_is_correct_whatever_it_holds(gold, extraction):
+    def outcome(text):
+        return verify(text, gold, "exact", extraction=extraction).outcome
+
+    assert outcome(f"Answer: {gold}") is Outcome.CORRECT
+    assert outcome(f"Let me see.\n#### {gold}") is Outcome.CORRECT
+    assert outcome(f"Answer: {gold}\nAnswer: west") is Outcome.INCORRECT
+    assert outcome(f"\\boxed{{west}}\nAnswer: {gold}") is Outcome.INCORRECT
+    assert outcome(f"<think>Answer: {gold}</think>\nAnswer: west") is Outcome.INCORRECT
+
+
+def test_a_gold_answer_of_maths_that_is_punctuation_can_be_repeated():
+    assert verify("Answer: ?", "?", "math").outcome is Outcome.CORRECT
+    assert verify("Answer: 5", "?", "math").outcome is not Outcome.CORRECT
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\n", r"\boxed{}", "the answer may be 5"])
