@@ -17,12 +17,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2l_lab.errors import UsageError
-from s2l_lab.estimators.cells import Cells, check_ks, check_level, pool
+from s2l_lab.estimators.cells import Cells, check_aligned, check_ks, check_level, pool
+from s2l_lab.estimators.curve import studentised
 from s2l_lab.estimators.estimate import Estimate
 from s2l_lab.estimators.problem_interval import share_ends
 from s2l_lab.estimators.randomness import generator
+from s2l_lab.estimators.units import cluster_codes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike
 
     from s2l_lab.estimators.estimate import Floats, Ints
@@ -37,13 +41,15 @@ def g_pass_at_k(
     level: float = 0.95,
     rng: int | np.random.Generator | None = None,
     replicates: int = 2_000,
+    cluster: Sequence[object] | None = None,
 ) -> Estimate:
     """Unbiased chance that at least ceil(tau k) of `k` rollouts are correct, with a `problems` interval; in [0, 1].
 
     Counts as in `pass_at_k`; 0 < tau <= 1, and a tau k that is a whole number up to rounding is that number (.55 of
-    100 is 55). NaN ends for one problem. UsageError for another tau, impossible counts or a k above the smallest N.
+    100 is 55). `cluster` labels the problems' clusters, shape (P,): whole clusters are then drawn. NaN ends for one
+    problem or cluster. UsageError for another tau, impossible counts or a k above the smallest N.
     """
-    cells, k = _checked(correct_P, total_P, k)
+    cells, k = _checked(correct_P, total_P, k, cluster)
     if not 0 < tau <= 1:
         raise UsageError(f"tau = {tau:g} was asked; it is the share of the k rollouts that must be correct, in (0, 1].")
     wanted = math.ceil(tau * k - 1e-9)
@@ -59,20 +65,22 @@ def mg_pass_at_k(
     level: float = 0.95,
     rng: int | np.random.Generator | None = None,
     replicates: int = 2_000,
+    cluster: Sequence[object] | None = None,
 ) -> Estimate:
     """Unbiased mG-Pass@k, G-Pass@k averaged over tau above one half, with a `problems` interval; in [0, 1].
 
     Counts and errors as in `g_pass_at_k`; k is at least 2, since the sum over i is empty at k = 1.
     """
-    cells, k = _checked(correct_P, total_P, k)
+    cells, k = _checked(correct_P, total_P, k, cluster)
     if k < 2:
         raise UsageError("mG-Pass@k averages over thresholds above k / 2; it needs k >= 2. For k = 1 ask for pass@1.")
     credit_X = 2 / k * np.maximum(np.arange(k + 1) - math.ceil(k / 2), 0.0)
     return _estimate(cells, k, credit_X, level, rng, replicates)
 
 
-def _checked(correct_P: ArrayLike, total_P: ArrayLike, k: int) -> tuple[Cells, int]:
-    cells = pool(correct_P, total_P)
+def _checked(correct_P: ArrayLike, total_P: ArrayLike, k: int, cluster: Sequence[object] | None) -> tuple[Cells, int]:
+    check_aligned(correct_P=correct_P, total_P=total_P, cluster=cluster)
+    cells = pool(correct_P, total_P, None if cluster is None else cluster_codes(cluster, np.size(correct_P)))
     if np.size(k) != 1:
         raise UsageError(f"k = {k} was asked; G-Pass is computed at one k.")
     return cells, int(check_ks(k, cells.min_total)[0])
@@ -84,13 +92,13 @@ def _estimate(
     """The mean over problems of E credit(X), X correct ones of k."""
     check_level(level)
     value_C1 = (_hits(cells.correct_C, cells.total_C, k) @ credit_X)[:, None]
-    ends = share_ends(value_C1, cells.weight_C, level, generator(rng), replicates)
+    ends = share_ends(value_C1, cells.weight_C, level, generator(rng), replicates, cells.cluster_C)
     return Estimate(
         value=float(cells.weight_C @ value_C1[:, 0] / cells.n_problems),
         lower=float(ends.lower_K[0]),
         upper=float(ends.upper_K[0]),
         level=level,
-        method="studentised bootstrap of problems, logit scale",
+        method=studentised(clustered=cells.cluster_C is not None),
         interval="problems",
         n_problems=cells.n_problems,
         n_rollouts=int(cells.weight_C @ cells.total_C),
