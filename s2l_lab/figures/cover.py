@@ -9,7 +9,7 @@ from s2l_lab.figures.markup import markup
 if TYPE_CHECKING:
     from s2l_lab.estimators import CoverCurve
 
-COVER_LINES = "solid: smoothed; dashed: NPMLE; dotted: plug-in (biased); ribbons: bounds"
+COVER_LINES = "solid smoothed, dashed NPMLE, dotted plug-in; ribbons: bounds"
 """Which line is which, in the width of a panel."""
 
 
