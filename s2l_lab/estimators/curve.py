@@ -51,7 +51,7 @@ def clusters(cells: Cells) -> int | None:
 
 def settled(low_K: Floats, high_K: Floats) -> Floats:
     """The value where both bounds agree, NaN where unknown rollouts leave it open."""
-    return np.where(high_K - low_K <= _AGREE, low_K, np.nan)
+    return np.where(np.abs(high_K - low_K) <= _AGREE, low_K, np.nan)
 
 
 def pass_at_k_curve(

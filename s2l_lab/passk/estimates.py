@@ -27,6 +27,7 @@ from s2l_lab.estimators import (
     pass_at_k_curve,
     pass_hat_k_curve,
 )
+from s2l_lab.estimators.curve import settled
 
 Interval = Literal["rollouts", "problems"]
 
@@ -82,21 +83,16 @@ def policy_cover(policy: str, counts: Counts, n: int) -> CoverCurve:
     right = with_correct(counts.correct_P + counts.unknown_P)
     return replace(
         wrong,
-        plug_in=agreed(wrong.plug_in, right.plug_in),
+        plug_in=settled(wrong.plug_in, right.plug_in),
         plug_in_lower=np.fmin(wrong.plug_in_lower, right.plug_in_lower),
         plug_in_upper=np.fmax(wrong.plug_in_upper, right.plug_in_upper),
-        smoothed=agreed(wrong.smoothed, right.smoothed),
+        smoothed=settled(wrong.smoothed, right.smoothed),
         smoothed_lower=np.fmin(wrong.smoothed_lower, right.smoothed_lower),
         smoothed_upper=np.fmax(wrong.smoothed_upper, right.smoothed_upper),
-        npmle=agreed(wrong.npmle, right.npmle),
+        npmle=settled(wrong.npmle, right.npmle),
         bounds_lower=wrong.bounds_lower,
         bounds_upper=right.bounds_upper,
     )
-
-
-def agreed(wrong: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The value with missing verdicts all wrong where it is the same with them all right, else NaN."""
-    return np.where(np.abs(right - wrong) <= 1e-12, wrong, np.nan)
 
 
 def policy_comparisons(counts: Mapping[str, Counts], n: int) -> tuple[Comparison, ...]:
