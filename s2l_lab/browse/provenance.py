@@ -15,7 +15,7 @@ from pathlib import Path
 from s2l_lab.browse.store import BrowsedStore
 from s2l_lab.digest import content_digest
 from s2l_lab.errors import S2LError
-from s2l_lab.figures.caption import INTERVAL_MEANS, sampling_text
+from s2l_lab.figures.caption import INTERVAL_MEANS, drawn_units, sampling_text
 from s2l_lab.rollouts.store import PROBLEMS
 from s2l_lab.training.report import read_report
 
@@ -142,7 +142,7 @@ def caption(
     ]
     if interval in INTERVAL_MEANS:
         clusters = None if drawn is None or interval != "problems" else drawn.n_clusters
-        resampled = interval if clusters is None else f"{clusters} clusters of problems, each whole"
+        resampled = interval if clusters is None else drawn_units(clusters)
         lines.append(f"Intervals: 95 %, about {INTERVAL_MEANS[interval]} (resampled: {resampled}).")
     elif interval:
         lines.append(f"Intervals: {interval}.")

@@ -120,12 +120,15 @@ def decompose(
     rng: np.random.Generator,
     permutations: int = 999,
     level: float = 0.95,
+    cluster: Sequence[object] | None = None,
 ) -> Decomposition:
     """Between-part, within-parts and permutation test of policies A and B.
 
     `distance_P` holds one symmetric matrix (N_p, N_p) per problem, whose first `n_a_P[p]` rows are A's rollouts and the
     others B's; for correct rollouts only, pass those rows and columns. Problems with fewer than two rollouts of either
-    policy are left out; all of them: NaN. UsageError for what is no distance matrix, or for fewer than 19 permutations.
+    policy are left out; all of them: NaN. `cluster` has the cluster of each problem, (P,), None where every problem
+    stands alone; permutations are within problems either way. UsageError for what is no distance matrix, or for fewer
+    than 19 permutations.
     """
     check_level(level)
     if permutations < 19:
@@ -144,13 +147,17 @@ def decompose(
     within_a_P, within_b_P, cross_P, between_P, total_P = part_P5.T
     n_a, n_b = (int(n) for n in sizes_P2[kept].sum(0))
     one_P = np.ones(len(sizes_P2))
-    between = ratio_over_problems(between_P, one_P, n_a + n_b, level=level)
+
+    def over_problems(part_P: NDArray[np.float64], of_P: NDArray[np.float64], rollouts: int) -> Estimate:
+        return ratio_over_problems(part_P, of_P, rollouts, level=level, cluster=cluster)
+
+    between = over_problems(between_P, one_P, n_a + n_b)
     return Decomposition(
         between=between,
-        within_a=ratio_over_problems(within_a_P, one_P, n_a, level=level),
-        within_b=ratio_over_problems(within_b_P, one_P, n_b, level=level),
-        cross=ratio_over_problems(cross_P, one_P, n_a + n_b, level=level),
-        share=ratio_over_problems(between_P / 2, total_P, n_a + n_b, level=level),
+        within_a=over_problems(within_a_P, one_P, n_a),
+        within_b=over_problems(within_b_P, one_P, n_b),
+        cross=over_problems(cross_P, one_P, n_a + n_b),
+        share=over_problems(between_P / 2, total_P, n_a + n_b),
         null_mean=float(null_B.mean()),
         null_upper=float(np.quantile(null_B, level)),
         p_value=_p_value(null_B, between.value, _TIE * float(total_P[kept].sum())),
@@ -170,6 +177,7 @@ def split_half(
     the mean of `between` over `splits` and problems. Over all splits of given rollouts it is 0 by algebra, whatever the
     rollouts, so its own standard error says how many splits were made and nothing else. The ends are therefore those of
     ONE split (root mean square over splits, Student t over problems): what N / 2 rollouts a side show by chance.
+    Clusters of problems make no difference here: given the rollouts, splits of two problems are independent.
     """
     check_level(level)
     if splits < 1:

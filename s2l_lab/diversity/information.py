@@ -57,11 +57,13 @@ def mutual_information(
     rng: np.random.Generator,
     permutations: int = 199,
     level: float = 0.95,
+    cluster: Sequence[object] | None = None,
 ) -> Information:
     """Permutation-centred mutual information between policy and label, averaged over problems.
 
     `labels_a_P[p]` and `labels_b_P[p]` are the labels of both policies' rollouts on problem p, as many of one as of the
-    other; problems with fewer than two each are left out. UsageError for unequal numbers or under 19 permutations.
+    other; problems with fewer than two each are left out. `cluster` has the cluster of each problem, None where every
+    problem stands alone. UsageError for unequal numbers or under 19 permutations.
     """
     check_level(level)
     if permutations < 19:
@@ -81,8 +83,8 @@ def mutual_information(
             null_PB[p] = _plug_in(rng.multivariate_hypergeometric(total_L, n, size=permutations), total_L, n)
     kept = np.isfinite(plug_in_P)
     rollouts = 2 * sum(len(labels) for labels, keep in zip(labels_a_P, kept, strict=True) if keep)
-    centred = mean_over_problems(plug_in_P - null_PB.mean(1), rollouts, level=level)
-    plug_in = mean_over_problems(plug_in_P, rollouts, level=level)
+    centred = mean_over_problems(plug_in_P - null_PB.mean(1), rollouts, level=level, cluster=cluster)
+    plug_in = mean_over_problems(plug_in_P, rollouts, level=level, cluster=cluster)
     if not kept.any():
         return Information(centred, plug_in, np.nan, np.nan)
     null_B = null_PB[kept].mean(0)
@@ -97,10 +99,11 @@ def gini_simpson(
     rng: np.random.Generator,
     permutations: int = 999,
     level: float = 0.95,
+    cluster: Sequence[object] | None = None,
 ) -> Decomposition:
     """`decompose` of the 0/1 distance of labels: within-parts are the chances that two rollouts differ.
 
-    Labels by problem as in `mutual_information`, but their numbers may differ.
+    Labels by problem and clusters as in `mutual_information`, but the numbers of labels may differ.
     """
     pairs = _paired(labels_a_P, labels_b_P)
     return decompose(
@@ -109,6 +112,7 @@ def gini_simpson(
         rng=rng,
         permutations=permutations,
         level=level,
+        cluster=cluster,
     )
 
 

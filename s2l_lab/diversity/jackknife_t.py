@@ -38,11 +38,17 @@ def _draws(problems: int) -> NDArray[np.float64]:
 
 
 def ratio_ends(
-    numerator_P: NDArray[np.float64], denominator_P: NDArray[np.float64], level: float, *, log: bool = False
+    numerator_P: NDArray[np.float64],
+    denominator_P: NDArray[np.float64],
+    level: float,
+    *,
+    df: float | None = None,
+    log: bool = False,
 ) -> tuple[float, float]:
     """Ends of sum n / sum d over two or more problems, on the log scale if `log` and no problem carries it all.
 
-    The value twice where all problems have the same ratio.
+    For problems in clusters the sums are those of whole clusters, and `df` Student's degrees of freedom (None: P - 1),
+    fewer where clusters differ in size. The value twice where all problems have the same ratio.
     """
     n_P, d_P = _plain(numerator_P), _plain(denominator_P)
     problems, value = n_P.size, n_P.sum() / d_P.sum()
@@ -54,7 +60,7 @@ def ratio_ends(
         return float(value), float(value)
     se = float(np.sqrt((problems - 1) * np.nanvar(left_out_P)))
 
-    least = student_t(level, problems - 1)
+    least = student_t(level, problems - 1 if df is None else df)
     low = high = least
     if problems > _FEW:
         t_B = np.sort(_t_of_replicates(n_P, d_P, _draws(problems), log=log))

@@ -26,6 +26,7 @@ import numpy as np
 from s2l_lab.diversity.over_problems import REPLICATES, ratio_over_problems
 from s2l_lab.errors import DataError, UsageError
 from s2l_lab.estimators.problem_interval import share_ends
+from s2l_lab.estimators.units import cluster_codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,28 +98,38 @@ class SurvivalCurve:
 
 
 def survival_curve(
-    logprob_P: Sequence[NDArray[np.floating]], ended_P: Sequence[bool], *, seed: int = 0, level: float = 0.95
+    logprob_P: Sequence[NDArray[np.floating]],
+    ended_P: Sequence[bool],
+    *,
+    seed: int = 0,
+    level: float = 0.95,
+    cluster: Sequence[object] | None = None,
 ) -> SurvivalCurve:
     """Survival over one trace per problem: log b of its tokens (T,), and whether its last token is EOS.
 
-    A trace without tokens leaves its problem out. Raises UsageError for lists of different lengths.
+    A trace without tokens leaves its problem out. `cluster` has the cluster of each problem, (P,), None where every
+    problem stands alone. Raises UsageError for lists of different lengths.
     """
     if len(logprob_P) != len(ended_P):
         raise UsageError(f"one flag per trace is needed; given: {len(logprob_P)} traces and {len(ended_P)} flags.")
+    has_P = np.array([len(logprob) > 0 for logprob in logprob_P], dtype=bool)
+    code_P = None if cluster is None else cluster_codes(cluster, len(logprob_P))[has_P]
     known = [(logprob, ended) for logprob, ended in zip(logprob_P, ended_P, strict=True) if len(logprob)]
     length_P = np.array([len(logprob) for logprob, _ in known], dtype=np.int64)
     whole_P = np.array([ended for _, ended in known], dtype=bool)
     last = 0 if not known else int(length_P.max() if whole_P.all() else length_P[~whole_P].min())
     hazards = [hazard(logprob) for logprob, _ in known]
-    pooled = ratio_over_problems([h.sum() for h in hazards], length_P, len(known), level=level)
+    pooled = ratio_over_problems([h.sum() for h in hazards], length_P, len(known), level=level, cluster=_labels(code_P))
     steps_T1 = np.arange(last + 1)
     at_PT1 = np.minimum(steps_T1, length_P[:, None])
     survival_PT1 = np.array([prefix_survival(p)[at] for (p, _), at in zip(known, at_PT1, strict=True)])
-    lower_T1, upper_T1 = _ends(survival_PT1, seed, level)
+    lower_T1, upper_T1 = _ends(survival_PT1, seed, level, code_P)
     by_token = []
     for t in range(last):
+        alive_P = length_P > t
         alive = [h[t] for h in hazards if len(h) > t]
-        by_token.append(ratio_over_problems(alive, np.ones(len(alive)), len(alive), level=level))
+        labels = None if code_P is None else _labels(code_P[alive_P])
+        by_token.append(ratio_over_problems(alive, np.ones(len(alive)), len(alive), level=level, cluster=labels))
     nan_T1 = np.full(last + 1, np.nan)
     return SurvivalCurve(
         survival_T1=survival_PT1.mean(0) if known else nan_T1,
@@ -133,14 +144,20 @@ def survival_curve(
     )
 
 
-def _ends(survival_PT1: Floats, seed: int, level: float) -> tuple[Floats, Floats]:
+def _labels(code_P: Ints | None) -> list[int] | None:
+    return None if code_P is None else code_P.tolist()
+
+
+def _ends(survival_PT1: Floats, seed: int, level: float, code_P: Ints | None) -> tuple[Floats, Floats]:
     """Ends of the mean over problems; S(0) is 1 by definition and has no error."""
+    if code_P is not None:
+        code_P = np.unique(code_P, return_inverse=True)[1].astype(np.int64)
     if len(survival_PT1) < 2:
         nan_T1 = np.full(survival_PT1.shape[-1] if len(survival_PT1) else 1, np.nan)
         return nan_T1, nan_T1
     weight_P = np.ones(len(survival_PT1), np.int64)
     rounded_PT1 = survival_PT1.round(9)  # problems that differ by rounding alone are equal
-    ends = share_ends(rounded_PT1, weight_P, level, np.random.default_rng(seed), REPLICATES)
+    ends = share_ends(rounded_PT1, weight_P, level, np.random.default_rng(seed), REPLICATES, code_P)
     lower_T1, upper_T1 = ends.lower_K.copy(), ends.upper_K.copy()
     lower_T1[0] = upper_T1[0] = 1.0
     return lower_T1, upper_T1

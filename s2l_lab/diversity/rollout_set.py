@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -33,6 +35,8 @@ class RolloutSet:
     """VERIFIER_ERROR: neither correct nor wrong, and in no correct-only metric."""
     n_classes: int | None = None
     """Solution classes that exist; None where strategies have no ground truth."""
+    cluster: str | None = None
+    """The problem's cluster; None where problems stand alone."""
 
     def __len__(self) -> int:
         return len(self.text_N)
@@ -50,4 +54,11 @@ class RolloutSet:
             self.correct_N[index_m],
             self.unknown_N[index_m],
             self.n_classes,
+            self.cluster,
         )
+
+
+def set_clusters(sets: Sequence[RolloutSet]) -> list[str] | None:
+    """The cluster of every set's problem; None where they stand alone."""
+    labels = [s.cluster for s in sets if s.cluster is not None]
+    return labels if labels and len(labels) == len(sets) else None

@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2l_lab.diversity.over_problems import ratio_over_problems
 from s2l_lab.diversity.theory_bounds import paper_bound
 from s2l_lab.diversity.token_series import TokenSeries, sums
 from s2l_lab.errors import UsageError
@@ -89,11 +88,16 @@ def interference(gram_TT: Floats) -> Interference:
     return Interference(total, own, total - own)
 
 
-def relative_interference(parts_R: Sequence[Interference], problem_R: ArrayLike) -> Estimate:
-    """sum of cross terms / sum of own terms over rollouts (R,) of these problems: 0 in expectation on policy."""
-    series = TokenSeries.of([np.zeros(0)] * len(parts_R), problem_R)
+def relative_interference(
+    parts_R: Sequence[Interference], problem_R: ArrayLike, cluster_R: Sequence[object] | None = None
+) -> Estimate:
+    """sum of cross terms / sum of own terms over rollouts (R,) of these problems: 0 in expectation on policy.
+
+    `cluster_R` as in `temporal.drift`.
+    """
+    series = TokenSeries.of([np.zeros(0)] * len(parts_R), problem_R, cluster_R)
     cross_P, own_P = (series.by_problem([getattr(p, part) for p in parts_R]) for part in ("cross", "own"))
-    return ratio_over_problems(cross_P, own_P, len(parts_R))
+    return series.ratio(cross_P, own_P, len(parts_R))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +121,18 @@ def score_covariance(
     problem_R: ArrayLike,
     lags: Sequence[int],
     bound: float,
+    cluster_R: Sequence[object] | None = None,
 ) -> list[LagCovariance]:
     """Cov(z_t, z_s) by lag s - t >= 1, over pairs alive at s, standard errors clustered by problem.
 
     `z_R`: one array (T,) per rollout; `matched_R`: how many of its leading tokens are those of the reference decode
     (`prefix_survival.matched_length`); `bound`: B (`theory_bounds.score_bound`). At a problem and a position that only
-    one rollout reaches, no covariance is defined, and its pair is left out; NaN where none is left.
+    one rollout reaches, no covariance is defined, and its pair is left out; NaN where none is left. `cluster_R` as in
+    `temporal.drift`.
     """
     if any(lag < 1 for lag in lags):
         raise UsageError(f"lags {list(lags)} were asked; each must be at least 1.")
-    series = TokenSeries.of(z_R, problem_R)
+    series = TokenSeries.of(z_R, problem_R, cluster_R)
     matched = np.asarray(matched_R)
     if matched.shape != series.length_R.shape:
         raise UsageError(f"one matched length per rollout is needed; given: {matched.size} for {len(z_R)} rollouts.")
@@ -151,10 +157,10 @@ def _at_lag(series: TokenSeries, matched_R: Ints, lag: int, bound: float) -> Lag
         sums(value_Q * several_Q, problem_Q, series.n_problems) for value_Q in (product_Q, left_Q, np.ones(len(left_Q)))
     )
     used = len(np.unique(pairs.rollout_Q[several_Q]))
-    mismatch = ratio_over_problems(left_P, pairs_P, used)
+    mismatch = series.ratio(left_P, pairs_P, used)
     return LagCovariance(
         lag=lag,
-        covariance=ratio_over_problems(product_P, pairs_P, used),
+        covariance=series.ratio(product_P, pairs_P, used),
         mismatch=mismatch,
         paper_bound=paper_bound(bound, mismatch.value),
         cauchy_schwarz=bound**2,

@@ -17,8 +17,9 @@ centring by a rollout's own mean, and looking only at rollouts that reach a leng
 without their EOS, whose surprisal belongs to them. Uncentred also means that a constant counts as persistence: a series
 that is c everywhere has autocorrelation and ICC 1 and VR(q) = q. `autocovariance` alone takes the problem's mean out.
 
-Intervals are clustered by problem: bootstrap-t with the jackknife's standard errors (`jackknife_t.py` says where it
-stops to hold); where a statistic is a ratio of two means its influences take the place of values.
+Intervals are clustered by problem, or by cluster of problems: bootstrap-t with the jackknife's standard errors
+(`jackknife_t.py` says where it stops to hold); where a statistic is a ratio of two means its influences take the place
+of values.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2l_lab.diversity.over_problems import ratio_over_problems
 from s2l_lab.diversity.token_series import TokenSeries
 from s2l_lab.errors import UsageError
 
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from s2l_lab.estimators.estimate import Estimate, Floats
+
+    Clusters = Sequence[object] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +60,25 @@ def split(logprob_T: ArrayLike, entropy_T: ArrayLike, cross_entropy_T: ArrayLike
     return Surprise(-logprob - entropy, -logprob - cross, cross - entropy)
 
 
-def drift(value_R: Sequence[NDArray[np.floating]], problem_R: ArrayLike) -> Estimate:
+def drift(value_R: Sequence[NDArray[np.floating]], problem_R: ArrayLike, cluster_R: Clusters = None) -> Estimate:
     """sum of values / number of tokens: of e or d the drift, of KL the KL per token.
 
-    `value_R` has one array (T,) per rollout, `problem_R` (R,) its problem; so for all functions here. NaN where there
-    is no token. A mean of per-rollout means would weight short rollouts too much, and their tokens differ.
+    `value_R` has one array (T,) per rollout, `problem_R` (R,) its problem, `cluster_R` (R,) its cluster (None:
+    problems stand alone); so for all functions here. NaN where there is no token. A mean of per-rollout means would
+    weight short rollouts too much, and their tokens differ.
     """
-    series = TokenSeries.of(value_R, problem_R)
+    series = TokenSeries.of(value_R, problem_R, cluster_R)
     sum_R = series.by_rollout(series.value_N, series.rollout_N)
-    return ratio_over_problems(series.by_problem(sum_R), series.by_problem(series.length_R), len(value_R))
+    return series.ratio(series.by_problem(sum_R), series.by_problem(series.length_R), len(value_R))
 
 
 pooled_mean = drift
 """The same under a name for what is no drift, as KL or entropy."""
 
 
-def variance_ratio(value_R: Sequence[NDArray[np.floating]], problem_R: ArrayLike, horizon: int) -> Estimate:
+def variance_ratio(
+    value_R: Sequence[NDArray[np.floating]], problem_R: ArrayLike, horizon: int, cluster_R: Clusters = None
+) -> Estimate:
     """VR(q) = sum_i (sum_{t <= min(q, T_i)} x_it)^2 / sum_i sum_{t <= min(q, T_i)} x_it^2 for the horizon q.
 
     1 for martingale differences whatever ends the rollouts; above 1 where deviations add up. All rollouts count,
@@ -81,23 +86,23 @@ def variance_ratio(value_R: Sequence[NDArray[np.floating]], problem_R: ArrayLike
     """
     if horizon < 1:
         raise UsageError(f"a variance ratio over horizon {horizon} was asked; it needs at least 1 token.")
-    series = TokenSeries.of(value_R, problem_R)
+    series = TokenSeries.of(value_R, problem_R, cluster_R)
     within = series.position_N < horizon
     value_N, rollout_N = series.value_N[within], series.rollout_N[within]
     square_R, sum_R = series.by_rollout(value_N**2, rollout_N), series.by_rollout(value_N, rollout_N)
     sum_squared_P, square_P = series.by_problem(sum_R**2), series.by_problem(square_R)
     # (x_1 + ... + x_q)^2 is at most q (x_1^2 + ... + x_q^2).
-    return ratio_over_problems(sum_squared_P, square_P, len(value_R), largest=horizon)
+    return series.ratio(sum_squared_P, square_P, len(value_R), largest=horizon)
 
 
 def autocorrelation(
-    value_R: Sequence[NDArray[np.floating]], problem_R: ArrayLike, lags: Sequence[int]
+    value_R: Sequence[NDArray[np.floating]], problem_R: ArrayLike, lags: Sequence[int], cluster_R: Clusters = None
 ) -> list[Estimate]:
     """For every lag l >= 1: mean of x_t x_{t+l} over pairs in one rollout, over the mean of x^2 over all tokens.
 
     Not centred: 0 for martingale differences. NaN for a lag that no rollout spans; `n_rollouts` are those that do.
     """
-    series = TokenSeries.of(value_R, problem_R)
+    series = TokenSeries.of(value_R, problem_R, cluster_R)
     found = []
     for lag in _checked(lags, 1):
         pairs = series.pairs(lag)
@@ -106,19 +111,21 @@ def autocorrelation(
     return found
 
 
-def intraclass_correlation(value_R: Sequence[NDArray[np.floating]], problem_R: ArrayLike) -> Estimate:
+def intraclass_correlation(
+    value_R: Sequence[NDArray[np.floating]], problem_R: ArrayLike, cluster_R: Clusters = None
+) -> Estimate:
     """[sum_i (S_i^2 - sum_t x_it^2) / sum_i T_i (T_i - 1)] / mean x^2, S_i a rollout's sum: pairs of every lag.
 
     Not centred: 0 for martingale differences. NaN where no rollout has two tokens.
     """
-    series = TokenSeries.of(value_R, problem_R)
+    series = TokenSeries.of(value_R, problem_R, cluster_R)
     square_R = series.by_rollout(series.value_N**2, series.rollout_N)
     sum_R = series.by_rollout(series.value_N, series.rollout_N)
     return _over_mean_square(series, sum_R**2 - square_R, series.length_R * (series.length_R - 1))
 
 
 def autocovariance(
-    value_R: Sequence[NDArray[np.floating]], problem_R: ArrayLike, lags: Sequence[int]
+    value_R: Sequence[NDArray[np.floating]], problem_R: ArrayLike, lags: Sequence[int], cluster_R: Clusters = None
 ) -> list[Estimate]:
     """For every lag l >= 0: mean of (x_t - mu)(x_{t+l} - mu) over pairs in one rollout, mu the mean of the problem.
 
@@ -126,7 +133,7 @@ def autocovariance(
     show a covariance of about -variance / (N T), and two rollouts half of what persists. Needs two rollouts with
     tokens in a problem; others are left out. `n_rollouts` are those that span the lag.
     """
-    series = TokenSeries.of(value_R, problem_R)
+    series = TokenSeries.of(value_R, problem_R, cluster_R)
     sum_R = series.by_rollout(series.value_N, series.rollout_N)
     mean_square_P = _across(series, (sum_R, series.length_R), (sum_R, series.length_R))
     found = []
@@ -137,7 +144,7 @@ def autocovariance(
         n_P = series.by_problem(n_R)
         mixed_P = sum(_across(series, (sum_R, series.length_R), (part_R, n_R)) for part_R in (head_R, tail_R))
         product_P = series.by_problem(series.by_rollout(pairs.head_Q * pairs.tail_Q, pairs.rollout_Q))
-        found.append(ratio_over_problems(product_P + n_P * (mean_square_P - mixed_P), n_P, int((n_R > 0).sum())))
+        found.append(series.ratio(product_P + n_P * (mean_square_P - mixed_P), n_P, int((n_R > 0).sum())))
     return found
 
 
@@ -160,20 +167,20 @@ def _across(series: TokenSeries, a: tuple[Floats, ArrayLike], b: tuple[Floats, A
 def _over_mean_square(series: TokenSeries, product_R: Floats, count_R: NDArray[np.int64]) -> Estimate:
     """(sum products / sum counts) / (sum x^2 / number of tokens), with ends from its influences by problem."""
     square_R = series.by_rollout(series.value_N**2, series.rollout_N)
-    has_P = series.by_problem(series.length_R) > 0
     product_P, count_P, square_P, tokens_P = (
-        series.by_problem(part_R)[has_P] for part_R in (product_R, count_R, square_R, series.length_R)
+        series.by_problem(part_R) for part_R in (product_R, count_R, square_R, series.length_R)
     )
+    has_P = tokens_P > 0
     spanning = int((count_R > 0).sum())
     if not (count_P.sum() and square_P.sum()):
         undefined = np.full(len(count_P), np.nan)
-        return ratio_over_problems(undefined, undefined, spanning)
+        return series.ratio(undefined, undefined, spanning)
     mean, mean_square = product_P.sum() / count_P.sum(), square_P.sum() / tokens_P.sum()
     value = mean / mean_square
     influence_P = (product_P - mean * count_P) / (count_P.sum() * mean_square)
     influence_P -= value * (square_P - mean_square * tokens_P) / (tokens_P.sum() * mean_square)
     # Problems weighted alike around the value: the residuals are then the influences.
-    return ratio_over_problems(value + len(influence_P) * influence_P, np.ones(len(influence_P)), spanning)
+    return series.ratio(np.where(has_P, value + has_P.sum() * influence_P, np.nan), np.ones(len(has_P)), spanning)
 
 
 def _checked(lags: Sequence[int], least: int) -> Sequence[int]:

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from s2l_lab.diversity.over_problems import ratio_over_problems
 from s2l_lab.errors import DataError, UsageError
+from s2l_lab.estimators.units import cluster_codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike
 
-    from s2l_lab.estimators.estimate import Floats, Ints
+    from s2l_lab.estimators.estimate import Estimate, Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +37,17 @@ class TokenSeries:
     problem_R: Ints
     """Number of each rollout's problem, 0 to P - 1."""
     n_problems: int
+    cluster_P: Ints | None = None
+    """Number of each problem's cluster; None where every problem stands alone."""
 
     @classmethod
-    def of(cls, value_R: Sequence[NDArray[np.floating]], problem_R: ArrayLike) -> TokenSeries:
-        """From one array (T,) per rollout and the problem of each, an integer (or any label).
+    def of(
+        cls,
+        value_R: Sequence[NDArray[np.floating]],
+        problem_R: ArrayLike,
+        cluster_R: Sequence[object] | None = None,
+    ) -> TokenSeries:
+        """From one array (T,) per rollout, the problem of each, an integer (or any label), and its problem's cluster.
 
         Raises UsageError for different lengths, DataError for a value that is NaN or infinite.
         """
@@ -54,8 +63,14 @@ class TokenSeries:
             bad = rollout_N[np.flatnonzero(~np.isfinite(value_N))[0]]
             raise DataError(f"rollout {bad} has a value that is NaN or infinite; score it again, or leave it out.")
         position_N = np.arange(len(value_N)) - (np.cumsum(length_R) - length_R)[rollout_N]
-        names, number_R = np.unique(problem_R, return_inverse=True)
-        return cls(value_N, rollout_N, position_N, length_R, number_R.astype(np.int64), len(names))
+        names, first_P, number_R = np.unique(problem_R, return_index=True, return_inverse=True)
+        cluster_P = None
+        if cluster_R is not None:
+            code_R = cluster_codes(cluster_R, len(value_R))
+            if (code_R != code_R[first_P][number_R]).any():
+                raise UsageError("a problem has rollouts of two clusters; a problem lies in one cluster.")
+            cluster_P = code_R[first_P]
+        return cls(value_N, rollout_N, position_N, length_R, number_R.astype(np.int64), len(names), cluster_P)
 
     def by_rollout(self, value_N: Floats, rollout_N: Ints) -> Floats:
         """(R,) sums of values that stand at these rollouts."""
@@ -64,6 +79,13 @@ class TokenSeries:
     def by_problem(self, value_R: ArrayLike) -> Floats:
         """(P,) sums of what rollouts have."""
         return sums(value_R, self.problem_R, self.n_problems)
+
+    def ratio(
+        self, numerator_P: Floats, denominator_P: Floats, n_rollouts: int, *, largest: float | None = None
+    ) -> Estimate:
+        """`ratio_over_problems` of sums by problem, with these problems' clusters."""
+        labels = None if self.cluster_P is None else self.cluster_P.tolist()
+        return ratio_over_problems(numerator_P, denominator_P, n_rollouts, largest=largest, cluster=labels)
 
     def pairs(self, lag: int) -> Pairs:
         """All pairs (t, t + lag) within a rollout."""

@@ -42,11 +42,15 @@ def sampling_text(sampling: SamplingParams) -> str:
     return ", ".join([*parts, f"seed {sampling.seed}"])
 
 
+def drawn_units(clusters: int | None) -> str:
+    """What an interval about problems resampled, in words."""
+    return "problems" if clusters is None else f"{clusters} clusters of problems, each whole"
+
+
 def caption_lines(report: PasskReport) -> list[str]:
     """Plain lines: the data, the sampling, what the intervals are about, the references, the provenance."""
     level = f"{report.policies[0].curve_problems.level:.0%}"
-    clusters = report.policies[0].curve_problems.n_clusters
-    drawn = "problems" if clusters is None else f"{clusters} clusters of problems, each whole"
+    drawn = drawn_units(report.policies[0].curve_problems.n_clusters)
     errors = sum(policy.outcomes.get("verifier_error", 0) for policy in report.policies)
     lines = [
         f"{report.benchmark}: n = {report.n_problems} problems, N = {report.n_rollouts} rollouts per problem and policy"

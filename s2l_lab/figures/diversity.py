@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.figures.between_panels import decomposition_numbers, draw_contrast, p_text, share_dot
 from s2l_lab.figures.canvas import Canvas
-from s2l_lab.figures.caption import INTERVAL_MEANS, sampling_text, wrapped
+from s2l_lab.figures.caption import INTERVAL_MEANS, drawn_units, sampling_text, wrapped
 from s2l_lab.figures.dots import Row
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, plain
@@ -73,9 +73,9 @@ def diversity_caption(report: DiversityReport) -> list[str]:
         f"{within.m['correct']} correct ones. Embedding metrics over all rollouts: m = {within.m_embedding['all']}. m "
         "differs: compare policies, not conditions.",
         f"Sampling: {sampling_text(report.sampling)}.",
-        f"{within.level:.0%} intervals about {INTERVAL_MEANS['problems']} (resampled: problems); p by permuting "
-        "policies within problems that have two rollouts of both, one-sided; neither is corrected for the number of "
-        "metrics or features.",
+        f"{within.level:.0%} intervals about {INTERVAL_MEANS['problems']} (resampled: "
+        f"{drawn_units(within.n_clusters)}); p by permuting policies within problems that have two rollouts of both, "
+        "one-sided; neither is corrected for the number of metrics or features.",
         vectors,
         f"Verifier {report.verifier_version}; data {report.benchmark_digest}; made by: {report.command}",
     ]
@@ -85,8 +85,8 @@ def _short_caption(report: DiversityReport) -> list[str]:
     """What a picture of one part needs when it leaves the page."""
     line = (
         f"{report.benchmark}, n = {report.n_problems}, N = {report.n_rollouts}; {sampling_text(report.sampling)}; "
-        f"{report.within.level:.0%} intervals, resampled: problems; verifier {report.verifier_version}; data "
-        f"{report.benchmark_digest}"
+        f"{report.within.level:.0%} intervals, resampled: {drawn_units(report.within.n_clusters)}; verifier "
+        f"{report.verifier_version}; data {report.benchmark_digest}"
     )
     return [markup(piece) for piece in wrapped([line], CAPTION_CHARACTERS)]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from s2l_lab.figures.caption import INTERVAL_MEANS, sampling_text
+from s2l_lab.figures.caption import INTERVAL_MEANS, drawn_units, sampling_text
 from s2l_lab.figures.diversity import between_figure, within_figure
 from s2l_lab.figures.page import Content, Html, join, page, plot, tag
 from s2l_lab.figures.page_tables import (
@@ -72,8 +72,8 @@ def _top(report: DiversityReport) -> tuple[Html, ...]:
         ("Sampling", sampling_text(report.sampling)),
         (
             "Intervals",
-            f"{within.level:.0%}, about {INTERVAL_MEANS['problems']} (resampled: problems); not corrected for the "
-            "number of metrics",
+            f"{within.level:.0%}, about {INTERVAL_MEANS['problems']} (resampled: {drawn_units(within.n_clusters)}); "
+            "not corrected for the number of metrics",
         ),
         ("Embeddings", vectors),
         ("Verifier", report.verifier_version),

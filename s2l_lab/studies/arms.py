@@ -18,6 +18,7 @@ from s2l_lab.passk import PasskRequest, complete_run
 from s2l_lab.policies import StopReason
 from s2l_lab.policies.families import Member
 from s2l_lab.problems import Benchmark, Problem
+from s2l_lab.problems.clusters import problem_clusters
 from s2l_lab.rollouts import Origin, Progress, RolloutStore
 from s2l_lab.verifiers import Outcome, VerifierPool
 from s2l_lab.verifiers.official import official_extract, official_letter
@@ -68,6 +69,11 @@ class Completions:
     """Place of each completion's problem in `problems`, ascending."""
     token_ids_R: tuple[NDArray[np.int32], ...]
     """EOS included."""
+
+    def clusters(self) -> list[str] | None:
+        """The cluster of each completion's problem, (R,); None where every problem stands alone."""
+        cluster_P = problem_clusters(self.problems)
+        return None if cluster_P is None else [cluster_P[p] for p in self.problem_R]
 
     def half(self, *, first: bool, rollouts: int) -> Completions:
         """At most so many completions of each problem, of the first or the second half of the problems."""
@@ -144,14 +150,15 @@ def read_sets(
     table = store.read([*_COLUMNS, *_VERDICT], where, version=version)
     by_problem = _rows_by_problem(table.filter(table["outcome"].is_valid()))
     sets = []
-    for problem in problems:
+    clusters = problem_clusters(problems) or (None,) * len(problems)
+    for problem, cluster in zip(problems, clusters, strict=True):
         rows = by_problem.get(problem.id, [])
         if len(rows) < n:
             raise DataError(
                 f"{origin.policy} has {len(rows)} of {n} verified rollouts of problem {problem.id} in {store.path}. "
                 "Run the `s2l-lab passk` call that made the run again: it samples and verifies what is owed."
             )
-        sets.append(_rollout_set(problem, rows))
+        sets.append(_rollout_set(problem, rows, cluster))
     return sets
 
 
@@ -162,7 +169,7 @@ def _rows_by_problem(table: pa.Table) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def _rollout_set(problem: Problem, rows: list[dict[str, Any]]) -> RolloutSet:
+def _rollout_set(problem: Problem, rows: list[dict[str, Any]], cluster: str | None) -> RolloutSet:
     read = official_letter if problem.kind == "choice" else official_extract
     ids = [_without_eos(row) for row in rows]
     return RolloutSet(
@@ -175,6 +182,7 @@ def _rollout_set(problem: Problem, rows: list[dict[str, Any]]) -> RolloutSet:
         correct_N=np.array([row["outcome"] == Outcome.CORRECT for row in rows]),
         unknown_N=np.array([row["outcome"] == Outcome.VERIFIER_ERROR for row in rows]),
         n_classes=problem.metadata.get("n_classes"),
+        cluster=cluster,
     )
 
 

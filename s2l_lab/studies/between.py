@@ -17,6 +17,7 @@ import numpy as np
 from s2l_lab.diversity.decomposition import Decomposition, decompose, split_half
 from s2l_lab.diversity.distances import label_distance, squared_euclidean
 from s2l_lab.diversity.edit import edit_distances
+from s2l_lab.diversity.rollout_set import set_clusters
 from s2l_lab.studies.within import EMBEDDED
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def contrast(
             return None
         matrices.append(distance)
         n_a.append(len(pair[0]))
-    return decompose(matrices, n_a, rng=np.random.default_rng(seed), permutations=permutations)
+    rng, cluster = np.random.default_rng(seed), set_clusters(reference)
+    return decompose(matrices, n_a, rng=rng, permutations=permutations, cluster=cluster)
 
 
 def halves(reference: Sequence[RolloutSet], feature: Feature, vectors: Vectors | None, seed: int) -> Estimate | None:

@@ -61,7 +61,9 @@ class HeadScores:
         ]
         largest = max(float(np.linalg.norm(i.hidden_TD, axis=1).max(initial=0.0)) for i in inputs)
         bound = score_bound(largest, self.direction_VD)
-        found = score_covariance(z_R, self.traces.matched(measured), measured.problem_R, lags, bound)
+        found = score_covariance(
+            z_R, self.traces.matched(measured), measured.problem_R, lags, bound, measured.clusters()
+        )
         by_lag = ByLag.of(lags, [f.covariance for f in found], [f.n_pairs for f in found])
         return ScoreCovariance(by_lag, np.array([f.paper_bound for f in found]), bound**2, self.words)
 

@@ -87,7 +87,7 @@ def _row(
             policy.close()
     parts = [split(s.logprob, s.entropy, s.cross_entropy) for s in found]
     e_R, m_R, d_R = ([getattr(p, name) for p in parts] for name in ("e", "m", "d"))
-    problem_R = completions.problem_R
+    problem_R, cluster_R = completions.problem_R, completions.clusters()
     at_own = same and temperature != 1.0
     return PersistenceRow(
         name=arm.arm.name,
@@ -96,15 +96,15 @@ def _row(
         matches=arm.matches,
         n_rollouts=len(found),
         n_tokens=sum(len(s.kl) for s in found),
-        kl=pooled_mean([s.kl for s in found], problem_R),
-        drift=drift(e_R, problem_R),
-        persistent_drift=drift(d_R, problem_R),
+        kl=pooled_mean([s.kl for s in found], problem_R, cluster_R),
+        drift=drift(e_R, problem_R, cluster_R),
+        persistent_drift=drift(d_R, problem_R, cluster_R),
         variance_ratio=_ratios(e_R, completions),
         variance_ratio_m=_ratios(m_R, completions),
         variance_ratio_own=_own(learner, temperature, completions) if at_own else None,
-        autocorrelation=_by_lag(LAGS, autocorrelation(e_R, problem_R, LAGS)),
-        autocovariance_d=_by_lag(LAGS, autocovariance(d_R, problem_R, LAGS)),
-        icc=intraclass_correlation(e_R, problem_R),
+        autocorrelation=_by_lag(LAGS, autocorrelation(e_R, problem_R, LAGS, cluster_R)),
+        autocovariance_d=_by_lag(LAGS, autocovariance(d_R, problem_R, LAGS, cluster_R)),
+        icc=intraclass_correlation(e_R, problem_R, cluster_R),
         survival=tuple(survival),
         score_covariance=scores.covariance(completions, LAGS),
     )
@@ -136,7 +136,8 @@ def _own(learner: TransformersPolicy, temperature: float, completions: Completio
 
 
 def _ratios(value_R: Sequence[NDArray[np.float64]], completions: Completions) -> ByLag:
-    return _by_lag(HORIZONS, [variance_ratio(value_R, completions.problem_R, q) for q in HORIZONS])
+    problem_R, cluster_R = completions.problem_R, completions.clusters()
+    return _by_lag(HORIZONS, [variance_ratio(value_R, problem_R, q, cluster_R) for q in HORIZONS])
 
 
 def _by_lag(at: Sequence[int], estimates: Sequence[Estimate]) -> ByLag:

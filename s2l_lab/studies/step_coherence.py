@@ -15,6 +15,7 @@ import numpy as np
 
 from s2l_lab.diversity.coherence import matched_coherence, mean_step, steps
 from s2l_lab.diversity.over_problems import mean_over_problems
+from s2l_lab.diversity.rollout_set import set_clusters
 
 if TYPE_CHECKING:
     from s2l_lab.diversity.rollout_set import RolloutSet
@@ -55,8 +56,9 @@ def step_coherence(sets: Sequence[RolloutSet], vectors: Vectors) -> StepCoherenc
         found.append(matched_coherence(step_vectors_N, mean_step(step_vectors_N)))
     n = sum(min(len(s), ROLLOUTS) for s in sets)
     observed, null, excess = ([getattr(f, part) for f in found] for part in ("observed", "null", "excess"))
+    cluster = set_clusters(sets)
     return StepCoherence(
-        mean_over_problems(observed, n, bounds=(-1.0, 1.0)),
-        mean_over_problems(null, n, bounds=(-1.0, 1.0)),
-        mean_over_problems(excess, n, bounds=(-2.0, 2.0)),
+        mean_over_problems(observed, n, bounds=(-1.0, 1.0), cluster=cluster),
+        mean_over_problems(null, n, bounds=(-1.0, 1.0), cluster=cluster),
+        mean_over_problems(excess, n, bounds=(-2.0, 2.0), cluster=cluster),
     )

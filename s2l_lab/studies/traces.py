@@ -12,6 +12,7 @@ from s2l_lab.diversity.prefix_survival import matched_length, survival_curve
 from s2l_lab.diversity.scoring import score
 from s2l_lab.errors import DataError
 from s2l_lab.policies import Draws, SamplingParams, StopReason
+from s2l_lab.problems.clusters import problem_clusters
 from s2l_lab.studies.persistence_report import ByLag, Survival
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ class GreedyTraces:
             self.token_ids_P,
             behaviour_temperature=temperature,
         )
-        curve = survival_curve([s.behaviour_logprob for s in scored], self.ended_P)
+        curve = survival_curve(
+            [s.behaviour_logprob for s in scored], self.ended_P, cluster=problem_clusters(self.problems)
+        )
         at = np.arange(len(curve.survival_T1))
         by_token = ByLag(at, curve.survival_T1, curve.lower_T1, curve.upper_T1, curve.alive_T1)
         return Survival(self.policy, by_token, curve.pooled_hazard, curve.constant_T1)

@@ -18,6 +18,7 @@ from s2l_lab.digest import content_seed
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.diversity.over_problems import mean_over_problems
 from s2l_lab.diversity.profile import profile
+from s2l_lab.diversity.rollout_set import set_clusters
 from s2l_lab.errors import DataError, UsageError
 from s2l_lab.estimators import Counts, Estimate
 from s2l_lab.passk.estimates import policy_curve
@@ -78,6 +79,8 @@ class Within:
     """Of the metrics of embeddings."""
     n_problems: Mapping[Condition, int]
     level: float = 0.95
+    n_clusters: int | None = None
+    """Clusters of problems that were resampled whole; None where every problem stands alone."""
 
     def rarefied(self, metric: str, condition: Condition) -> int:
         """Rollouts that this metric is rarefied to."""
@@ -121,7 +124,15 @@ def within(
         _policy(name, chosen[name], values[name], None if name == last else values[last], m, m_embedding)
         for name in names
     )
-    return Within(policies, last, m, m_embedding, {"all": len(enough), "correct": int(enough.sum())})
+    clusters = set_clusters(sets[last])
+    return Within(
+        policies,
+        last,
+        m,
+        m_embedding,
+        {"all": len(enough), "correct": int(enough.sum())},
+        n_clusters=None if clusters is None else len(set(clusters)),
+    )
 
 
 def texts_to_embed(sets: Iterable[RolloutSet]) -> Iterator[str]:
@@ -189,18 +200,21 @@ def _policy(
 ) -> PolicyDiversity:
     rollouts: dict[Condition, int] = {c: sum(len(s) for s in sets[c]) for c in CONDITIONS}
     cells: dict[Condition, dict[str, Cell]] = {c: {} for c in CONDITIONS}
+    cluster = set_clusters(sets["all"])
     for condition in CONDITIONS:
         for metric, value_P in values[condition].items():
             rarefied = m_embedding if METRICS[metric].level == "embedding" else m
             bounds = METRICS[metric].bounds(rarefied[condition])
-            value = mean_over_problems(value_P, rollouts[condition], bounds=bounds)
+            value = mean_over_problems(value_P, rollouts[condition], bounds=bounds, cluster=cluster)
             less = None
             if reference is not None:
                 apart = None if bounds is None else (bounds[0] - bounds[1], bounds[1] - bounds[0])
                 difference_P = value_P - reference[condition][metric]
-                less = mean_over_problems(difference_P, rollouts[condition], bounds=apart)
+                less = mean_over_problems(difference_P, rollouts[condition], bounds=apart, cluster=cluster)
             cells[condition][metric] = Cell(value, less)
-    length = {c: mean_over_problems([_mean(s.length_N) for s in sets[c]], rollouts[c]) for c in CONDITIONS}
+    length = {
+        c: mean_over_problems([_mean(s.length_N) for s in sets[c]], rollouts[c], cluster=cluster) for c in CONDITIONS
+    }
     unknown = sum(int(s.unknown_N.sum()) for s in sets["all"])
     return PolicyDiversity(name, cells, length, pass_at_1(name, sets["all"]), rollouts, unknown)
 
@@ -210,7 +224,9 @@ def pass_at_1(policy: str, sets: Sequence[RolloutSet]) -> Estimate:
     `s2l-lab passk` has it of the same rollouts."""
     columns = [(s.correct_N.sum(), len(s), s.unknown_N.sum()) for s in sets]
     correct_P, total_P, unknown_P = np.array(columns, dtype=np.int64).reshape(-1, 3).T
-    counts = Counts(tuple(s.problem_id for s in sets), correct_P, total_P, unknown_P)
+    cluster = set_clusters(sets)
+    ids = tuple(s.problem_id for s in sets)
+    counts = Counts(ids, correct_P, total_P, unknown_P, None if cluster is None else tuple(cluster))
     curve = policy_curve(policy, counts, int(total_P.min()), "problems")
     return Estimate(
         value=float(curve.value[0]),

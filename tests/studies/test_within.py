@@ -10,6 +10,7 @@ from rollout_sets import drawn_sets, rollout_set
 
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.errors import DataError, UsageError
+from s2l_lab.studies.between import contrast
 from s2l_lab.studies.within import within
 
 EMBEDDING = {name for name, metric in METRICS.items() if metric.level == "embedding"}
@@ -140,3 +141,29 @@ def test_rollouts_without_a_verdict_leave_accuracy_open() -> None:
     assert np.isnan(open_.accuracy.value)
     assert open_.accuracy.lower <= 0.5 < 0.5 + 2 / 16 <= open_.accuracy.upper
     assert open_.n_unknown == 2
+
+
+def test_problems_of_one_template_are_resampled_together() -> None:
+    """Four copies of every problem, named as one cluster, are no more evidence than the problem itself."""
+    rng = np.random.default_rng(6)
+    sets = {name: drawn_sets(12, 8, rng=rng, correct=c) for name, c in (("weak", 0.4), ("strong", 0.8))}
+    copies = {
+        name: [
+            dataclasses.replace(s, problem_id=f"{s.problem_id} copy {copy}", cluster=s.problem_id)
+            for copy in range(4)
+            for s in one
+        ]
+        for name, one in sets.items()
+    }
+    alone, whole = within(sets, None), within(copies, None)
+    assert (alone.n_clusters, whole.n_clusters) == (None, 12)
+    assert (alone.n_problems["all"], whole.n_problems["all"]) == (12, 48)
+    for one, many in zip(alone.policies, whole.policies, strict=True):
+        for metric in ("unique_answers", "answer_entropy", "self_bleu", "distinct_4"):
+            a, b = one.cells["all"][metric], many.cells["all"][metric]
+            assert (b.value.lower, b.value.upper) == pytest.approx((a.value.lower, a.value.upper), rel=1e-6)
+            if a.less_reference is not None:
+                assert b.less_reference.lower == pytest.approx(a.less_reference.lower, rel=1e-6, abs=1e-9)
+        assert many.accuracy.upper - many.accuracy.lower == pytest.approx(one.accuracy.upper - one.accuracy.lower, 0.1)
+    contrasted = [contrast(s["weak"], s["strong"], "answers", None, seed=0, permutations=19) for s in (sets, copies)]
+    assert contrasted[1].between.lower == pytest.approx(contrasted[0].between.lower, rel=1e-6)
