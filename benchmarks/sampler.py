@@ -30,8 +30,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from s2l_lab.policies import SamplingParams
-from s2l_lab.policies.packed_linear import pack_linears
-from s2l_lab.policies.sampler import Sampler
+from s2l_lab.policies.keyed_sampler.packed_linear import pack_linears
+from s2l_lab.policies.keyed_sampler.sampler import Sampler
 from s2l_lab.policies.tiny.prompt import render_compact
 from s2l_lab.policies.waves import Prompted
 from s2l_lab.problems.countdown import countdown_benchmark

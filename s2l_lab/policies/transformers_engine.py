@@ -18,9 +18,9 @@ from transformers.utils import logging
 from s2l_lab.digest import content_digest
 from s2l_lab.errors import PolicyError
 from s2l_lab.policies.checkpoint import fingerprint
-from s2l_lab.policies.packed_linear import pack_linears
+from s2l_lab.policies.keyed_sampler.packed_linear import pack_linears
+from s2l_lab.policies.keyed_sampler.sampler import Sampler
 from s2l_lab.policies.policy import Draw, Draws, ModelShape, SamplingParams
-from s2l_lab.policies.sampler import Sampler
 from s2l_lab.policies.stopping import eos_ids
 from s2l_lab.policies.templates import encode_prompt
 from s2l_lab.policies.waves import Prompted

@@ -20,7 +20,7 @@ import torch
 from s2l_lab.digest import content_digest
 from s2l_lab.policies import SamplingParams
 from s2l_lab.policies.device import device_name
-from s2l_lab.policies.packed_linear import pack_linears
+from s2l_lab.policies.keyed_sampler.packed_linear import pack_linears
 from s2l_lab.policies.transformers_engine import TransformersPolicy, weights_digest
 from s2l_lab.rollouts import Origin, RolloutCounts, RolloutStore, RunManifest, Verify, collect
 from s2l_lab.rollouts.durable import append_line, replacing

@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from s2l_lab.policies.invariant_attention import NAME, use_invariant_attention
-from s2l_lab.policies.row_cache import row_cache
+from s2l_lab.policies.keyed_sampler.invariant_attention import NAME, use_invariant_attention
+from s2l_lab.policies.keyed_sampler.row_cache import row_cache
 
 
 def model(**changes: object) -> Qwen3ForCausalLM:

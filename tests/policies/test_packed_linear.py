@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from s2l_lab.policies import packed_linear
-from s2l_lab.policies.packed_linear import PackedLinear, pack_linears
+from s2l_lab.policies.keyed_sampler import packed_linear
+from s2l_lab.policies.keyed_sampler.packed_linear import PackedLinear, pack_linears
 
 
 @pytest.mark.parametrize(("width", "out", "bias"), [(192, 576, False), (576, 192, False), (128, 129, True)])

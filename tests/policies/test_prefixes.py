@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2l_lab.policies import prefixes
+from s2l_lab.policies.keyed_sampler import prefixes
 
 steps = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=12), min_size=1, max_size=6)
 

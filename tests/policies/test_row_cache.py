@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from transformers import DynamicCache, Qwen3Config
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from s2l_lab.policies.row_cache import InPlaceLayer, cache_bytes, row_cache
+from s2l_lab.policies.keyed_sampler.row_cache import InPlaceLayer, cache_bytes, row_cache
 
 
 @given(data=st.data())

@@ -15,8 +15,8 @@ from warping_reference import probabilities
 
 from s2l_lab.errors import PolicyError
 from s2l_lab.policies import Completion, SamplingParams, StopReason
-from s2l_lab.policies.decoding import ROW_MULTIPLE
-from s2l_lab.policies.sampler import Sampler
+from s2l_lab.policies.keyed_sampler.decoding import ROW_MULTIPLE
+from s2l_lab.policies.keyed_sampler.sampler import Sampler
 from s2l_lab.policies.waves import Prompted
 
 ABC = "abc"  # a vocabulary of eight

@@ -14,7 +14,7 @@ from scipy import stats
 from warping_reference import probabilities
 
 from s2l_lab.policies import SamplingParams
-from s2l_lab.policies.warping import draw, log_probability, shape
+from s2l_lab.policies.keyed_sampler.warping import draw, log_probability, shape
 
 LAST = 1 - 2.0**-53  # the largest uniform
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from s2l_lab.policies import wave_threads
-from s2l_lab.policies.wave_threads import side_by_side
+from s2l_lab.policies.keyed_sampler import wave_threads
+from s2l_lab.policies.keyed_sampler.wave_threads import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from s2l_lab.errors import PolicyError
-from s2l_lab.policies import prefixes
 from s2l_lab.policies.draw_keys import uniforms
-from s2l_lab.policies.row_cache import row_cache
-from s2l_lab.policies.warping import draw, log_probability, shape
+from s2l_lab.policies.keyed_sampler import prefixes
+from s2l_lab.policies.keyed_sampler.row_cache import row_cache
+from s2l_lab.policies.keyed_sampler.warping import draw, log_probability, shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -25,14 +25,14 @@ import torch
 
 from s2l_lab.errors import PolicyError
 from s2l_lab.policies import waves
-from s2l_lab.policies.decoding import Decoding
-from s2l_lab.policies.invariant_attention import use_invariant_attention
-from s2l_lab.policies.packed_linear import is_small
+from s2l_lab.policies.keyed_sampler.decoding import Decoding
+from s2l_lab.policies.keyed_sampler.invariant_attention import use_invariant_attention
+from s2l_lab.policies.keyed_sampler.packed_linear import is_small
+from s2l_lab.policies.keyed_sampler.row_cache import ROOM, cache_bytes, row_cache
+from s2l_lab.policies.keyed_sampler.tape import Tape
+from s2l_lab.policies.keyed_sampler.wave_threads import side_by_side
 from s2l_lab.policies.policy import StopReason
-from s2l_lab.policies.row_cache import ROOM, cache_bytes, row_cache
 from s2l_lab.policies.stopping import StopStrings, eos_ids, token_mask
-from s2l_lab.policies.tape import Tape
-from s2l_lab.policies.wave_threads import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
