@@ -39,8 +39,7 @@ from s2l_lab.training import refusals
 from s2l_lab.training.advantages import split_advantages, summed_rewards
 from s2l_lab.training.config import S2LPOConfig
 from s2l_lab.training.correction import correct
-from s2l_lab.training.cost import Cost
-from s2l_lab.training.cost_callback import CostCallback
+from s2l_lab.training.cost import Cost, CostCallback
 from s2l_lab.training.data_order import DataOrder
 from s2l_lab.training.explorer import Explorer, Learner, PolicyExplorer, Request, check_rollouts
 from s2l_lab.training.generation import length_to_eos, neutral_generation
