@@ -33,11 +33,13 @@ def read(path: Path, changes: Sequence[str]) -> TrainingPlan:
 
 def run(path: Path, changes: Sequence[str], *, out: Path | None, dry_run: bool) -> None:
     """Train, or with `dry_run` print the resolved plan."""
+    from s2l_lab.training.config import S2LPOConfig
+
     plan = read(path, changes)
     out = out or ROOT / plan.digest
     console = Console()
     if dry_run:
-        plan.config(out)
+        S2LPOConfig.of_plan(plan, out)
         print(plan.model_dump_json(indent=1))
         console.print(Text(f"Run directory: {out}. Nothing was trained."), soft_wrap=True)
         return
@@ -55,6 +57,7 @@ def run(path: Path, changes: Sequence[str], *, out: Path | None, dry_run: bool) 
 
 def bank(path: Path, changes: Sequence[str], *, root: Path) -> None:
     """Fill the bank that a plan draws from."""
+    from s2l_lab.training.config import S2LPOConfig
     from s2l_lab.training.opening import fill_plan_bank
 
     plan = read(path, changes)
@@ -62,7 +65,7 @@ def bank(path: Path, changes: Sequence[str], *, root: Path) -> None:
     with console.status("opening") as status:
         bank = fill_plan_bank(
             plan,
-            plan.config(root / "bank"),
+            S2LPOConfig.of_plan(plan, root / "bank"),
             root,
             progress=lambda state: status.update(f"{state.kept + state.sampled:,} of {state.wanted:,} rollouts"),
         )

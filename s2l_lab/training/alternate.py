@@ -28,8 +28,8 @@ from transformers.integrations import get_reporting_integration_callbacks
 from trl.trainer.utils import RepeatSampler
 
 from s2l_lab.errors import UsageError
+from s2l_lab.training.arguments import check_explorer, explorer_of
 from s2l_lab.training.cost import Cost, CostCallback
-from s2l_lab.training.explorer import PolicyExplorer
 from s2l_lab.training.phases import Phase, lone_halves, phase_config, phases_of
 from s2l_lab.training.trainer import S2LPOTrainer
 
@@ -70,15 +70,16 @@ def train_alternate(
 ) -> AlternateResult:
     """Train `model` in place through the phases of the config's schedule.
 
-    `dataset` has a length and a column `prompt`; `explorer` may be None where no phase is the explorer's. Adapters are
-    trained if `model` is a peft model already. Callbacks hear of one run with steps that go on; `on_phase` is shown
-    each trainer before it trains; `on_round` gets a round's rows, as S2LPOTrainer.on_round.
+    `dataset` has a length and a column `prompt`; `explorer` is as S2LPOTrainer takes it. Adapters are trained where
+    `model` is a peft model already. Callbacks hear of one run with steps that go on; `on_phase` is shown each trainer
+    before it trains; `on_round` gets a round's rows, as S2LPOTrainer.on_round.
 
     Raises UsageError for options that this runner cannot keep: checkpoints, a vLLM learner, a moving reference,
     sharding, rounds that cannot be halved.
     """
     phases = phases_of(config)
     _check(config, dataset, phases)
+    check_explorer(config, explorer)
     if lone := lone_halves(config):
         warnings.warn(
             f"{lone} half-steps with one rollout of a prompt are left out: they have no baseline.", stacklevel=2
@@ -86,8 +87,7 @@ def train_alternate(
     trackers = [tracker() for tracker in get_reporting_integration_callbacks(config.report_to)]
     run = OneRun(config, phases, (*trackers, *callbacks), model)
     if phases[0].source == "explorer" and explorer is not None:
-        given = explorer if hasattr(explorer, "explore") else PolicyExplorer(explorer)
-        run.explorer = OneExplorer(given, config, phases, len(dataset))
+        run.explorer = OneExplorer(explorer_of(explorer, config), config, phases, len(dataset))
     orders = {
         "learner": _order(dataset, config, phases[0].prompts, config.seed),
         "explorer": _order(dataset, config, phases[0].prompts, _derived_seed(config.seed, 0)),
@@ -122,7 +122,7 @@ def _trainer(run: OneRun, phase: Phase, options: S2LPOConfig, tokenizer: Any, re
         rows,
         processing_class=tokenizer,
         optimizers=(run.optimizer, run.scheduler),
-        explorer=run.explorer,
+        explorer=run.explorer if options.explorer_fraction > 0 else None,
     )
     if first:
         _begin(run, trainer)
@@ -234,8 +234,8 @@ class OneExplorer:
         return str(self._explorer.name)
 
     @property
-    def shape(self) -> ModelShape:
-        shape: ModelShape = self._explorer.shape
+    def shape(self) -> ModelShape | None:
+        shape: ModelShape | None = self._explorer.shape
         return shape
 
     def bind(self, learner: Learner, sampling: SamplingParams) -> None:
