@@ -145,7 +145,7 @@ def test_arguments_that_leave_an_explorer_no_sense(tmp_path: Path, arguments: di
         build(tmp_path, arguments=arguments)
 
 
-def test_images_other_configs_and_cut_epochs_are_refused(tmp_path: Path) -> None:
+def test_images_and_cut_epochs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="trains on text"):
         build(tmp_path, dataset().add_column("image", [None] * 8), {"explorer": 1})
     with pytest.raises(UsageError, match="rounds could not be counted"):

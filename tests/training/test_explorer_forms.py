@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from tiny_training import MEMBER, Overheard, config, dataset, explorer, flat, learner, losses, reward, s2l, trained
-from transformers import Qwen3ForCausalLM
+from transformers import AutoModelForCausalLM, Qwen3ForCausalLM
 from trl import GRPOConfig, GRPOTrainer
 
 from s2l_lab.errors import PolicyError, UsageError
@@ -177,6 +180,17 @@ def test_explorers_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bank" / "parts.json").write_text("{}")
     with pytest.raises(UsageError, match=r"holds rollouts, and no model. .*RolloutBank\(path, render\)"):
         s2l(tmp_path, given=str(tmp_path / "bank"))
+
+
+@pytest.mark.parametrize("load", [str, AutoModelForCausalLM.from_pretrained])
+def test_an_explorer_whose_files_have_another_tokenizer_is_refused(tmp_path: Path, load: Callable[[Path], Any]) -> None:
+    other = shutil.copytree(MEMBER, tmp_path / "other")
+    tokenizer = json.loads((other / "tokenizer.json").read_text(encoding="utf-8"))
+    ids = tokenizer["model"]["vocab"]
+    ids["3"], ids["7"] = ids["7"], ids["3"]
+    (other / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    with pytest.raises(PolicyError, match="explorer other has another tokenizer than the learner"):
+        s2l(tmp_path, given=load(other))
 
 
 @pytest.mark.parametrize("given", [LearnerCopy(), "tiny-60k", 3])
