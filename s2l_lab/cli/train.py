@@ -33,13 +33,11 @@ def read(path: Path, changes: Sequence[str]) -> TrainingPlan:
 
 def run(path: Path, changes: Sequence[str], *, out: Path | None, dry_run: bool) -> None:
     """Train, or with `dry_run` print the resolved plan."""
-    from s2l_lab.training.config import S2LPOConfig
-
     plan = read(path, changes)
     out = out or ROOT / plan.digest
     console = Console()
     if dry_run:
-        S2LPOConfig.of_plan(plan, out)
+        plan.config(out)
         print(plan.model_dump_json(indent=1))
         console.print(Text(f"Run directory: {out}. Nothing was trained."), soft_wrap=True)
         return
@@ -57,7 +55,6 @@ def run(path: Path, changes: Sequence[str], *, out: Path | None, dry_run: bool) 
 
 def bank(path: Path, changes: Sequence[str], *, root: Path) -> None:
     """Fill the bank that a plan draws from."""
-    from s2l_lab.training.config import S2LPOConfig
     from s2l_lab.training.opening import fill_plan_bank
 
     plan = read(path, changes)
@@ -65,7 +62,7 @@ def bank(path: Path, changes: Sequence[str], *, root: Path) -> None:
     with console.status("opening") as status:
         bank = fill_plan_bank(
             plan,
-            S2LPOConfig.of_plan(plan, root / "bank"),
+            plan.config(root / "bank"),
             root,
             progress=lambda state: status.update(f"{state.kept + state.sampled:,} of {state.wanted:,} rollouts"),
         )

@@ -149,12 +149,10 @@ def _check_configs(arms: Iterable[Arm], path: Path) -> None:
     """
     environment = dict(os.environ)
     try:
-        from s2l_lab.training.config import S2LPOConfig
-
         for arm in {arm.name: arm for arm in arms}.values():
             here = {**arm.plan.training, "use_cpu": True, "bf16": False, "fp16": False, "report_to": "none"}
             try:
-                S2LPOConfig.of_plan(arm.plan.model_copy(update={"training": here}), path.parent / "unused")
+                arm.plan.model_copy(update={"training": here}).config(path.parent / "unused")
             except (S2LError, ValueError, ImportError) as error:
                 raise UsageError(f"{path}, arm {arm.name!r}: {error}") from error
     finally:

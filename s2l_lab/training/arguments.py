@@ -8,7 +8,6 @@ say. (config.py refuses options that do not go together.)
 from __future__ import annotations
 
 import inspect
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +21,14 @@ from s2l_lab.policies.families import registry
 from s2l_lab.policies.opening import open_policy
 from s2l_lab.policies.transformers_engine import TransformersPolicy, weights_digest
 from s2l_lab.rollouts.listing import is_run
-from s2l_lab.training.config import S2LPOConfig, machine_options
 from s2l_lab.training.explorer import FunctionExplorer, PolicyExplorer
+from s2l_lab.training.plan import ExplorerPlan, TrainingPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from s2l_lab.policies import Policy
+    from s2l_lab.training.config import S2LPOConfig
     from s2l_lab.training.explorer import Explorer
 
 _UNUSED = {
@@ -85,9 +85,9 @@ def check_epoch(config: S2LPOConfig, prompts: int) -> None:
 
 
 def default_config(model: Any) -> S2LPOConfig:
-    """The paper's options, where no `args` are given: named as TRL names its own."""
+    """Where no `args` are given: those of a plan that changes none, in a folder named as TRL names its own."""
     name = model if isinstance(model, str) else get_config_model_id(model.config)
-    return S2LPOConfig.from_mapping({**machine_options(), "output_dir": f"{name.split('/')[-1]}-S2L-PO"})
+    return TrainingPlan(explorer=ExplorerPlan(kind="learner")).config(f"{name.split('/')[-1]}-S2L-PO")
 
 
 def member_files(name: str) -> str:
@@ -134,16 +134,14 @@ def _takes_two(function: Callable[..., Any]) -> bool:
 
 
 def _open_named(name: str, config: S2LPOConfig) -> Policy:
-    """A member by its name, or NAME=SOURCE; a directory or hub id alone is named by its last part."""
-    if is_run(Path(name)):
+    path = Path(name).expanduser()
+    if "=" not in name and (path.is_absolute() or name.count("/") > 1) and not path.is_dir():
+        raise UsageError(f"there is no directory {name} to open as explorer. (Hub ids look like org/model.)")
+    if is_run(path):
         raise UsageError(
             f"{name} holds rollouts, and no model. If it is a bank, give explorer=RolloutBank(path, render), where "
             "render makes a problem's prompt as your dataset does."
         )
-    member = any(name == member.name for family in registry() for member in family.members)
-    if "=" not in name and not member and ("/" in name or Path(name).is_dir()):
-        last = re.sub(r"[^\w.-]+", "-", Path(name.partition("@")[0]).expanduser().resolve().name).lstrip("._-")
-        name = f"{last or 'explorer'}={name}"
     return open_policy(name, trust_remote_code=bool(config.trust_remote_code))
 
 

@@ -10,24 +10,20 @@ Combinations that make no sense are refused when the config is built, with the r
 # ruff: noqa: RUF009  # _option makes a field
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import Any, Self, get_args
 
 from trl import GRPOConfig
 
-from s2l_lab.errors import UsageError, unknown_name
+from s2l_lab.errors import DataError, UsageError, unknown_name
 from s2l_lab.policies import SamplingParams
-from s2l_lab.policies.device import has_gpu
 from s2l_lab.training.advantages import Grouping, LoneRollout
 from s2l_lab.training.correction import CLIPPED_LOSSES, Correction
-from s2l_lab.training.plan import MAX_COMPLETION_LENGTH, read_toml
 from s2l_lab.training.schedule import AnnealingSchedule, Kind, Rounding
-
-if TYPE_CHECKING:
-    from s2l_lab.training.plan import TrainingPlan
 
 DEFAULT_CAP = 2.0
 
@@ -121,9 +117,7 @@ class S2LPOConfig(GRPOConfig):  # type: ignore[misc]  # trl has no types
         "Rollouts per device in one forward pass; the default is one whole group. Paper: batches of 1024 prompts, "
         "mini-batches of 16 prompts. TRL: 8.",
     )
-    max_completion_length: int = _option(
-        MAX_COMPLETION_LENGTH, "Maximum length of a completion, in tokens. Paper: 4096. TRL: 512."
-    )
+    max_completion_length: int = _option(4096, "Maximum length of a completion, in tokens. Paper: 4096. TRL: 512.")
     lr_scheduler_type: str = _option(
         "constant",
         "Learning-rate schedule of transformers. Released scripts: constant, without warm-up (the paper gives the "
@@ -206,23 +200,13 @@ class S2LPOConfig(GRPOConfig):  # type: ignore[misc]  # trl has no types
         return cls(**values)
 
     @classmethod
-    def of_plan(cls, plan: TrainingPlan, output_dir: str | Path) -> Self:
-        """A plan's options with all defaults, what a machine without a GPU needs, and no tracker unless one is named.
-
-        Raises UsageError for a misspelt or senseless option.
-        """
-        values = {"report_to": "none", **machine_options(), **plan.training, "output_dir": str(output_dir)}
-        return cls.from_mapping(values)
-
-    @classmethod
     def from_toml(cls, path: Path) -> Self:
         """A config from a TOML file. Raises DataError for a file that is none, UsageError as `from_mapping`."""
-        return cls.from_mapping(read_toml(path))
-
-
-def machine_options() -> dict[str, Any]:
-    """Options that a machine without a GPU needs; none with one."""
-    return {} if has_gpu() else {"use_cpu": True, "bf16": False}
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
+            raise DataError(f"{path} cannot be read as TOML: {cause}. Mend or name another file.") from cause
+        return cls.from_mapping(values)
 
 
 _LITERALS: dict[str, Any] = {

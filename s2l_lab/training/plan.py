@@ -8,7 +8,7 @@
 
 A plan's digest is what the run is: two plans with one digest give one run. So what cannot matter is left out of it:
 where files lie, and, at explorer fraction 0, everything about explorers (the run is plain GRPO, whatever they say).
-Nothing heavy is imported: `S2LPOConfig.of_plan` makes the options, and with it refuses what makes no sense.
+Nothing heavy is imported: `config` builds the S2LPOConfig, and with it refuses what makes no sense.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from s2l_lab.errors import DataError, UsageError, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from s2l_lab.training.config import S2LPOConfig
 
 EXPLORER_FIELDS = (
     "schedule",
@@ -208,6 +210,17 @@ class TrainingPlan(_Table):
     def digest(self) -> str:
         """Of the identity."""
         return content_digest(self.identity)
+
+    def config(self, output_dir: str | Path) -> S2LPOConfig:
+        """The training options with all defaults, what a machine without a GPU needs, and no tracker unless named.
+
+        Raises UsageError for a misspelt or senseless option.
+        """
+        from s2l_lab.policies.device import has_gpu
+        from s2l_lab.training.config import S2LPOConfig
+
+        here = {"report_to": "none"} | ({} if has_gpu() else {"use_cpu": True, "bf16": False})
+        return S2LPOConfig.from_mapping({**here, **self.training, "output_dir": str(output_dir)})
 
 
 def read_plan(path: Path, changes: Sequence[str] = ()) -> TrainingPlan:

@@ -32,7 +32,6 @@ from s2l_lab.policies.stopping import eos_ids
 from s2l_lab.rollouts import RolloutStore, RunManifest, verify_with
 from s2l_lab.rollouts.durable import append_line, make_folder, replacing
 from s2l_lab.rollouts.lock import WriterLock
-from s2l_lab.training.config import S2LPOConfig
 from s2l_lab.training.evaluation import Evaluator
 from s2l_lab.training.opening import LearnerFiles, adapters_of, evaluations_of, open_explorer, training_problems
 from s2l_lab.training.plan import TrainingPlan, plan_of
@@ -54,6 +53,7 @@ from s2l_lab.training.trainer import S2LPOTrainer
 from s2l_lab.verifiers import VerifierPool, verifier_version
 
 if TYPE_CHECKING:
+    from s2l_lab.training.config import S2LPOConfig
     from s2l_lab.training.cost import Cost
 
 
@@ -69,7 +69,7 @@ def train(
         report = read_report(out)
         _require_same(plan, report.plan, out)
         return report
-    config = S2LPOConfig.of_plan(plan, out / CHECKPOINTS)
+    config = plan.config(out / CHECKPOINTS)
     first = int(os.environ.get("RANK", "0")) == 0
     with ExitStack() as stack:
         if first:

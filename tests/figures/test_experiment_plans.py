@@ -14,7 +14,6 @@ from s2l_lab.figures.training_plan import figure_plan
 from s2l_lab.policies.families import find_member, load_family
 from s2l_lab.studies.plan import ContrastPlan, TablePlan, ValidityPlan
 from s2l_lab.sweeps import SweepPlan, read_sweep
-from s2l_lab.training.config import S2LPOConfig
 from s2l_lab.training.plan import read_plan as read_training_plan
 
 PLAN_OF = {
@@ -79,7 +78,7 @@ def test_the_main_comparison_has_ten_seeds_and_small_only_is_small_only(
             for name in ("GRPO", "S2L-PO 360k"):
                 assert [arm.seed for arm in sweep.arms() if arm.name == name] == list(range(10))
     small = next(arm.plan for arm in sweeps["fig5", "mini"].arms() if arm.name == "small only")
-    schedule = S2LPOConfig.of_plan(small, "unused").annealing(rounds=40)
+    schedule = small.config("unused").annealing(rounds=40)
     assert [schedule.slots(16, i) for i in range(1, 41)] == [16] * 40
 
 

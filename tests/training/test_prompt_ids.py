@@ -19,7 +19,7 @@ from s2l_lab.policies import ModelShape, SamplingParams, open_policy
 from s2l_lab.policies.endpoint import EndpointPolicy, Server
 from s2l_lab.policies.templates import bind_template, encode_prompt
 from s2l_lab.rollouts import RolloutStore
-from s2l_lab.training import S2LPOConfig, S2LPOTrainer
+from s2l_lab.training import S2LPOTrainer
 from s2l_lab.training.bank import RolloutBank, fill_bank
 from s2l_lab.training.opening import LearnerFiles, fill_plan_bank, training_problems
 from s2l_lab.training.plan import plan_of
@@ -208,7 +208,7 @@ def planned(root: Path, learner: str, explorer: str, template: str | None) -> st
         "training": {"max_steps": 1, "max_completion_length": 4, "num_generations": 2},
     }
     plan = plan_of(values, "given")
-    with RolloutStore(fill_plan_bank(plan, S2LPOConfig.of_plan(plan, root / "unused"), root)) as store:
+    with RolloutStore(fill_plan_bank(plan, plan.config(root / "unused"), root)) as store:
         held = store.read(["problem_id", "prompt_tokens"]).to_pylist()
     files = LearnerFiles.of(plan)
     lengths = {
