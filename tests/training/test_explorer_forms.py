@@ -160,8 +160,9 @@ def test_what_a_function_gives_is_checked(tmp_path: Path, answer: Any, error: ty
     ],
 )
 def test_anything_else_is_refused_before_the_learner_is_loaded(
-    tmp_path: Path, given: Any, error: type[Exception], says: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Any, error: type[Exception], says: str
 ) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(error, match=says):
         S2LPOTrainer("never/loaded", reward, config(tmp_path), dataset(), explorer=given)
 
