@@ -51,7 +51,8 @@ def _members(family: Family) -> Table:
 
 def train(name: str, *, out: Path, seed: int) -> None:
     """Train an embedded family into OUT/NAME/SIZE, with a line of progress for every 100 steps."""
-    from s2l_lab.policies.tiny.recipe import Progress, train_family
+    from s2l_lab.policies.tiny.recipe import Progress
+    from s2l_lab.policies.tiny.training import train_family
 
     console = Console()
 

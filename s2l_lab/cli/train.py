@@ -55,7 +55,7 @@ def run(path: Path, changes: Sequence[str], *, out: Path | None, dry_run: bool) 
 
 def bank(path: Path, changes: Sequence[str], *, root: Path) -> None:
     """Fill the bank that a plan draws from."""
-    from s2l_lab.training.opened import fill_plan_bank
+    from s2l_lab.training.opening import fill_plan_bank
 
     plan = read(path, changes)
     console = Console(stderr=True)

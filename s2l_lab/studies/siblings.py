@@ -14,7 +14,7 @@ from pathlib import Path
 
 from s2l_lab.errors import UsageError, unknown_name
 from s2l_lab.policies.families import load_family
-from s2l_lab.policies.tiny.recipe import MEMBERS, RECIPES, Progress, recipe_digest, train_family
+from s2l_lab.policies.tiny.recipe import MEMBERS, RECIPES, Progress, recipe_digest
 from s2l_lab.rollouts.durable import make_folder, replacing
 
 FOLDER = Path("runs") / "pretrained"
@@ -46,6 +46,8 @@ def pretrained_siblings(
         missing = [m.size for m in MEMBERS if not _current(family, m.size, folder / f"seed{seed}")]
         if missing:
             announce(f"training {', '.join(missing)} of {family} from seed {seed} (minutes; once)")
+            from s2l_lab.policies.tiny.training import train_family
+
             train_family(family, folder / f"seed{seed}", seed=seed, members=missing, progress=progress)
     return _write_family(family, seeds, folder)
 

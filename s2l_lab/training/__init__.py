@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from s2l_lab.training.bank import RolloutBank, bank_path, fill_bank
     from s2l_lab.training.budget import FlopsBudget
     from s2l_lab.training.config import S2LPOConfig
+    from s2l_lab.training.explorer import FunctionExplorer
     from s2l_lab.training.perturbed import LearnerCopy, PrunedLayers, RoundedWeights, WeightNoise
     from s2l_lab.training.plan import TrainingPlan, read_plan
     from s2l_lab.training.report import TrainingReport, read_report
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "FlopsBudget": "budget",
+    "FunctionExplorer": "explorer",
     "LearnerCopy": "perturbed",
     "PrunedLayers": "perturbed",
     "RetokenisedExplorer": "retokenised",
@@ -48,6 +50,7 @@ _LAZY = {
 __all__ = [
     "AnnealingSchedule",
     "FlopsBudget",
+    "FunctionExplorer",
     "LearnerCopy",
     "PrunedLayers",
     "RetokenisedExplorer",

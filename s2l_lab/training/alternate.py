@@ -1,8 +1,10 @@
 """The alternate runner: a run as the released script makes it, one trainer for each phase (phases.py says which).
 
-Model, optimiser with its state, learning-rate schedule and reference of the KL term go from trainer to trainer
-(one_run.py), so what is trained is one run; groups, batches and updates never hold both sources. The reference stays
-the learner before training. Explorer and learner halves take their prompts from two orders of their own, as the
+Model, optimiser with its state, learning-rate schedule and reference of the KL term go from trainer to trainer, and
+there is one explorer, one cost and one sequence of steps, rounds and groups: each phase's trainer counts from 1, and
+its numbers become the run's here (rounds and groups as plain GRPO counts them, so that an explorer half and the learner
+half after it are in the same round). Groups, batches and updates never hold both sources. The reference stays the
+learner before training. Explorer and learner halves take their prompts from two orders of their own, as the
 script's halves have nothing to do with each other either. Unlike the script, which draws anew from one pool in every
 step, an explorer bank is drawn from without replacement through the whole run.
 
@@ -13,9 +15,10 @@ begins anew. A config without explorer slots is one phase on the config and data
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -25,15 +28,18 @@ from transformers.integrations import get_reporting_integration_callbacks
 from trl.trainer.utils import RepeatSampler
 
 from s2l_lab.errors import UsageError
-from s2l_lab.training.cost_callback import CostCallback
-from s2l_lab.training.explorer import PolicyExplorer
-from s2l_lab.training.one_run import CostOfAll, OneExplorer, OneRun, OneSequence, OnRound
+from s2l_lab.training.arguments import check_explorer, explorer_of
+from s2l_lab.training.cost import Cost, CostCallback
 from s2l_lab.training.phases import Phase, lone_halves, phase_config, phases_of
 from s2l_lab.training.trainer import S2LPOTrainer
 
 if TYPE_CHECKING:
+    from s2l_lab.policies import ModelShape, SamplingParams
     from s2l_lab.training.config import S2LPOConfig
-    from s2l_lab.training.cost import Cost
+    from s2l_lab.training.explorer import ExplorerRollout, Learner, Request
+    from s2l_lab.training.recording import RecordedRollout
+
+OnRound = Callable[[list["RecordedRollout"]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +70,16 @@ def train_alternate(
 ) -> AlternateResult:
     """Train `model` in place through the phases of the config's schedule.
 
-    `dataset` has a length and a column `prompt`; `explorer` may be None where no phase is the explorer's. Adapters are
-    trained if `model` is a peft model already. Callbacks hear of one run with steps that go on; `on_phase` is shown
-    each trainer before it trains; `on_round` gets a round's rows, as S2LPOTrainer.on_round.
+    `dataset` has a length and a column `prompt`; `explorer` is as S2LPOTrainer takes it. Adapters are trained where
+    `model` is a peft model already. Callbacks hear of one run with steps that go on; `on_phase` is shown each trainer
+    before it trains; `on_round` gets a round's rows, as S2LPOTrainer.on_round.
 
     Raises UsageError for options that this runner cannot keep: checkpoints, a vLLM learner, a moving reference,
     sharding, rounds that cannot be halved.
     """
     phases = phases_of(config)
     _check(config, dataset, phases)
+    check_explorer(config, explorer)
     if lone := lone_halves(config):
         warnings.warn(
             f"{lone} half-steps with one rollout of a prompt are left out: they have no baseline.", stacklevel=2
@@ -80,8 +87,7 @@ def train_alternate(
     trackers = [tracker() for tracker in get_reporting_integration_callbacks(config.report_to)]
     run = OneRun(config, phases, (*trackers, *callbacks), model)
     if phases[0].source == "explorer" and explorer is not None:
-        given = explorer if hasattr(explorer, "explore") else PolicyExplorer(explorer)
-        run.explorer = OneExplorer(given, config, phases, len(dataset))
+        run.explorer = OneExplorer(explorer_of(explorer, config), config, phases, len(dataset))
     orders = {
         "learner": _order(dataset, config, phases[0].prompts, config.seed),
         "explorer": _order(dataset, config, phases[0].prompts, _derived_seed(config.seed, 0)),
@@ -116,7 +122,7 @@ def _trainer(run: OneRun, phase: Phase, options: S2LPOConfig, tokenizer: Any, re
         rows,
         processing_class=tokenizer,
         optimizers=(run.optimizer, run.scheduler),
-        explorer=run.explorer,
+        explorer=run.explorer if options.explorer_fraction > 0 else None,
     )
     if first:
         _begin(run, trainer)
@@ -180,3 +186,133 @@ def _check(config: S2LPOConfig, dataset: Any, phases: Sequence[Phase]) -> None:
         raise UsageError(
             f"the alternate runner needs a dataset with a length, of {phases[0].prompts} prompts (one round) at least."
         )
+
+
+@dataclass(slots=True)
+class OneRun:
+    """What is handed from phase to phase. `optimizer` is None until the first trainer has made it."""
+
+    config: S2LPOConfig
+    phases: tuple[Phase, ...]
+    callbacks: tuple[TrainerCallback, ...]
+    model: Any
+    explorer: OneExplorer | None = None
+    optimizer: Any = None
+    scheduler: Any = None
+    reference: Any = None
+    cost: Cost = field(default_factory=Cost)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def updates(self) -> int:
+        """Optimiser steps of all phases."""
+        return sum(phase.updates for phase in self.phases)
+
+    def updates_before(self, phase: Phase) -> int:
+        """Optimiser steps of the phases before this one."""
+        return sum(earlier.updates for earlier in self.phases[: self.phases.index(phase)])
+
+    def recorded(self, phase: Phase, rows: Sequence[RecordedRollout]) -> list[RecordedRollout]:
+        """A round's rows under the run's sample indices: (number of the group in the run) x G + slot."""
+        n, G = phase.num_generations, self.config.num_generations
+        first = (phase.round - 1) * phase.prompts
+        return [replace(row, index=(first + row.index // n) * G + row.index % n) for row in rows]
+
+
+class OneExplorer:
+    """The explorer of the whole run: bound once, to the learner before training; asked under the run's numbers."""
+
+    def __init__(self, explorer: Any, config: S2LPOConfig, phases: Sequence[Phase], prompts: int) -> None:
+        """`prompts` of the dataset."""
+        self.phase = phases[0]
+        self._explorer, self._config, self._bound = explorer, config, False
+        self._slots = [p.num_generations for p in phases if p.source == "explorer" for _ in range(p.rounds)]
+        self._rounds_per_epoch = prompts // self.phase.prompts
+
+    @property
+    def name(self) -> str:
+        return str(self._explorer.name)
+
+    @property
+    def shape(self) -> ModelShape | None:
+        shape: ModelShape | None = self._explorer.shape
+        return shape
+
+    def bind(self, learner: Learner, sampling: SamplingParams) -> None:
+        """The first phase's binding counts: a perturbed copy is one of the learner before training."""
+        if not self._bound:
+            self._explorer.bind(learner, self._config.explorer_sampling)
+        self._bound = True
+
+    def explore(self, requests: Sequence[Request], group_size: int) -> list[list[ExplorerRollout]]:
+        before, phase = self.phase.round - 1, self.phase
+        asked = [
+            replace(
+                request,
+                group=request.group + before * phase.prompts,
+                round=request.round + before,
+                drawn=self._drawn(request.round + before),
+            )
+            for request in requests
+        ]
+        answers: list[list[ExplorerRollout]] = self._explorer.explore(asked, self._config.num_generations)
+        return answers
+
+    def _drawn(self, round_index: int) -> int:
+        """Rollouts of a prompt in earlier epochs of explorer phases, at most. Rounds with such a phase come first."""
+        epoch = (round_index - 1) // self._rounds_per_epoch
+        return sum(self._slots[e * self._rounds_per_epoch] for e in range(epoch))
+
+
+class OneSequence(TrainerCallback):  # type: ignore[misc]  # transformers has no types
+    """Tells the run's callbacks what happens in a phase, in the run's numbers, and keeps what is logged.
+
+    They hear of training's begin and end, of steps and of logs; there are no checkpoints and no evaluations by TRL.
+    """
+
+    def __init__(self, run: OneRun, phase: Phase) -> None:
+        self._run, self._phase, self._before = run, phase, run.updates_before(phase)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        if self._phase is self._run.phases[0]:
+            self._tell("on_train_begin", state, control, given)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        self._tell("on_step_begin", state, control, given)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        if state.global_step == state.max_steps:
+            control.should_log = True  # a phase can be shorter than logging_steps
+        self._tell("on_step_end", state, control, given)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **given: Any) -> None:
+        if not logs or "train_runtime" in logs:  # transformers' summary of a phase
+            return
+        entry = {name: value for name, value in logs.items() if name != "epoch"}
+        if "round" in entry:
+            entry["round"] += self._phase.round - 1
+        self._run.history.append({**entry, "phase": self._phase.source, "step": self._before + state.global_step})
+        self._tell("on_log", state, control, {**given, "logs": entry})
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        if self._phase is self._run.phases[-1]:
+            self._tell("on_train_end", state, control, given)
+
+    def _tell(self, event: str, state: Any, control: Any, given: dict[str, Any]) -> None:
+        here = copy.copy(state)
+        here.global_step, here.max_steps = self._before + state.global_step, self._run.updates
+        here.log_history = self._run.history
+        for callback in self._run.callbacks:
+            getattr(callback, event)(self._run.config, here, control, **given)
+
+
+class CostOfAll(CostCallback):
+    """Says the cost at the end of the run, not of every phase."""
+
+    def __init__(self, trainer: Any, *, last: bool) -> None:
+        super().__init__(trainer)
+        self._last = last
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        if self._last:
+            super().on_train_end(args, state, control, **given)

@@ -41,6 +41,11 @@ class FlopsBudget(TrainerCallback):  # type: ignore[misc]  # transformers has no
         if not flops > 0:
             raise UsageError(f"a budget is a number of FLOPs above 0, {flops:g} was given.")
         _require_steady(trainer.args)
+        if trainer.explorer is not None and trainer.explorer.shape is None:
+            raise UsageError(
+                f"nobody said how large the model behind explorer {trainer.explorer.name} is, so its FLOPs cannot be "
+                "counted against a budget. Give FunctionExplorer(function, shape=ModelShape(...))."
+            )
         self._trainer, self._flops, self._stopped = trainer, flops, False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:

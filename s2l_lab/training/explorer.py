@@ -2,8 +2,8 @@
 
 An explorer answers prompts that are token ids (the learner's own) with completions in the learner's token ids and the
 log-probabilities under the distribution that sampled them. Here are the explorers that sample as training goes: a
-policy (a smaller member, by the transformers or the vLLM engine), and copies of the learner (perturbed.py says how they
-are changed); bank.py has the one that draws from rollouts sampled before.
+policy (a smaller member, by the transformers or the vLLM engine) and a function of the user's; bank.py has the one that
+draws from rollouts sampled before, perturbed.py copies of the learner.
 
 What would surprise: nothing here draws from a global generator. A policy's draws are keyed by (seed, policy, sampling,
 prompt, number of the group in the run, slot), so they are the same on one process and on two, and after a resume.
@@ -11,20 +11,25 @@ prompt, number of the group in the run, slot), so they are the same on one proce
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from s2l_lab.digest import content_digest
-from s2l_lab.errors import PolicyError
+from s2l_lab.digest import content_digest, content_seed
+from s2l_lab.errors import PolicyError, UsageError
+from s2l_lab.policies.policy import SamplingParams
 from s2l_lab.policies.tokenizers import tokenizer_difference
 from s2l_lab.policies.waves import Prompted
 
 if TYPE_CHECKING:
-    from s2l_lab.policies import Completion, Draw, ModelShape, SamplingParams
+    from s2l_lab.policies import Completion, Draw, ModelShape
     from s2l_lab.training.correction import Correction
+
+Tokens = list[list[int]]
+ExplorerFunction = Callable[[Tokens, SamplingParams], Tokens | tuple[Tokens, list[list[float]]]]
+"""A user's explorer: see FunctionExplorer."""
 
 RETOKENISE = (
     "Or let the learner's tokenizer spell its text, which leaves no log-probabilities: RetokenisedExplorer(policy), "
@@ -72,7 +77,7 @@ class ExplorerRollout:
     logprobs: tuple[float, ...]
     """(T,) nats, under the distribution that sampled it."""
     logprobs_known: bool = True
-    """False where the text was tokenised anew: all are NaN then, so that whatever would use them shows it."""
+    """False where nobody gave them for these tokens: all are NaN then, so that whatever would use them shows it."""
 
 
 class Explorer(Protocol):
@@ -81,8 +86,8 @@ class Explorer(Protocol):
     name: str
 
     @property
-    def shape(self) -> ModelShape:
-        """Of the model that samples, for compute accounting; known once bound."""
+    def shape(self) -> ModelShape | None:
+        """Of the model that samples, for compute accounting; known once bound. None: its FLOPs cannot be counted."""
         ...
 
     def bind(self, learner: Learner, sampling: SamplingParams) -> None:
@@ -142,6 +147,59 @@ class PolicyExplorer:
             for draw in self._policy.sample_prompts(prompts, self._sampling)
         }
         return [[draws[prompt.problem_id, index] for index in prompt.indices] for prompt in prompts]
+
+
+class FunctionExplorer:
+    """A function of the user's, `function(prompts, sampling)`, as explorer.
+
+    prompts: a list of token ids (the learner's) for every rollout that is wanted, those of a group in a row.
+    sampling: temperature, top_p and max_tokens by the config; a seed of its own for each call, which depends on the
+    run's seed, the round and the process alone, so that a run which draws by it can be resumed.
+
+    It returns the completions: as many lists of 1 to max_tokens token ids of the learner, each with its EOS where it
+    ended. Or the pair (completions, logprobs), with the nats of these tokens under the distribution that sampled them.
+    Without log-probabilities only correction "none" is possible (UsageError in the first round).
+    """
+
+    def __init__(self, function: ExplorerFunction, shape: ModelShape | None = None) -> None:
+        """`shape` of the model behind it; None leaves the explorer's FLOPs out of the cost, as NaN."""
+        self.name = getattr(function, "__name__", type(function).__name__)
+        self.shape = shape
+        self._function = function
+
+    def bind(self, learner: Learner, sampling: SamplingParams) -> None:
+        """Fits every learner: what it gives is checked round by round."""
+        self._sampling, self._correction = sampling, learner.correction
+
+    def explore(self, requests: Sequence[Request], group_size: int) -> list[list[ExplorerRollout]]:
+        """One call for the whole round. Raises PolicyError for an answer of another form."""
+        prompts = [list(request.prompt_ids) for request in requests for _ in range(request.count)]
+        seed = content_seed("explorer", self._sampling.seed, requests[0].group) >> 1
+        answer = self._function(prompts, self._sampling.model_copy(update={"seed": seed}))
+        completions, logprobs = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, None)
+        rollouts = iter(self._rollouts(completions, logprobs, len(prompts)))
+        if logprobs is None and self._correction not in (None, "none"):
+            raise UsageError(
+                f"correction {self._correction!r} needs the explorer's log-probabilities, and {self.name} returned "
+                "completions alone. Return (completions, logprobs), or use correction='none'."
+            )
+        return [[next(rollouts) for _ in range(request.count)] for request in requests]
+
+    def _rollouts(self, completions: Any, logprobs: Any, wanted: int) -> list[ExplorerRollout]:
+        if not isinstance(completions, list) or len(completions) != wanted:
+            given = f"{len(completions)} completions" if isinstance(completions, list) else type(completions).__name__
+            raise PolicyError(f"explorer {self.name} returned {given}; a list of {wanted} completions was asked for.")
+        if any(isinstance(row, str) for row in completions):
+            raise PolicyError(
+                f"explorer {self.name} returned text; completions are lists of the learner's token ids. Encode it with "
+                "the learner's tokenizer."
+            )
+        rows = [tuple(map(int, row)) for row in completions]
+        if logprobs is None:
+            return [ExplorerRollout(row, (float("nan"),) * len(row), logprobs_known=False) for row in rows]
+        if len(logprobs) != wanted:
+            raise PolicyError(f"explorer {self.name} returned {len(logprobs)} lists of log-probabilities for {wanted}.")
+        return [ExplorerRollout(row, tuple(map(float, own))) for row, own in zip(rows, logprobs, strict=True)]
 
 
 def prompt_id(prompt_ids: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""What is logged of a round, source by source (metric_names.py explains every name), and of its explorer tokens."""
+"""What is logged of a round, source by source, and of its explorer tokens. (browse/metric_words.py explains names.)"""
 
 from __future__ import annotations
 

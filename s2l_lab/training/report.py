@@ -55,7 +55,7 @@ class EvaluationReport(_Record):
         )
 
 
-class Part(_Record):
+class SpentReport(_Record):
     """What a part of a run spent."""
 
     tokens: int
@@ -66,9 +66,9 @@ class Part(_Record):
 class CostReport(_Record):
     """See cost.py."""
 
-    explorer: Part
-    learner: Part
-    updates: Part
+    explorer: SpentReport
+    learner: SpentReport
+    updates: SpentReport
     grpo_rollout_flops: float
 
 

@@ -76,7 +76,7 @@ def count(
     explorer: Sequence[bool],
     *,
     learner_shape: Shape,
-    explorer_shape: Shape,
+    explorer_shape: Shape | None,
 ) -> None:
     """Add a round's rollouts to the cost. `lengths` and `explorer` are of the rows of all processes."""
     for part, is_explorer, shape, seconds in (

@@ -17,7 +17,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,23 +26,22 @@ from datasets import Dataset
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 from transformers.utils import logging
 
-from s2l_lab.policies import SamplingParams
+from s2l_lab.errors import UsageError
 from s2l_lab.policies.device import device_name
 from s2l_lab.policies.stopping import eos_ids
-from s2l_lab.problems.benchmarks import load_benchmark
 from s2l_lab.rollouts import RolloutStore, RunManifest, verify_with
 from s2l_lab.rollouts.durable import append_line, make_folder, replacing
 from s2l_lab.rollouts.lock import WriterLock
-from s2l_lab.training.evaluation import Evaluation, Evaluator
-from s2l_lab.training.kept_plan import keep_plan, require_same
-from s2l_lab.training.opened import LearnerFiles, open_explorer, training_problems
-from s2l_lab.training.plan import TrainingPlan
+from s2l_lab.training.evaluation import Evaluator
+from s2l_lab.training.opening import LearnerFiles, adapters_of, evaluations_of, open_explorer, training_problems
+from s2l_lab.training.plan import TrainingPlan, plan_of
 from s2l_lab.training.recording import RolloutRecorder
 from s2l_lab.training.report import (
     CHECKPOINTS,
     LOCK,
     METRICS,
     MODEL,
+    PLAN,
     REPORT,
     CostReport,
     TrainingReport,
@@ -68,7 +67,7 @@ def train(
     """
     if (out / REPORT).is_file():
         report = read_report(out)
-        require_same(plan, report.plan, out)
+        _require_same(plan, report.plan, out)
         return report
     config = plan.config(out / CHECKPOINTS)
     first = int(os.environ.get("RANK", "0")) == 0
@@ -77,8 +76,38 @@ def train(
             make_folder(out)
             lock = WriterLock(out / LOCK)
             stack.callback(lock.release)
-            keep_plan(plan, out)
+            _keep_plan(plan, out)
         return _train(plan, config, out, stack, first=first, command=command, announce=announce)
+
+
+def _keep_plan(plan: TrainingPlan, out: Path) -> None:
+    """Write the plan, or see that it is the one that is there. Raises UsageError for another."""
+    path = out / PLAN
+    if path.is_file():
+        _require_same(plan, json.loads(path.read_bytes()), out)
+        return
+    with replacing(path) as stream:
+        stream.write(plan.model_dump_json(indent=1).encode())
+
+
+def _require_same(plan: TrainingPlan, there: Any, out: Path) -> None:
+    """Raises UsageError, with what differs, unless `there` (as it was read from JSON) is the same run's plan."""
+    other = plan_of(there, str(out / PLAN))
+    if other.digest == plan.digest:
+        return
+    raise UsageError(
+        f"{out} holds a run of another plan ({', '.join(_differing(plan.identity, other.identity))}). Give --out "
+        "another directory, or leave it out for one that is named by the plan."
+    )
+
+
+def _differing(mine: Mapping[str, Any], theirs: Mapping[str, Any], at: str = "") -> Iterator[str]:
+    for key in sorted({*mine, *theirs}):
+        a, b = mine.get(key), theirs.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            yield from _differing(a, b, f"{at}{key}.")
+        elif a != b:
+            yield f"{at}{key}: {b} there, {a} asked"
 
 
 def _train(
@@ -93,7 +122,7 @@ def _train(
 ) -> TrainingReport:
     started = time.monotonic()
     problems, files = training_problems(plan), LearnerFiles.of(plan)
-    evaluations = _evaluations(plan, config)
+    evaluations = evaluations_of(plan, config)
     logging.disable_progress_bar()
     announce(f"opening {files.member.name}{_explorer_in_words(plan)}")
     explorer, model = open_explorer(plan, config, files, out.parent, problems), files.load()
@@ -158,7 +187,7 @@ def _one_trainer(
     """Train and save; optimiser steps, rounds and cost."""
     model, tokenizer, reward, dataset, explorer = given
     trainer = S2LPOTrainer(
-        model, reward, config, dataset, processing_class=tokenizer, explorer=explorer, peft_config=_lora(plan)
+        model, reward, config, dataset, processing_class=tokenizer, explorer=explorer, peft_config=adapters_of(plan)
     )
     trainer.on_round = recorder
     trainer.add_callback(recorder)
@@ -184,7 +213,7 @@ def _alternate(
     from s2l_lab.training.alternate import train_alternate
 
     model, tokenizer, reward, dataset, explorer = given
-    if (lora := _lora(plan)) is not None:
+    if (lora := adapters_of(plan)) is not None:
         from peft import get_peft_model
         from transformers import set_seed
 
@@ -265,37 +294,6 @@ def _round_in_words(step: int, steps: int, logs: Mapping[str, Any]) -> str:
     slots = f", explorer slots {float(logs['explorer/slots']):g}" if "explorer/slots" in logs else ""
     silent = f", silent groups {float(logs['zero_variance_groups']):.0%}" if "zero_variance_groups" in logs else ""
     return f"step {step} of {steps}: reward {', '.join(sources)}{slots}{silent}"
-
-
-def _evaluations(plan: TrainingPlan, config: S2LPOConfig) -> list[Evaluation]:
-    return [
-        Evaluation(
-            wanted,
-            load_benchmark(wanted.benchmark, n=wanted.problems, data_root=plan.data_root),
-            SamplingParams(
-                temperature=wanted.temperature,
-                top_p=wanted.top_p,
-                max_tokens=wanted.max_tokens or config.max_completion_length,
-                seed=wanted.seed,
-            ),
-        )
-        for wanted in plan.evaluation
-    ]
-
-
-def _lora(plan: TrainingPlan) -> Any:
-    if (wanted := plan.learner.lora) is None:
-        return None
-    from peft import LoraConfig
-
-    targets = wanted.target_modules if isinstance(wanted.target_modules, str) else list(wanted.target_modules)
-    return LoraConfig(
-        r=wanted.r,
-        lora_alpha=wanted.alpha,
-        lora_dropout=wanted.dropout,
-        target_modules=targets,
-        task_type="CAUSAL_LM",
-    )
 
 
 def _explorer_in_words(plan: TrainingPlan) -> str:

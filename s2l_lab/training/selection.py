@@ -45,10 +45,11 @@ Select = Literal["all", "diversity_removed", "placebo"]
 COLUMNS = ("problem_id", "sample_index", "token_ids", "stop_reason")
 """Of the store, what choosing looks at; `outcome` comes with a verifier version."""
 
-Row = Mapping[str, Any]
+StoredRollout = Mapping[str, Any]
+"""A rollout of a bank, with the columns that choosing looks at."""
 
 
-def keep(select: Select, rows_N: Sequence[Row], key: str) -> tuple[int, ...]:
+def keep(select: Select, rows_N: Sequence[StoredRollout], key: str) -> tuple[int, ...]:
     """Positions, ascending, of the rollouts of one problem that may be drawn; all N, or floor(N / 2).
 
     `rows_N` hold COLUMNS and `outcome`; `key` is of bank and problem (`bank_key`). Raises UsageError for an unknown
@@ -132,13 +133,13 @@ def verdict_version(store: RolloutStore) -> str:
     return versions[-1]
 
 
-def tokens(row: Row) -> NDArray[np.int32]:
+def tokens(row: StoredRollout) -> NDArray[np.int32]:
     """(T,) token ids without the EOS that ended them."""
     ids = np.array(row["token_ids"], np.int32)
     return ids[:-1] if row["stop_reason"] == StopReason.EOS and len(ids) else ids
 
 
-def _class(row: Row) -> int:
+def _class(row: StoredRollout) -> int:
     if row["outcome"] is None:
         raise DataError(
             f"rollout {row['sample_index']} of problem {row['problem_id']} has no verdict, by which to choose. "

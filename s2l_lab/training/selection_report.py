@@ -19,7 +19,7 @@ import numpy as np
 from s2l_lab.diversity import edit_diversity, mean_over_problems, unique_answer_ratio
 from s2l_lab.errors import UsageError
 from s2l_lab.rollouts import RolloutStore
-from s2l_lab.training.selection import COLUMNS, Row, Select, bank_key, keep, tokens, verdict_version
+from s2l_lab.training.selection import COLUMNS, Select, StoredRollout, bank_key, keep, tokens, verdict_version
 from s2l_lab.verifiers import Outcome
 
 if TYPE_CHECKING:
@@ -101,15 +101,15 @@ def selection_report(
     )
 
 
-def _rows(store: RolloutStore) -> dict[str, list[Row]]:
+def _rows(store: RolloutStore) -> dict[str, list[StoredRollout]]:
     table: Any = store.read([*COLUMNS, "outcome", "canonical"], version=verdict_version(store))
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[StoredRollout]] = {}
     for row in table.sort_by("sample_index").to_pylist():
         found.setdefault(row["problem_id"], []).append(row)
     return found
 
 
-def _level(rows: Mapping[str, Sequence[Row]], edit_P: Mapping[str, float], m: int) -> Level:
+def _level(rows: Mapping[str, Sequence[StoredRollout]], edit_P: Mapping[str, float], m: int) -> Level:
     n = min(map(len, rows.values()))
     correct = [[row for row in rows_N if row["outcome"] == Outcome.CORRECT] for rows_N in rows.values()]
     unknown = [sum(row["outcome"] == Outcome.VERIFIER_ERROR for row in rows_N) for rows_N in rows.values()]

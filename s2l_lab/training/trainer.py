@@ -22,7 +22,6 @@ is whole: it holds every special token that it should have (templates.py), and n
 
 from __future__ import annotations
 
-import inspect
 import time
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -35,14 +34,13 @@ from s2l_lab.errors import UsageError
 from s2l_lab.policies.stopping import eos_ids
 from s2l_lab.policies.templates import added_bos, encode_prompt
 from s2l_lab.policies.transformers_engine import loaded_shape
-from s2l_lab.training import refusals
+from s2l_lab.training import arguments
 from s2l_lab.training.advantages import split_advantages, summed_rewards
 from s2l_lab.training.config import S2LPOConfig
 from s2l_lab.training.correction import correct
-from s2l_lab.training.cost import Cost
-from s2l_lab.training.cost_callback import CostCallback
+from s2l_lab.training.cost import Cost, CostCallback
 from s2l_lab.training.data_order import DataOrder
-from s2l_lab.training.explorer import Explorer, Learner, PolicyExplorer, Request, check_rollouts
+from s2l_lab.training.explorer import Explorer, ExplorerFunction, Learner, Request, check_rollouts
 from s2l_lab.training.generation import length_to_eos, neutral_generation
 from s2l_lab.training.metrics import ExplorerTokens, round_metrics
 from s2l_lab.training.recording import RecordedRollout
@@ -51,24 +49,111 @@ from s2l_lab.training.stops import SilenceWatch, all_finite, require_finite, req
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    from datasets import Dataset, IterableDataset
+    from peft import PeftConfig, PeftModel
+    from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+
+    from s2l_lab.policies import Policy
+
+PAPER = {
+    "title": "Smaller Models are Natural Explorers for Policy-Level Diversity in GRPO",
+    "id": "2605.30789",
+    "citation": """@inproceedings{ren2026smaller,
+    title     = {{Smaller Models are Natural Explorers for Policy-Level Diversity in GRPO}},
+    author    = {Ren, Yiming and Xu, Yiran and Lin, Zicheng and Shi, Chufan and Chen, Yukang and Wang, Dingdong and
+                 Wu, Tianhe and Wang, Junjie and Yang, Yujiu and Qiao, Yu and Chu, Ruihang},
+    booktitle = {International Conference on Machine Learning},
+    year      = 2026,
+    eprint    = {arXiv:2605.30789},
+}""",
+}
+"""As TRL's model cards name a trainer's paper."""
 
 
 class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
-    """GRPOTrainer, and `explorer`: a policy of s2l_lab, a rollout bank or a copy of the learner.
+    r"""TRL's GRPOTrainer, with the explorer's slots of every group filled by `explorer`.
 
-    Prompts of the dataset are messages, or texts that hold every special token, as the templates of s2l_lab write them.
-    `explorer` may be None only where the config's explorer_fraction is 0. Tools, environments, images and a user's
-    rollout_func are refused (UsageError); so is an explorer with another tokenizer or EOS set (PolicyError).
+    Args:
+        model: the learner, as TRL takes it: hub id, directory, PreTrainedModel or PeftModel; or a known member's name
+            (`"tiny-2m"`; `s2l-lab families` lists them), with its pinned revision.
+        reward_funcs: one reward or several, as TRL takes them. A function gets B prompts, B completions and the
+            dataset's columns, and returns B numbers; None leaves a rollout out of its group's baseline.
+        args: S2LPOConfig, whose fields say what is valid (`TrlParser(S2LPOConfig)` with `--help` shows them). None is
+            the paper's, into the folder `<last part of the model's name>-S2L-PO`.
+        train_dataset: has a column `prompt`: messages, or texts that hold every special token that they should have,
+            as the templates of s2l_lab write them. An epoch must fill whole optimiser steps.
+        eval_dataset, processing_class, reward_processing_classes, callbacks, optimizers, quantization_config,
+            peft_config: as in TRL. Evaluation samples the learner alone.
+        tools, rollout_func, environment_factory: refused, since the learner would generate in the explorer's place.
+        explorer: who samples the explorer's slots, with the learner's tokenizer and EOS set. One of
+
+            - a hub id, a directory, a known member's name, or `NAME=SOURCE`, opened by `open_policy`;
+            - a policy that `open_policy` gave, by the transformers or the vllm engine;
+            - a PreTrainedModel other than the learner; its tokenizer is the one of the files it was loaded from;
+            - a bank of kept rollouts: `RolloutBank(path, render)`;
+            - a copy of the learner: `LearnerCopy(...)`;
+            - a policy with another tokenizer, or an endpoint: `RetokenisedExplorer(policy)`;
+            - a function of (prompts, sampling) that returns completions or (completions, logprobs), all as lists of
+              lists, one for each rollout that is wanted: `FunctionExplorer` says what they hold;
+            - None where explorer_fraction is 0, and only there.
+
+    With explorer_fraction 0 this is GRPOTrainer, step for step.
+
+    Raises:
+        UsageError: arguments or options that do not go together; an explorer that is none of these, is unknown, is
+            missing, or would never be asked.
+        PolicyError: an explorer's files that cannot be used, or another tokenizer or EOS set than the learner's.
+        DataError: a path without a bank; a prompt of the dataset that is not in it.
+        TrainingStoppedError: while training, what would train on something unknown or not finite.
+
+    Example:
+        >>> from datasets import Dataset
+        >>> from s2l_lab.training import S2LPOConfig, S2LPOTrainer
+        >>> def brief(completions, **columns):
+        ...     return [-float(len(text)) for text in completions]
+        >>> args = S2LPOConfig("brief", num_generations=4, per_device_train_batch_size=8, max_completion_length=12,
+        ...                    max_steps=2, save_strategy="no", use_cpu=True, bf16=False)
+        >>> prompts = Dataset.from_dict({"prompt": ["3 7 8 12=52\n", "1 5 6 7=40\n"]})
+        >>> trainer = S2LPOTrainer("tiny-360k", brief, args, prompts, explorer="tiny-60k")
+        >>> trainer.train().global_step  # doctest: +ELLIPSIS
+        {'train_runtime': ...rollout compute relative to GRPO: ...
+        2
+
+    Source: arXiv 2605.30789, Algorithm 1.
     """
 
-    _tag_names = ["trl", "s2l-po"]  # noqa: RUF012  # TRL's own attribute
+    _tag_names = ["trl", "s2l-po"]  # noqa: RUF012  # TRL's own attributes, for the model card
+    _name = "S2L-PO"
+    _paper = PAPER
 
-    def __init__(self, *args: Any, explorer: Any = None, **kwargs: Any) -> None:
-        given = inspect.signature(GRPOTrainer.__init__).bind(self, *args, **kwargs).arguments
-        config = given.get("args")
-        if not isinstance(config, S2LPOConfig):
-            raise UsageError(f"S2LPOTrainer needs args=S2LPOConfig(...), {type(config).__name__} was given.")
-        refusals.check_arguments(given, config, explorer)
+    def __init__(
+        self,
+        model: str | PreTrainedModel | PeftModel,
+        reward_funcs: str | PreTrainedModel | Callable[..., list[float | None]] | list[Any] | None = None,
+        args: S2LPOConfig | None = None,
+        train_dataset: Dataset | IterableDataset | None = None,
+        eval_dataset: Dataset | IterableDataset | dict[str, Dataset | IterableDataset] | None = None,
+        processing_class: PreTrainedTokenizerBase | None = None,
+        reward_processing_classes: PreTrainedTokenizerBase | list[PreTrainedTokenizerBase] | None = None,
+        callbacks: list[TrainerCallback] | None = None,
+        optimizers: tuple[torch.optim.Optimizer | None, torch.optim.lr_scheduler.LambdaLR | None] = (None, None),
+        quantization_config: BitsAndBytesConfig | None = None,
+        peft_config: PeftConfig | None = None,
+        tools: None = None,
+        rollout_func: None = None,
+        environment_factory: None = None,
+        *,
+        explorer: str | Path | Policy | PreTrainedModel | Explorer | ExplorerFunction | None = None,
+    ) -> None:
+        if args is None:
+            args = arguments.default_config(model)
+        if not isinstance(args, S2LPOConfig):
+            raise UsageError(f"S2LPOTrainer needs args=S2LPOConfig(...), {type(args).__name__} was given.")
+        unused = {"tools": tools, "rollout_func": rollout_func, "environment_factory": environment_factory}
+        arguments.check_arguments(args, model, explorer, train_dataset, unused)
+        self.explorer: Explorer | None = None if explorer is None else arguments.explorer_of(explorer, args)
         self._round: Round | None = None
         self._micro_batch: dict[str, Any] | None = None
         self._silence = SilenceWatch()
@@ -77,20 +162,30 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
         self.cost = Cost()
         self.on_round: Callable[[list[RecordedRollout]], None] | None = None
         """Called in every process with its rows of a round, once they are scored. Rows need a column `problem_id`."""
-        super().__init__(*args, **kwargs)
+        super().__init__(
+            arguments.member_files(model) if isinstance(model, str) else model,
+            reward_funcs,
+            args,
+            train_dataset,
+            eval_dataset,
+            processing_class,
+            reward_processing_classes,
+            callbacks,
+            optimizers,
+            quantization_config,
+            peft_config,
+        )
         if self._is_vlm:
             raise UsageError("S2L-PO trains on text: explorers take token ids alone. Give a tokenizer, no processor.")
-        model = self.accelerator.unwrap_model(self.model)
-        base = model.get_base_model() if hasattr(model, "peft_config") else model
+        unwrapped = self.accelerator.unwrap_model(self.model)
+        base = unwrapped.get_base_model() if hasattr(unwrapped, "peft_config") else unwrapped
         self._learner_shape = loaded_shape(base)
         self._end_at(sorted(eos_ids(base, self._tokenizer)))
         self._bos = added_bos(self._tokenizer)
-        self.explorer: Explorer | None = None
-        if self.args.explorer_fraction > 0:
+        if self.explorer is not None:
             if hasattr(self.train_dataset, "__len__"):
-                refusals.check_epoch(self.args, len(self.train_dataset))
-            self.explorer = explorer if hasattr(explorer, "explore") else PolicyExplorer(explorer)
-            self._bind(self.explorer, model)
+                arguments.check_epoch(self.args, len(self.train_dataset))
+            self._bind(self.explorer, unwrapped)
         self.add_callback(CostCallback(self))
         self.add_callback(DataOrder(self))
 

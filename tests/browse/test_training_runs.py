@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 
 from s2l_lab.browse import training_runs
-from s2l_lab.browse.metric_words import explain
+from s2l_lab.browse.metric_words import EXPLAINED, explain
 from s2l_lab.browse.rounds import Rounds, evaluated_step, source_of
 from s2l_lab.browse.training_metrics import evaluation_band, metrics, seed_band
 from s2l_lab.browse.training_runs import TrainingRun, evaluations, group_arms, planned_slots, read_run, rounds_of
@@ -24,7 +24,6 @@ from s2l_lab.figures.numbers import plain
 from s2l_lab.figures.training_results import seed_counts
 from s2l_lab.training.config import S2LPOConfig
 from s2l_lab.training.evaluation_curve import evaluation_curve
-from s2l_lab.training.metric_names import EXPLAINED
 from s2l_lab.training.plan import TrainingPlan, plan_of
 from s2l_lab.training.report import EvaluationReport
 from s2l_lab.training.rounds import round_of

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s2l_lab.training.report import CostReport, EvaluationReport, Part, TrainingReport
+from s2l_lab.training.report import CostReport, EvaluationReport, SpentReport, TrainingReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,7 +72,7 @@ def report(
         for step in STEPS
         for n in (64 if step in (0, STEPS[-1]) else 16,)
     ]
-    part = Part(tokens=1, flops=1.0, seconds=1.0)
+    part = SpentReport(tokens=1, flops=1.0, seconds=1.0)
     return TrainingReport(
         digest=f"{seed}-{shift}",
         plan=dict(plan or {}),

@@ -19,10 +19,10 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from s2l_lab.errors import UsageError
 from s2l_lab.policies.tiny.data import examples, tokenised
 from s2l_lab.policies.tiny.prompt import compact_prompt, render_compact
-from s2l_lab.policies.tiny.recipe import MEMBERS, RECIPES, Member, Recipe, recipe_digest, train_family
+from s2l_lab.policies.tiny.recipe import MEMBERS, RECIPES, Member, Recipe, recipe_digest
 from s2l_lab.policies.tiny.tokenizer import CONTEXT, EOS_ID, PAD_ID, TOKENS
 from s2l_lab.policies.tiny.traces import PHRASINGS, draw_trace, parse_trace
-from s2l_lab.policies.tiny.training import batches, completion_loss, store, train_member
+from s2l_lab.policies.tiny.training import batches, completion_loss, store, train_family, train_member
 from s2l_lab.problems import Problem
 from s2l_lab.problems.countdown import countdown_benchmark, countdown_items
 from s2l_lab.verifiers import Outcome

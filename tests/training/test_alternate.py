@@ -31,9 +31,8 @@ from transformers import TrainerCallback
 
 from s2l_lab.errors import UsageError
 from s2l_lab.training import LearnerCopy, WeightNoise
-from s2l_lab.training.alternate import AlternateResult, train_alternate
+from s2l_lab.training.alternate import AlternateResult, OneExplorer, OneRun, train_alternate
 from s2l_lab.training.explorer import Request
-from s2l_lab.training.one_run import OneExplorer, OneRun
 from s2l_lab.training.phases import Phase, phase_config, phases_of
 from s2l_lab.training.recording import RecordedRollout
 

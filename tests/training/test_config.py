@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tiny_training import SETTINGS, config, dataset, explorer, learner, reward, s2l, tokenizer
+from trl import GRPOConfig, TrlParser
 
 from s2l_lab.errors import DataError, PolicyError, UsageError
 from s2l_lab.policies import open_policy
@@ -25,12 +26,38 @@ def test_defaults_are_the_papers(tmp_path: Path) -> None:
     assert [schedule.slots(16, i) for i in range(1, 17)] == [16, 14, 12, 10, 7, 5, 3, 0] + [0] * 8
 
 
-def test_every_field_of_ours_is_documented_where_it_stands() -> None:
-    source = Path(__file__).parents[2] / "s2l_lab" / "training" / "config.py"
-    lines = source.read_text().splitlines()
-    for name in S2LPOConfig.__annotations__:
-        (at,) = [i for i, line in enumerate(lines) if line.startswith(f"    {name}:")]
-        assert lines[at + 1].lstrip().startswith('"""'), name
+def test_trls_parser_shows_every_field_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        TrlParser(S2LPOConfig).parse_args_and_config(["--help"])
+    assert caught.value.code == 0
+    shown = "".join(capsys.readouterr().out.split())  # argparse breaks lines, also at hyphens
+    theirs = {field.name: field.metadata.get("help") for field in dataclasses.fields(GRPOConfig)}
+    ours = [field for field in dataclasses.fields(S2LPOConfig) if field.name in S2LPOConfig.__annotations__]
+    assert len(ours) == len(S2LPOConfig.__annotations__)
+    for field in ours:
+        assert field.metadata["help"] != theirs.get(field.name), f"{field.name}: another default, another help text"
+        assert "".join(field.metadata["help"].split()) in shown, field.name
+
+
+def test_trls_parser_reads_a_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parser, common = TrlParser(S2LPOConfig), ["--output_dir", str(tmp_path), "--use_cpu", "--bf16", "False"]
+    asked = [*common, "--schedule", "cosine", "--mix_steps", "3", "--correction", "masked", "--explorer_fraction", ".5"]
+    (found,) = parser.parse_args_and_config(asked)
+    same = S2LPOConfig(
+        str(tmp_path),
+        use_cpu=True,
+        bf16=False,
+        schedule="cosine",
+        mix_steps=3,
+        correction="masked",
+        explorer_fraction=0.5,
+    )
+    assert found.to_dict() == same.to_dict()
+    with pytest.raises(SystemExit):
+        parser.parse_args_and_config([*common, "--grouping", "alternate"])
+    assert "invalid choice: 'alternate'" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="mix_steps would be ignored"):
+        parser.parse_args_and_config([*common, "--schedule", "constant", "--mix_steps", "3"])
 
 
 def test_rounds_and_the_default_mix(tmp_path: Path) -> None:
@@ -118,11 +145,9 @@ def test_arguments_that_leave_an_explorer_no_sense(tmp_path: Path, arguments: di
         build(tmp_path, arguments=arguments)
 
 
-def test_images_other_configs_and_cut_epochs_are_refused(tmp_path: Path) -> None:
+def test_images_and_cut_epochs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="trains on text"):
         build(tmp_path, dataset().add_column("image", [None] * 8), {"explorer": 1})
-    with pytest.raises(UsageError, match=r"needs args=S2LPOConfig"):
-        S2LPOTrainer(learner(), reward, None, dataset(), processing_class=tokenizer())
     with pytest.raises(UsageError, match="rounds could not be counted"):
         build(tmp_path, dataset(6), {"explorer": explorer()}, gradient_accumulation_steps=2, steps_per_generation=1)
 

@@ -21,7 +21,7 @@ from s2l_lab.policies.templates import bind_template, encode_prompt
 from s2l_lab.rollouts import RolloutStore
 from s2l_lab.training import S2LPOTrainer
 from s2l_lab.training.bank import RolloutBank, fill_bank
-from s2l_lab.training.opened import LearnerFiles, fill_plan_bank, training_problems
+from s2l_lab.training.opening import LearnerFiles, fill_plan_bank, training_problems
 from s2l_lab.training.plan import plan_of
 from s2l_lab.training.retokenised import RetokenisedExplorer
 from s2l_lab.training.rewards import problem_rows

@@ -7,18 +7,11 @@ the same schedule; only width, depth and peak learning rate differ.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
 from s2l_lab.digest import content_digest
-from s2l_lab.errors import unknown_name
 from s2l_lab.problems.countdown import VERSION
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,56 +72,3 @@ class Progress:
 def recipe_digest(recipe: Recipe, member: Member) -> str:
     """Identity of everything but the seed that decides a member's weights on a given machine."""
     return content_digest([VERSION, asdict(recipe), asdict(member)])
-
-
-def train_family(
-    name: str,
-    out_dir: Path,
-    seed: int = 0,
-    members: Sequence[str] | None = None,
-    progress: Callable[[Progress], None] | None = None,
-) -> list[Path]:
-    """Train a family from its recipe and write one checkpoint directory per member, with family.json beside them.
-
-    name: a key of RECIPES; members: sizes as `60k` (None: all). Returns the directories `out_dir/name/size`.
-    family.json: sizes, hashes, recipe, seed and final loss (mean of the last 50 steps); members that it already lists
-    and that are not trained now stay in it. Raises UsageError for an unknown family or member.
-    """
-    if name not in RECIPES:
-        raise unknown_name("embedded family", name, RECIPES)
-    sizes = {member.size: member for member in MEMBERS}
-    wanted = list(sizes) if members is None else list(members)
-    for size in wanted:
-        if size not in sizes:
-            raise unknown_name(f"member of {name}", size, sizes)
-    from s2l_lab.policies.tiny.data import examples, tokenised
-    from s2l_lab.policies.tiny.training import store, train_member
-
-    recipe = RECIPES[name]
-    data = tokenised(examples(seed), recipe.problems)
-    directories = []
-    for member in (sizes[size] for size in wanted):
-        directory = out_dir / name / member.size
-        losses: list[float] = []
-        model = train_member(recipe, member, data, seed, _recorder(losses, progress))
-        facts = {"final_loss": sum(losses[-50:]) / len(losses[-50:]), **store(model, directory)}
-        facts |= {"recipe": asdict(recipe), "member": asdict(member), "seed": seed}
-        _record(out_dir / name / "family.json", member, {"recipe_digest": recipe_digest(recipe, member), **facts})
-        directories.append(directory)
-    return directories
-
-
-def _recorder(losses: list[float], progress: Callable[[Progress], None] | None) -> Callable[[Progress], None]:
-    def record(now: Progress) -> None:
-        losses.append(now.loss)
-        if progress is not None:
-            progress(now)
-
-    return record
-
-
-def _record(path: Path, member: Member, facts: dict[str, object]) -> None:
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    known[member.size] = facts
-    ordered = {m.size: known[m.size] for m in MEMBERS if m.size in known}
-    path.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The training loop of the embedded family, in plain torch.
+"""The training of the embedded family, in plain torch: a member's loop, and a family from its recipe.
 
 The loss is the cross-entropy of completion tokens and EOS. Forward passes run in bfloat16 (autocast), weights and AdamW
 in float32. The result is a function of (recipe, member, data, seed) on one kind of CPU with one thread count and one
@@ -9,19 +9,23 @@ exactly those values in float32.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from transformers import GenerationConfig, Qwen3Config, Qwen3ForCausalLM
 
-from s2l_lab.policies.tiny.recipe import Member, Progress, Recipe
+from s2l_lab.errors import unknown_name
+from s2l_lab.policies.tiny.data import examples, tokenised
+from s2l_lab.policies.tiny.recipe import MEMBERS, RECIPES, Member, Progress, Recipe, recipe_digest
 from s2l_lab.policies.tiny.tokenizer import CONTEXT, EOS_ID, PAD_ID, TOKENS, write_tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -111,3 +115,53 @@ def store(model: Qwen3ForCausalLM, directory: Path) -> dict[str, Any]:
     write_tokenizer(directory)
     digest = hashlib.sha256((directory / "model.safetensors").read_bytes()).hexdigest()
     return {"parameters": parameters, "sha256": digest, "torch": torch.__version__}
+
+
+def train_family(
+    name: str,
+    out_dir: Path,
+    seed: int = 0,
+    members: Sequence[str] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> list[Path]:
+    """Train a family from its recipe and write one checkpoint directory per member, with family.json beside them.
+
+    name: a key of RECIPES; members: sizes as `60k` (None: all). Returns the directories `out_dir/name/size`.
+    family.json: sizes, hashes, recipe, seed and final loss (mean of the last 50 steps); members that it already lists
+    and that are not trained now stay in it. Raises UsageError for an unknown family or member.
+    """
+    if name not in RECIPES:
+        raise unknown_name("embedded family", name, RECIPES)
+    sizes = {member.size: member for member in MEMBERS}
+    wanted = list(sizes) if members is None else list(members)
+    for size in wanted:
+        if size not in sizes:
+            raise unknown_name(f"member of {name}", size, sizes)
+    recipe = RECIPES[name]
+    data = tokenised(examples(seed), recipe.problems)
+    directories = []
+    for member in (sizes[size] for size in wanted):
+        directory = out_dir / name / member.size
+        losses: list[float] = []
+        model = train_member(recipe, member, data, seed, _recorder(losses, progress))
+        facts = {"final_loss": sum(losses[-50:]) / len(losses[-50:]), **store(model, directory)}
+        facts |= {"recipe": asdict(recipe), "member": asdict(member), "seed": seed}
+        _record(out_dir / name / "family.json", member, {"recipe_digest": recipe_digest(recipe, member), **facts})
+        directories.append(directory)
+    return directories
+
+
+def _recorder(losses: list[float], progress: Callable[[Progress], None] | None) -> Callable[[Progress], None]:
+    def record(now: Progress) -> None:
+        losses.append(now.loss)
+        if progress is not None:
+            progress(now)
+
+    return record
+
+
+def _record(path: Path, member: Member, facts: dict[str, object]) -> None:
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known[member.size] = facts
+    ordered = {m.size: known[m.size] for m in MEMBERS if m.size in known}
+    path.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")

@@ -1,5 +1,7 @@
-"""From a plan to the things it names: the learner, its template, the explorer, the bank. What can be refused is, before
-a model is loaded."""
+"""From a plan to the things it names: learner, template, problems, evaluations, explorer, bank.
+
+What can be refused is, before a model is loaded.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +21,7 @@ from s2l_lab.policies.tokenizers import load_tokenizer
 from s2l_lab.problems.benchmarks import load_benchmark
 from s2l_lab.rollouts import Progress, verify_with
 from s2l_lab.rollouts.durable import make_folder, replacing
+from s2l_lab.training.evaluation import Evaluation
 from s2l_lab.verifiers import VerifierPool, verifier_version
 
 if TYPE_CHECKING:
@@ -63,6 +66,39 @@ def training_problems(plan: TrainingPlan) -> Benchmark:
     """What is trained on."""
     wanted = plan.problems
     return load_benchmark(wanted.benchmark, n=wanted.count, seed=wanted.seed, data_root=plan.data_root)
+
+
+def evaluations_of(plan: TrainingPlan, config: S2LPOConfig) -> list[Evaluation]:
+    """The evaluations on held-out problems."""
+    return [
+        Evaluation(
+            wanted,
+            load_benchmark(wanted.benchmark, n=wanted.problems, data_root=plan.data_root),
+            SamplingParams(
+                temperature=wanted.temperature,
+                top_p=wanted.top_p,
+                max_tokens=wanted.max_tokens or config.max_completion_length,
+                seed=wanted.seed,
+            ),
+        )
+        for wanted in plan.evaluation
+    ]
+
+
+def adapters_of(plan: TrainingPlan) -> Any:
+    """The learner's LoraConfig of peft; None where all of its weights are trained."""
+    if (wanted := plan.learner.lora) is None:
+        return None
+    from peft import LoraConfig
+
+    targets = wanted.target_modules if isinstance(wanted.target_modules, str) else list(wanted.target_modules)
+    return LoraConfig(
+        r=wanted.r,
+        lora_alpha=wanted.alpha,
+        lora_dropout=wanted.dropout,
+        target_modules=targets,
+        task_type="CAUSAL_LM",
+    )
 
 
 def open_explorer(
