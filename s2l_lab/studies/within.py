@@ -17,7 +17,7 @@ import numpy as np
 from s2l_lab.digest import content_seed
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.diversity.over_problems import mean_over_problems
-from s2l_lab.diversity.profile import profile
+from s2l_lab.diversity.problem_profile import profile
 from s2l_lab.errors import DataError, UsageError
 from s2l_lab.estimators import Counts, Estimate
 from s2l_lab.passk.estimates import policy_curve
