@@ -27,11 +27,14 @@ more than a third of its mass; the band supports one in under 5 % of runs.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from s2l_lab.estimators.estimate import Crossing, Floats, Ints, Shown
+
+if TYPE_CHECKING:
+    from s2l_lab.estimators.estimate import Comparison
 
 _ROUNDING = 1e-12
 """Differences nearer to 0 than this are ties."""
@@ -81,3 +84,33 @@ def _ranges(ks_K: Ints, side_K: Ints) -> tuple[Shown, ...]:
         for first, last in zip(starts.tolist(), ends.tolist(), strict=True)
         if side_K[first]
     )
+
+
+def band_words(comparison: Comparison) -> str:
+    """The outcome for a pair, as "tiny-60k overtakes at k = 12 (set: 6 to 20)".
+
+    Who is ahead where is said of the ranges of k that the band excludes, and of nothing else.
+    """
+    c = comparison.crossing
+    first, last = int(comparison.k[0]), int(comparison.k[-1])
+    names = {"a": comparison.a, "b": comparison.b}
+    ranges = [
+        f"{names[one.ahead]} ahead at k = {one.first_k}" + (f" to {one.last_k}" if one.last_k > one.first_k else "")
+        for one in c.shown
+    ]
+    if c.outcome == "at":
+        behind = names["a" if c.leader == "b" else "b"]
+        if c.k is None or c.k_set is None:
+            return f"{behind} overtakes for some k only: {', '.join(ranges)}"
+        low, high = c.k_set
+        crossing = f"{behind} overtakes at k = {c.k} (set: {low} to {high or f'none by {last}'})"
+        # Two ranges that reach both ends are what the set says already.
+        plain = len(c.shown) == 2 and c.shown[0].first_k == first and high
+        return crossing if plain else f"{crossing}: {', '.join(ranges)}"
+    if len(c.shown) == 1:
+        ahead, low, high = names[c.shown[0].ahead], c.shown[0].first_k, c.shown[0].last_k
+        below = "" if low == first else f" from k = {low}, below: cannot tell"
+        beyond = "" if high == last else f" to k = {high}, beyond: cannot tell"
+        if not (below and beyond):
+            return f"{ahead} ahead" + (below or beyond or f" at every k to {last}")
+    return f"{', '.join(ranges)}; elsewhere: cannot tell" if ranges else f"cannot tell who is ahead at any k to {last}"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+_HUB_ID = r"[\w.-]+/[\w.-]+(@[\w./-]+)?"
 _HINT = "A family file of your own works too: --family PATH.toml; single models: --policy NAME=PATH_OR_HUB_ID."
 EMBEDDED = "embedded:"
 
@@ -116,11 +117,17 @@ def registry() -> tuple[Family, ...]:
     return _parse(resources.files(__package__).joinpath("families.toml").read_text(encoding="utf-8"), "families.toml")
 
 
+def default_max_tokens(name: str) -> int:
+    """Where completions of a member of this name are cut by default: its family's, and 1024 for any other policy."""
+    lengths = {member.name: family.max_tokens for family in registry() for member in family.members}
+    return lengths.get(name, int(Family.model_fields["max_tokens"].default))
+
+
 def find_member(name: str) -> Member:
     """A member of any family of the registry, by its name. Raises UsageError with the nearest names."""
     members = {m.name: m for family in registry() for m in family.members}
     if name not in members:
-        raise unknown_name("member", name, members, "Any other model: --policy NAME=PATH_OR_HUB_ID.")
+        raise unknown_name("member", name, members, "Other models: a directory, a hub id as org/model, or NAME=SOURCE.")
     return members[name]
 
 
@@ -140,7 +147,7 @@ def parse_policy(text: str) -> Member:
     directory = Path(source).expanduser()
     if directory.is_dir():
         return Member(name=name, source=str(directory))
-    if re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", source):
+    if re.fullmatch(_HUB_ID, source):
         hub_id, _, revision = source.partition("@")
         return Member(name=name, source=hub_id, revision=revision or None)
     known = {m.name: m for family in registry() for m in family.members}
@@ -155,8 +162,21 @@ def parse_policy(text: str) -> Member:
 
 
 def named_member(name: str) -> Member:
-    """A member by name, or NAME=SOURCE. Raises UsageError for an unknown one."""
-    return parse_policy(name) if "=" in name else find_member(name)
+    """A member by name, NAME=SOURCE, or a directory or hub id alone, whose last part is then the name.
+
+    A member's name comes before a directory of that name in the working directory; `./tiny-2m` is the directory.
+    Raises UsageError for an unknown one.
+    """
+    directory = Path(name).expanduser()
+    if "=" in name and not directory.is_dir():
+        return parse_policy(name)
+    known = {member.name for family in registry() for member in family.members}
+    if name not in known and (directory.is_dir() or re.fullmatch(_HUB_ID, name)):
+        last = directory.resolve().name if directory.is_dir() else name.partition("@")[0].rpartition("/")[2]
+        if not re.match(_NAME, last):
+            raise UsageError(f"{name!r} ends in {last!r}, which is no policy's name. Give NAME={name}.")
+        return parse_policy(f"{last}={name}")
+    return find_member(name)
 
 
 def _parse(text: str, where: str, base: Path | None = None) -> tuple[Family, ...]:

@@ -41,7 +41,9 @@ def open_policy(
     template: str | None = None,
     trust_remote_code: bool = False,
 ) -> Policy:
-    """Open a member, a member's name (`tiny-60k`) or `NAME=SOURCE`. Loads the model; `close` the policy when done.
+    """Open a member, a member's name (`tiny-60k`), a directory, a hub id or `NAME=SOURCE`.
+
+    Loads the model; `close` the policy when done. A directory or hub id without NAME= is called by its last part.
 
     `template` None takes the member's own, or what its tokenizer is made for (`choose_template`). Raises UsageError for
     unknown names and engines that do not fit the source, PolicyError for files, tokenizers, checkpoints and engines
