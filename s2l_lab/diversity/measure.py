@@ -270,7 +270,7 @@ def _measured(
     if graded:
         rarefied["correct"] = M_CORRECT
         chosen["correct"] = [s.take(np.flatnonzero(s.correct_N & (s.correct_N.sum() >= M_CORRECT))) for s in sets]
-    vectors = _vectors(sets) if any(METRICS[name].level == "embedding" for name in metrics) else None
+    vectors = embedded_vectors(sets) if any(METRICS[name].level == "embedding" for name in metrics) else None
     values: dict[Condition, dict[str, Estimate]] = {}
     for condition, ones in chosen.items():
         at, of_embeddings = rarefied[condition], min(rarefied[condition], EMBEDDED)
@@ -289,8 +289,8 @@ def _measured(
     return Diversity(values, rarefied)
 
 
-def _vectors(sets: Sequence[RolloutSet]) -> Vectors:
-    """Embeddings of what `condition_values` looks up."""
+def embedded_vectors(sets: Sequence[RolloutSet]) -> Vectors:
+    """Embeddings by the default embedder of what `condition_values` looks up. UsageError where it is not installed."""
     from s2l_lab.diversity.embeddings import DEFAULT, open_embedder
 
     texts = list(dict.fromkeys(texts_to_embed(sets)))

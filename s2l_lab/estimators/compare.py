@@ -56,6 +56,8 @@ def compare(
     >>> import s2l_lab as s2l
     >>> small, large = [9, 0, 20, 12, 1, 7], [30, 0, 41, 11, 9, 16]
     >>> s2l.compare({"1.7B": (small, 64), "8B": (large, 64)}, [1, 64])
+    <Comparison 8B minus 1.7B: k = 1: +0.151 [...], k = 64: +0 [...]; 95% CI over problems; n = 6 problems,
+    N = 64 rollouts per problem; cannot tell who is ahead at any k to 64>
     >>> a, b = ["p1", "p2", "p3"], ["p3", "p1", "p2"]
     >>> moved = s2l.compare({"1.7B": ([1, 2, 3], 4), "8B": ([3, 1, 2], 4)}, ids={"1.7B": a, "8B": b})
     >>> moved.value.tolist()

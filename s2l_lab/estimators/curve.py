@@ -84,8 +84,13 @@ def pass_at_k_curve(
     >>> import s2l_lab as s2l
     >>> curve = s2l.pass_at_k_curve([3, 0, 60, 12, 1], 64, [1, 8, 64], interval="rollouts")
     >>> curve
-    <Curve: k = 1: 0.237 [0.212, 0.262], k = 8: 0.457 [0.407, 0.517], k = 64: 0.8 [0.602, 0.902]; ...>
-    >>> curve.to_frame()[["k", "value", "lower", "upper"]].round(3)
+    <Curve: k = 1: 0.237 [0.212, 0.266], k = 8: 0.458 [0.361, 0.574], k = 64: 0.8 [0.361, 1]; 95% CI over rollouts;
+    n = 5 problems, N = 64 rollouts per problem>
+    >>> curve.to_frame()[["k", "value", "lower", "upper"]].round(2)
+        k  value  lower  upper
+    0   1   0.24   0.21   0.27
+    1   8   0.46   0.36   0.57
+    2  64   0.80   0.36   1.00
     """
     check_level(level)
     if interval not in ("rollouts", "problems"):

@@ -65,7 +65,7 @@ def sample(
     if n < 1:
         raise UsageError(f"n = {n} rollouts were asked; give 1 or more.")
     benchmark = as_benchmark(problems, n=first)
-    opened = open_policy(policy) if isinstance(policy, str | Path) else policy
+    opened = open_policy(str(policy)) if isinstance(policy, str | Path) else policy
     try:
         if not isinstance(sampling, SamplingParams):
             asked = {"max_tokens": default_max_tokens(opened.name), **(sampling or {})}
