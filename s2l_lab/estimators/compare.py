@@ -73,7 +73,7 @@ def _named_counts(
     """Checked counts of every policy; without ids, places are the problems."""
     if ids is not None and set(ids) != set(counts):
         raise UsageError(
-            f"ids has {', '.join(map(repr, ids))} and counts {', '.join(map(repr, counts))}; name the same."
+            f"ids is given for {', '.join(ids)} and counts for {', '.join(counts)}; name the same policies."
         )
     made: dict[str, Counts] = {}
     for name, given in counts.items():
