@@ -5,7 +5,7 @@ A figure carries its n and what its intervals are about, like every other; nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +21,6 @@ from s2l_lab.figures.palette import INK, RAMP, member_colours, translucent
 from s2l_lab.figures.panel import Axis, log2_axis
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
 
 WIDTH = 760
@@ -74,7 +72,7 @@ def plot_difference(comparisons: Comparison | Sequence[Comparison]) -> Any:
     >>> s2l.plot_difference(found).layout.meta["title"]
     'Difference of pass@k'
     """
-    pairs = [comparisons] if isinstance(comparisons, Comparison) else list(comparisons)
+    pairs = list(comparisons) if isinstance(comparisons, Sequence) else [comparisons]
     if not pairs or not all(isinstance(one, Comparison) for one in pairs):
         raise UsageError("plot_difference takes the result of compare: one Comparison, or several.")
     names = list(dict.fromkeys(name for one in pairs for name in (one.a, one.b)))
