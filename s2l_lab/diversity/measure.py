@@ -18,13 +18,11 @@ from s2l_lab.digest import content_seed
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.diversity.over_problems import mean_over_problems
 from s2l_lab.diversity.problem_profile import profile
-from s2l_lab.diversity.rollout_set import RolloutSet
+from s2l_lab.diversity.rollout_set import RolloutSet, set_of_rows
 from s2l_lab.errors import UsageError, unknown_name
 from s2l_lab.estimators.cells import check_aligned
 from s2l_lab.estimators.display import SHOWN, Displayed, about_interval, reading
-from s2l_lab.policies import StopReason
-from s2l_lab.verifiers import Outcome
-from s2l_lab.verifiers.official import official_extract, official_letter
+from s2l_lab.verifiers.official import official_extract
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,22 +161,10 @@ def frame_sets(frame: Any) -> list[RolloutSet]:
 
 
 def _frame_set(problem: str, rows: Any) -> RolloutSet:
-    read = official_letter if rows["kind"].iloc[0] == "choice" else official_extract
-    ids = [
-        None if one is None else np.asarray(one, np.int32)[: -1 if stop == StopReason.EOS and len(one) else None]
-        for one, stop in zip(rows["token_ids"], rows["stop_reason"], strict=True)
-    ]
-    canonical = rows["canonical"]
-    return RolloutSet(
-        problem_id=problem,
-        text_N=tuple(rows["text"]),
-        token_ids_N=None if any(one is None for one in ids) else tuple(one for one in ids if one is not None),
-        length_N=rows["tokens"].to_numpy(np.float64, na_value=np.nan),
-        canonical_N=tuple(canonical.astype(object).where(canonical.notna(), None)),
-        official_N=tuple(read(text) for text in rows["text"]),
-        correct_N=(rows["outcome"] == Outcome.CORRECT).to_numpy(),
-        unknown_N=(rows["outcome"] == Outcome.VERIFIER_ERROR).to_numpy(),
-        n_classes=json.loads(rows["metadata"].iloc[0]).get("n_classes"),
+    known = rows.rename(columns={"tokens": "completion_tokens"}).astype(object)
+    about = json.loads(rows["metadata"].iloc[0])
+    return set_of_rows(
+        problem, rows["kind"].iloc[0], about.get("n_classes"), known.where(known.notna(), None).to_dict("records")
     )
 
 
