@@ -28,7 +28,7 @@ PROBLEMS = ("4", "10", "20", "50", "100")
 ROLLOUTS = ("4", "8", "16", "32", "64")
 NO_CONTROL = (
     "No matched temperature is in this run: temperature persists too, so a line above 1 is no sign of size. "
-    "analyses/temporal_correlation.py has the controls."
+    "`s2l-lab figures persistence` has the controls."
 )
 
 

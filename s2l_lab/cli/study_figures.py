@@ -1,7 +1,6 @@
 """The studies as figures: sample what a plan owes, measure, print the verdicts, write figure and numbers.json.
 
-Each is a Study in STUDIES. `s2l-lab figures NAME` runs it with the plan of experiments/NAME; the scripts of analyses/
-with a plan of the caller's.
+Each is a Study in STUDIES. `s2l-lab figures NAME` runs it with the plan of experiments/NAME.
 """
 
 from __future__ import annotations

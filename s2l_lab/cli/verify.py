@@ -37,7 +37,7 @@ def run(
     for a time limit that is not positive."""
     from rich.console import Console
 
-    from s2l_lab.verifiers.verify import known_seconds
+    from s2l_lab.verifiers.verifier_pool import known_seconds
 
     known_seconds(verifier_timeout)
     if (benchmark is None) == (run_directory is None):

@@ -1,9 +1,9 @@
 """Diversity: arrays and plain records in, numbers out. No I/O, no torch, no pandas.
 
 Three questions, kept apart. *Within*: how varied are one policy's rollouts (`answers`, `ngrams`, `edit`, `compression`,
-`equations`, `vendi`, `strategies`; all of them per problem in `profile`, explained in `metrics`, rarefied by
-`rarefaction`). *Between*: what does one policy add to another (`decomposition`, `information`, `size_effect`).
-*Persistence*: do deviations last along a trajectory (`temporal`, `prefix_survival`, `score_functions`, `coherence`).
+`equation_sets`, `vendi`, `strategies`; all of them per problem in `problem_profile`, explained in `metrics`, rarefied
+by `rarefaction`). *Between*: what does one policy add to another (`decomposition`, `information`, `size_effects`).
+*Persistence*: do deviations last along a trajectory (`temporal`, `survival`, `score_functions`, `coherence`).
 `designed` and `validity` ask which metrics follow strategies and which only phrasing; `over_problems` makes intervals.
 
 Two adapters import heavy things and are imported by name: `embeddings` (sentence-transformers) and `scoring` (torch).
@@ -14,16 +14,16 @@ from s2l_lab.diversity.compression import compression_ratio
 from s2l_lab.diversity.decomposition import Decomposition, decompose, split_half
 from s2l_lab.diversity.distances import euclidean, label_distance, squared_euclidean
 from s2l_lab.diversity.edit import edit_distances, edit_diversity
-from s2l_lab.diversity.equations import equation_diversity, equations
+from s2l_lab.diversity.equation_sets import equation_diversity, equations
 from s2l_lab.diversity.information import gini_simpson, mutual_information
 from s2l_lab.diversity.metrics import METRICS, Metric
 from s2l_lab.diversity.ngrams import distinct_n, self_bleu
 from s2l_lab.diversity.over_problems import mean_over_problems, ratio_over_problems
-from s2l_lab.diversity.prefix_survival import prefix_survival, survival_curve
-from s2l_lab.diversity.profile import profile
+from s2l_lab.diversity.problem_profile import profile
 from s2l_lab.diversity.rollout_set import RolloutSet
-from s2l_lab.diversity.size_effect import SizeEffect, mean_difference, size_effect
+from s2l_lab.diversity.size_effects import SizeEffect, mean_difference, size_effect
 from s2l_lab.diversity.strategies import distinct_strategies, strategy_coverage
+from s2l_lab.diversity.survival import prefix_survival, survival_curve
 from s2l_lab.diversity.temporal import (
     autocorrelation,
     autocovariance,

@@ -2,7 +2,7 @@
 
 The sentences are shown wherever the metric is shown: in the terminal, on the page, in the app. `up` says which way is
 more diverse. Whether a metric follows strategies or only phrasing is not said here but measured
-(`analyses/metric_validity.py`), and shown as a mark beside the name.
+(`s2l-lab figures metric-validity`), and shown as a mark beside the name.
 """
 
 from __future__ import annotations

@@ -7,12 +7,17 @@ ends a completion, since every completion of a policy shares it; lengths count i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from s2l_lab.policies import StopReason
+from s2l_lab.verifiers import Outcome
+from s2l_lab.verifiers.official import official_extract, official_letter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -62,3 +67,32 @@ def set_clusters(sets: Sequence[RolloutSet]) -> list[str] | None:
     """The cluster of every set's problem; None where they stand alone."""
     labels = [s.cluster for s in sets if s.cluster is not None]
     return labels if labels and len(labels) == len(sets) else None
+
+
+def set_of_rows(
+    problem_id: str, kind: str, n_classes: int | None, rows: Sequence[Mapping[str, Any]], cluster: str | None = None
+) -> RolloutSet:
+    """The verified rollouts of one problem as a set, from rows of a store: text, token_ids, stop_reason,
+    completion_tokens, outcome and canonical, None where missing. `kind` is the problem's verifier kind, `cluster` the
+    label of `problems.clusters`."""
+    read = official_letter if kind == "choice" else official_extract
+    ids = [_without_eos(row) for row in rows]
+    return RolloutSet(
+        problem_id=problem_id,
+        text_N=tuple(row["text"] for row in rows),
+        token_ids_N=None if any(i is None for i in ids) else tuple(i for i in ids if i is not None),
+        length_N=np.array([np.nan if row["completion_tokens"] is None else row["completion_tokens"] for row in rows]),
+        canonical_N=tuple(row["canonical"] for row in rows),
+        official_N=tuple(read(row["text"]) for row in rows),
+        correct_N=np.array([row["outcome"] == Outcome.CORRECT for row in rows]),
+        unknown_N=np.array([row["outcome"] == Outcome.VERIFIER_ERROR for row in rows]),
+        n_classes=n_classes,
+        cluster=cluster,
+    )
+
+
+def _without_eos(row: Mapping[str, Any]) -> NDArray[np.int32] | None:
+    if row["token_ids"] is None:
+        return None
+    ids = np.array(row["token_ids"], dtype=np.int32)
+    return ids[:-1] if row["stop_reason"] == StopReason.EOS and ids.size else ids

@@ -102,9 +102,13 @@ def whole(name: str, values: ArrayLike) -> Ints:
 
 
 def check_counts(correct: ArrayLike, total: ArrayLike) -> tuple[Ints, Ints]:
-    """Both as (P,) integers, 0 <= correct <= total and total >= 1; UsageError names the first problem at fault."""
+    """Both as (P,) integers, 0 <= correct <= total and total >= 1; UsageError names the first problem at fault.
+
+    A total that is one number holds for every problem.
+    """
     check_aligned(correct_P=correct, total_P=total)
-    correct_P, total_P = whole("correct_P", correct), whole("total_P", total)
+    correct_P = whole("correct_P", correct)
+    total_P = whole("total_P", total) if np.ndim(total) else np.full(correct_P.size, one_whole("total_P", total))
     if correct_P.shape != total_P.shape:
         raise UsageError(f"correct_P has {correct_P.size} problems, total_P has {total_P.size}; they must match.")
     if correct_P.size == 0:

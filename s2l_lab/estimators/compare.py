@@ -19,7 +19,7 @@ from s2l_lab.errors import UsageError
 from s2l_lab.estimators.cells import check_aligned, check_counts, check_increasing, check_ks, check_level, check_unknown
 from s2l_lab.estimators.crossing import find_crossing
 from s2l_lab.estimators.curve import settled
-from s2l_lab.estimators.estimate import Comparison, Counts, Floats, Ints
+from s2l_lab.estimators.estimate import Comparison, Comparisons, Counts, Floats, Ints
 from s2l_lab.estimators.problem_interval import ProblemEnds, difference_ends
 from s2l_lab.estimators.randomness import generator
 from s2l_lab.estimators.unbiased import subset_ratio
@@ -28,13 +28,91 @@ from s2l_lab.estimators.units import cluster_codes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import ArrayLike
+
+
+def compare(
+    counts: Mapping[str, Sequence[ArrayLike]],
+    ks: Sequence[int] | Ints | None = None,
+    *,
+    ids: Mapping[str, Sequence[object]] | None = None,
+    rng: int | np.random.Generator | None = 0,
+    level: float = 0.95,
+    replicates: int = 2_000,
+) -> Comparison | Comparisons:
+    """Differences of pass@k between policies on the same problems: the second name minus the first.
+
+    `counts` maps each policy's name to (correct, total) or (correct, total, unknown): shapes (P,), total may be one
+    number, as in `pass_at_k_curve`. Put small members first: a positive difference then says that the larger one is
+    better. Entries of all policies belong to the same problems in the same order; pandas Series must have equal
+    indices. With `ids` (name -> P problem ids) the problems are matched by id instead, in any order.
+
+    Two names give a `Comparison`; more give `Comparisons`, a tuple of every pair in the mapping's order, whose band is
+    simultaneous over k and over all pairs. Intervals resample problems, paired, at `level`; the `crossing` rests on the
+    band alone. `ks`, `rng` and `replicates` are those of `pass_at_k_curve`.
+
+    UsageError for fewer than two names, for lengths or ids that do not match, and for counts that cannot be.
+
+    >>> import s2l_lab as s2l
+    >>> small, large = [9, 0, 20, 12, 1, 7], [30, 0, 41, 11, 9, 16]
+    >>> s2l.compare({"1.7B": (small, 64), "8B": (large, 64)}, [1, 64])
+    <Comparison 8B minus 1.7B: k = 1: +0.151 [...], k = 64: +0 [...]; 95% CI over problems; n = 6 problems,
+    N = 64 rollouts per problem; cannot tell who is ahead at any k to 64>
+    >>> a, b = ["p1", "p2", "p3"], ["p3", "p1", "p2"]
+    >>> moved = s2l.compare({"1.7B": ([1, 2, 3], 4), "8B": ([3, 1, 2], 4)}, ids={"1.7B": a, "8B": b})
+    >>> moved.value.tolist()
+    [0.0, 0.0, 0.0, 0.0]
+    """
+    pairs = compare_all(_named_counts(counts, ids), ks, rng=rng, level=level, replicates=replicates)
+    return pairs[0] if len(pairs) == 1 else Comparisons(pairs)
+
+
+def _named_counts(
+    counts: Mapping[str, Sequence[ArrayLike]], ids: Mapping[str, Sequence[object]] | None
+) -> dict[str, Counts]:
+    """Checked counts of every policy; without ids, places are the problems."""
+    if ids is not None and set(ids) != set(counts):
+        raise UsageError(
+            f"ids is given for {', '.join(ids)} and counts for {', '.join(counts)}; name the same policies."
+        )
+    made: dict[str, Counts] = {}
+    for name, given in counts.items():
+        if isinstance(given, str | dict) or not hasattr(given, "__len__") or not 2 <= len(given) <= 3:
+            raise UsageError(
+                f"the counts of {name!r} are not (correct, total) or (correct, total, unknown). Give two or three "
+                "arrays of one entry per problem."
+            )
+        correct, total = check_counts(given[0], given[1])
+        unknown = check_unknown(given[2], correct, total) if len(given) > 2 else np.zeros_like(correct)
+        problems = range(correct.size) if ids is None else ids[name]
+        if len(problems) != correct.size:
+            raise UsageError(
+                f"{name!r} has counts of {correct.size} problems and {len(problems)} ids; give one id each."
+            )
+        made[name] = Counts(tuple(map(str, problems)), correct, total, unknown)
+    if ids is None:
+        _refuse_misaligned(counts, made)
+    return made
+
+
+def _refuse_misaligned(counts: Mapping[str, Sequence[ArrayLike]], made: Mapping[str, Counts]) -> None:
+    """UsageError where entries at one place cannot belong to one problem."""
+    sizes = {name: one.total_P.size for name, one in made.items()}
+    if len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{name} has {size} problems" for name, size in sizes.items())
+        raise UsageError(
+            f"policies are compared on the same problems, in one order, but {listed}. Keep the problems of all, or "
+            "give ids= to match them."
+        )
+    check_aligned(**{name: given[0] for name, given in counts.items()})
+
 
 def compare_counts(
     a: Counts,
     b: Counts,
     ks: Sequence[int] | Ints | None = None,
     *,
-    rng: int | np.random.Generator | None = None,
+    rng: int | np.random.Generator | None = 0,
     level: float = 0.95,
     replicates: int = 2_000,
 ) -> Comparison:
@@ -53,7 +131,7 @@ def compare_all(
     counts: Mapping[str, Counts],
     ks: Sequence[int] | Ints | None = None,
     *,
-    rng: int | np.random.Generator | None = None,
+    rng: int | np.random.Generator | None = 0,
     level: float = 0.95,
     replicates: int = 2_000,
 ) -> list[Comparison]:

@@ -129,7 +129,7 @@ def equal_compute(
     flops_a: float,
     flops_b: float,
     *,
-    rng: int | np.random.Generator | None = None,
+    rng: int | np.random.Generator | None = 0,
     budgets: int = 32,
     level: float = 0.95,
     replicates: int = 2_000,

@@ -95,7 +95,7 @@ def cover_curve(
     total_P: ArrayLike,
     taus: Sequence[float] | Floats,
     *,
-    rng: int | np.random.Generator | None = None,
+    rng: int | np.random.Generator | None = 0,
     level: float = 0.95,
     replicates: int = 2_000,
     cluster: Sequence[object] | None = None,

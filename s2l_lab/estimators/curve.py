@@ -56,24 +56,41 @@ def settled(low_K: Floats, high_K: Floats) -> Floats:
 
 def pass_at_k_curve(
     correct_P: ArrayLike,
-    total_P: ArrayLike,
+    total_P: ArrayLike | int,
     ks: Sequence[int] | Ints | None = None,
     *,
     interval: Literal["rollouts", "problems"] = "problems",
     level: float = 0.95,
-    rng: int | np.random.Generator | None = None,
+    rng: int | np.random.Generator | None = 0,
     unknown_P: ArrayLike | None = None,
     cluster: Sequence[object] | None = None,
     replicates: int = 2_000,
 ) -> Curve:
-    """Unbiased pass@k at increasing `ks` (None: every k up to the smallest N) with intervals at `level`.
+    """Unbiased pass@k of one policy at increasing k, with 95 % confidence intervals (arXiv 2107.03374).
 
-    `correct_P`, `total_P` and `unknown_P` have shape (P,): rollouts with outcome CORRECT, all rollouts, rollouts with
-    outcome VERIFIER_ERROR (None: no unknown ones). `cluster` labels the cluster of every problem, shape (P,), where
-    problems come in clusters: `problems` then draws whole clusters, and `rollouts` is not changed by it. `rng` (a seed,
-    a Generator, None for seed 0) drives the `replicates` bootstrap and multiplier draws of `problems`; `rollouts` draws
-    nothing. One problem (or cluster) gives a `problems` interval of NaN. UsageError for impossible counts, k outside
-    1..N, or an unknown interval.
+    `correct_P`: rollouts with outcome CORRECT, one whole number a problem, shape (P,): a list, an array or a pandas
+    Series. `total_P`: all rollouts, shape (P,), or one number that holds for every problem. `ks`: which k, None for
+    every k from 1 up to the smallest total. Shares lie between 0 and 1.
+
+    `interval` says what the intervals are about: "problems" (other problems of this kind; with a simultaneous band) or
+    "rollouts" (these problems, other draws). `level` is their coverage, between 0 and 1. `unknown_P` (P,) counts the
+    rollouts whose verifier failed; they are part of the total, and the curve then has bounds. `cluster` (P,) labels
+    problems that belong together: "problems" then draws whole clusters. `rng` (a seed or a numpy Generator) drives the
+    `replicates` draws of "problems"; "rollouts" draws nothing. One problem, or cluster, has no interval about problems.
+
+    UsageError for counts that cannot be (more correct than drawn, unequal lengths, fractions), for a k above the
+    smallest total, for an unknown interval or level.
+
+    >>> import s2l_lab as s2l
+    >>> curve = s2l.pass_at_k_curve([3, 0, 60, 12, 1], 64, [1, 8, 64], interval="rollouts")
+    >>> curve
+    <Curve: k = 1: 0.237 [0.212, 0.266], k = 8: 0.458 [0.361, 0.574], k = 64: 0.8 [0.361, 1]; 95% CI over rollouts;
+    n = 5 problems, N = 64 rollouts per problem>
+    >>> curve.to_frame()[["k", "value", "lower", "upper"]].round(2)
+        k  value  lower  upper
+    0   1   0.24   0.21   0.27
+    1   8   0.46   0.36   0.57
+    2  64   0.80   0.36   1.00
     """
     check_level(level)
     if interval not in ("rollouts", "problems"):

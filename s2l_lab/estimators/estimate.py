@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2l_lab.errors import DataError
+from s2l_lab.estimators.display import Displayed, about_interval, reading, spread_of_k
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -52,8 +56,8 @@ class Counts:
             raise DataError(f"problem {twice!r} stands twice in the counts; sum its rollouts into one entry.")
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+@dataclass(frozen=True, slots=True, repr=False)
+class Estimate(Displayed):
     """One number with its interval."""
 
     value: float
@@ -76,9 +80,21 @@ class Estimate:
     given: str = ""
     """What the interval is conditional on, as "for this bank"; empty where on nothing that `interval` does not say."""
 
+    def _columns(self) -> dict[str, Any]:
+        names = ("value", "lower", "upper", "level", "method", "interval", "n_problems", "n_rollouts", "n_seeds")
+        return {name: [getattr(self, name)] for name in names}
 
-@dataclass(frozen=True, slots=True)
-class Curve:
+    def _rows(self) -> list[tuple[str, str]]:
+        return [("", reading(self.value, self.lower, self.upper))]
+
+    def _notes(self) -> list[str]:
+        n = f"n = {self.n_problems} problems, {self.n_rollouts} rollouts"
+        seeds = f", {self.n_seeds} seeds" if self.n_seeds > 1 else ""
+        return [about_interval(self.level, self.interval), n + seeds, *([self.given] if self.given else [])]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Curve(Displayed):
     """A share by k (pass@k, maj@k) over ONE problem set. Arrays have shape (K,)."""
 
     k: Ints
@@ -104,6 +120,29 @@ class Curve:
     """Training runs behind the curve."""
     n_clusters: int | None = None
     """Clusters of problems that were drawn whole; None where every problem stands alone."""
+
+    def _columns(self) -> dict[str, Any]:
+        return {
+            name: getattr(self, name)
+            for name in ("k", "value", "lower", "upper", "band_lower", "band_upper", "bound_low", "bound_high")
+        } | {
+            "method": list(self.method),
+            "interval": self.interval,
+            "level": self.level,
+            "n_problems": self.n_problems,
+            "n_rollouts": self.n_rollouts,
+        }
+
+    def _rows(self) -> list[tuple[str, str]]:
+        return [
+            (f"k = {self.k[i]}", reading(self.value[i], self.lower[i], self.upper[i]))
+            for i in spread_of_k(self.k.tolist())
+        ]
+
+    def _notes(self) -> list[str]:
+        n = f"n = {self.n_problems} problems, N = {self.n_rollouts} rollouts per problem"
+        seeds = f", {self.n_seeds} seeds" if self.n_seeds > 1 else ""
+        return [about_interval(self.level, self.interval, self.n_clusters), n + seeds]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +173,8 @@ class Crossing:
     resampled: Literal["problems"] = "problems"
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparison(Displayed):
     """pass@k of b minus pass@k of a, matched by problem. Arrays have shape (K,); positive: b is better."""
 
     a: str
@@ -162,3 +201,46 @@ class Comparison:
     """Pairs that share the band's level: 1 from compare_counts, M (M - 1) / 2 from compare_all."""
     n_clusters: int | None = None
     """Clusters of problems that were drawn whole; None where every problem stands alone."""
+
+    def _columns(self) -> dict[str, Any]:
+        arrays = ("k", "value", "lower", "upper", "band_lower", "band_upper", "bound_low", "bound_high")
+        about = ("level", "n_problems", "n_rollouts", "n_pairs")
+        return (
+            {"a": [self.a] * self.k.size, "b": [self.b] * self.k.size}
+            | {name: getattr(self, name) for name in arrays}
+            | {"outcome": self.crossing.outcome}
+            | {name: getattr(self, name) for name in about}
+        )
+
+    def _title(self) -> str:
+        return f"{self.b} minus {self.a}"
+
+    def _rows(self) -> list[tuple[str, str]]:
+        return [
+            (f"k = {self.k[i]}", reading(self.value[i], self.lower[i], self.upper[i], signed=True))
+            for i in spread_of_k(self.k.tolist())
+        ]
+
+    def _notes(self) -> list[str]:
+        from s2l_lab.estimators.display import band_words
+
+        n = f"n = {self.n_problems} problems, N = {self.n_rollouts} rollouts per problem"
+        return [about_interval(self.level, self.resampled, self.n_clusters), n, band_words(self)]
+
+
+class Comparisons(tuple[Comparison, ...]):
+    """Every pair of several policies, with one band over all k and all pairs."""
+
+    __slots__ = ()
+
+    def to_frame(self) -> pd.DataFrame:
+        """The frames of all pairs, one below the other; columns a and b have the names."""
+        import pandas as pd
+
+        return pd.concat([one.to_frame() for one in self], ignore_index=True)
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self))
+
+    def _repr_html_(self) -> str:
+        return "".join(one._repr_html_() for one in self)

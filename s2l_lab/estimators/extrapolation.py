@@ -94,7 +94,7 @@ def extrapolate_pass_at_k(
     *,
     zero_inflated: bool = True,
     level: float = 0.95,
-    rng: int | np.random.Generator | None = None,
+    rng: int | np.random.Generator | None = 0,
 ) -> Extrapolation:
     """pass@k at increasing `ks`, each larger than the smallest N, by a beta-binomial model (see the module's note).
 

@@ -39,7 +39,7 @@ def g_pass_at_k(
     tau: float,
     *,
     level: float = 0.95,
-    rng: int | np.random.Generator | None = None,
+    rng: int | np.random.Generator | None = 0,
     replicates: int = 2_000,
     cluster: Sequence[object] | None = None,
 ) -> Estimate:
@@ -63,7 +63,7 @@ def mg_pass_at_k(
     k: int,
     *,
     level: float = 0.95,
-    rng: int | np.random.Generator | None = None,
+    rng: int | np.random.Generator | None = 0,
     replicates: int = 2_000,
     cluster: Sequence[object] | None = None,
 ) -> Estimate:

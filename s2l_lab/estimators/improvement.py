@@ -32,7 +32,7 @@ def probability_of_improvement(
     *,
     runs: Runs,
     level: float = 0.95,
-    rng: int | np.random.Generator | None = None,
+    rng: int | np.random.Generator | None = 0,
     replicates: int = 2_000,
 ) -> Estimate:
     """Chance that a run of `b` beats a run of `a` on a task, averaged over the T tasks that both share; in [0, 1].

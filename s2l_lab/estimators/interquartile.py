@@ -28,7 +28,7 @@ def interquartile_mean(
     *,
     runs: Runs,
     level: float = 0.95,
-    rng: int | np.random.Generator | None = None,
+    rng: int | np.random.Generator | None = 0,
     replicates: int = 2_000,
 ) -> Estimate:
     """IQM of `scores_ST`, S runs by T tasks (higher is better, any range), with an interval about other runs.

@@ -52,7 +52,7 @@ def performance_profile(
     *,
     runs: Runs,
     level: float = 0.95,
-    rng: int | np.random.Generator | None = None,
+    rng: int | np.random.Generator | None = 0,
     replicates: int = 2_000,
 ) -> Profile:
     """Share of `scores_ST` (S runs by T tasks) above each of the increasing `taus`, with pointwise ends and a band.

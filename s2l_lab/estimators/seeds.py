@@ -39,7 +39,7 @@ def seeds_curve(
     total_SP: ArrayLike,
     ks: Sequence[int] | Ints | None = None,
     *,
-    rng: int | np.random.Generator | None = None,
+    rng: int | np.random.Generator | None = 0,
     level: float = 0.95,
     replicates: int = 2_000,
     cluster: Sequence[object] | None = None,

@@ -55,7 +55,7 @@ def sharpening_tax(
     k: int | None = None,
     *,
     level: float = 0.95,
-    rng: int | np.random.Generator | None = None,
+    rng: int | np.random.Generator | None = 0,
     replicates: int = 2_000,
 ) -> SharpeningTax:
     """Tax and areas between the curves of `base` and `post` up to `k` (None: the smallest N), matched by problem.

@@ -24,16 +24,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from s2l_lab.errors import UsageError
+from s2l_lab.estimators.display import NOT_IN_NUMBERS, Displayed, reading
+from s2l_lab.estimators.estimate import Estimate
 from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence, Set
-
-    from s2l_lab.estimators.estimate import Estimate
 
 Expectation = Literal["above", "below", "equal", "not_below"]
 Decision = Literal["supported", "supported, smaller than the margin", "contradicted", "cannot tell"]
@@ -49,8 +49,8 @@ _Fact = tuple[int, int]
 """A claim's place on the page, and a bar that one end has to clear."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+@dataclass(frozen=True, slots=True, repr=False)
+class Verdict(Displayed):
     """What the data say of one claim."""
 
     decision: Decision
@@ -60,6 +60,27 @@ class Verdict:
     """Of the interval that the decision was made with; NaN where none was."""
     why: str = ""
     """Of `cannot tell`; and what any decision holds for alone, as "for this bank"."""
+    difference: Estimate | None = field(default=None, metadata=NOT_IN_NUMBERS)
+    """What was judged; None for a claim without runs."""
+
+    def _columns(self) -> dict[str, Any]:
+        missing = Estimate(math.nan, math.nan, math.nan, math.nan, "", "seeds", 0, 0, 0)
+        named = (missing if self.difference is None else self.difference)._columns()
+        about = {"decision": self.decision, "p": self.p, "verdict_level": self.level, "why": self.why}
+        return {name: [value] for name, value in about.items()} | named
+
+    def _title(self) -> str:
+        return self.decision
+
+    def _rows(self) -> list[tuple[str, str]]:
+        judged = self.difference
+        return [
+            ("", "no difference" if judged is None else reading(judged.value, judged.lower, judged.upper, signed=True))
+        ]
+
+    def _notes(self) -> list[str]:
+        p = [f"p = {self.p:.3g}"] if math.isfinite(self.p) else []
+        return [*([] if self.difference is None else self.difference._notes()), *p, *([self.why] if self.why else [])]
 
 
 def judge(
@@ -93,7 +114,7 @@ def judge(
         share = min([*over.values(), *under.values()]) if decided else min(lower.stopped, upper.stopped)
         why = "" if decided else _undecided(len(tested), alpha)
         p = decisive_alpha(estimate, expected, margin)
-        verdicts[i] = Verdict(decision, p, 1 - share, _joined(why, estimate.given))
+        verdicts[i] = Verdict(decision, p, 1 - share, _joined(why, estimate.given), estimate)
     return verdicts
 
 
@@ -179,7 +200,7 @@ def _untested(estimate: Estimate | None) -> Verdict:
     why = "it has no standard error to be judged by"
     if estimate.n_seeds < SEEDS_FOR_A_CLAIM:
         why = f"{estimate.n_seeds} of the {SEEDS_FOR_A_CLAIM} seeds that a claim needs"
-    return Verdict("cannot tell", math.nan, math.nan, _joined(why, estimate.given))
+    return Verdict("cannot tell", math.nan, math.nan, _joined(why, estimate.given), estimate)
 
 
 def _undecided(claims: int, alpha: float) -> str:

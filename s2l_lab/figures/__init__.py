@@ -5,8 +5,7 @@
 figure is drawn.
 """
 
-from s2l_lab.figures.numbers import as_json, numbers
 from s2l_lab.figures.passk import passk_figure
 from s2l_lab.figures.write import Written, write_figure
 
-__all__ = ["Written", "as_json", "numbers", "passk_figure", "write_figure"]
+__all__ = ["Written", "passk_figure", "write_figure"]

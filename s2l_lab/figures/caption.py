@@ -6,10 +6,12 @@ Tables and figures say the same because they take it from here. All of it is pla
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s2l_lab.estimators.display import band_words
 from s2l_lab.figures.cover import cover_words
 from s2l_lab.figures.markup import printable, shortened
 from s2l_lab.rollouts.repeats import is_greedy
@@ -102,30 +104,5 @@ def wrapped(lines: list[str], width: int) -> list[str]:
 
 
 def crossing_words(comparison: Comparison) -> str:
-    """The outcome for a pair, as "tiny-60k overtakes at k = 12 (set: 6 to 20)". Plain text, not escaped.
-
-    Who is ahead where is said of the ranges of k that the band excludes, and of nothing else.
-    """
-    c = comparison.crossing
-    first, last = int(comparison.k[0]), int(comparison.k[-1])
-    names = {"a": shortened(comparison.a, NAME), "b": shortened(comparison.b, NAME)}
-    ranges = [
-        f"{names[one.ahead]} ahead at k = {one.first_k}" + (f" to {one.last_k}" if one.last_k > one.first_k else "")
-        for one in c.shown
-    ]
-    if c.outcome == "at":
-        behind = names["a" if c.leader == "b" else "b"]
-        if c.k is None or c.k_set is None:
-            return f"{behind} overtakes for some k only: {', '.join(ranges)}"
-        low, high = c.k_set
-        crossing = f"{behind} overtakes at k = {c.k} (set: {low} to {high or f'none by {last}'})"
-        # Two ranges that reach both ends are what the set says already.
-        plain = len(c.shown) == 2 and c.shown[0].first_k == first and high
-        return crossing if plain else f"{crossing}: {', '.join(ranges)}"
-    if len(c.shown) == 1:
-        ahead, low, high = names[c.shown[0].ahead], c.shown[0].first_k, c.shown[0].last_k
-        below = "" if low == first else f" from k = {low}, below: cannot tell"
-        beyond = "" if high == last else f" to k = {high}, beyond: cannot tell"
-        if not (below and beyond):
-            return f"{ahead} ahead" + (below or beyond or f" at every k to {last}")
-    return f"{', '.join(ranges)}; elsewhere: cannot tell" if ranges else f"cannot tell who is ahead at any k to {last}"
+    """`estimators.crossing.band_words` with names that fit a panel. Plain text, not escaped."""
+    return band_words(replace(comparison, a=shortened(comparison.a, NAME), b=shortened(comparison.b, NAME)))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from s2l_lab.estimators.display import reading
 from s2l_lab.figures.markup import markup, shortened
 from s2l_lab.figures.palette import FAINT, INK
 from s2l_lab.figures.panel import Axis, Panel
@@ -103,16 +104,6 @@ def estimate_words(estimate: Estimate, unit: str = "problems") -> list[str]:
         estimate.method,
         f"n = {estimate.n_problems} {unit}, {estimate.n_rollouts:,} rollouts",
     ]
-
-
-def reading(value: float, lower: float, upper: float) -> str:
-    """A value with its ends to three digits, as "0.731 [0.7, 0.76]"; a dash where it is undefined, with the ends where
-    rollouts without a verdict leave it open between them."""
-    known = math.isfinite(lower) and math.isfinite(upper)
-    ends = f" [{lower:.3g}, {upper:.3g}]" if known else ""
-    if not math.isfinite(value):
-        return f"\u2013{ends}"
-    return f"{value:.3g}{ends or ' (no interval)'}"
 
 
 def places_of(rows: Sequence[Row]) -> list[float]:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from s2l_lab.diversity.metrics import METRICS
+from s2l_lab.estimators.display import reading
 from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import wrapped
-from s2l_lab.figures.dots import Row, draw_dots, estimate_dot, places_of, reading
+from s2l_lab.figures.dots import Row, draw_dots, estimate_dot, places_of
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, plain
 from s2l_lab.figures.palette import FACTORS, INK

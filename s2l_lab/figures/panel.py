@@ -145,6 +145,31 @@ class Panel:
             yaxis=f"y{self._suffix}",
         )
 
+    def heat(self, share_RC: NDArray[Any], hover: Sequence[Sequence[str]], shades: Sequence[Any], title: str) -> None:
+        """Shares of 0 to 1 as shades, shape (R, C): columns at x = 1, 2, ..., rows at y = 0, 1, ...; NaN is a gap."""
+        self._figure.add_heatmap(
+            x=list(range(1, share_RC.shape[1] + 1)),
+            y=list(range(share_RC.shape[0])),
+            z=[_gaps(row) for row in share_RC],
+            zmin=0.0,
+            zmax=1.0,
+            colorscale=list(shades),
+            colorbar={
+                "title": {"text": title, "font": {"size": 12, "color": FAINT}},
+                "tickfont": {"size": 12, "color": FAINT},
+                "tickformat": ".0%",
+                "thickness": 10,
+                "len": 0.8,
+            },
+            xgap=1,
+            ygap=1,
+            hoverinfo="text",
+            hovertext=[list(row) for row in hover],
+            name=title,
+            xaxis=f"x{self._suffix}",
+            yaxis=f"y{self._suffix}",
+        )
+
     def note(self, x: float, y: float, text: str, **style: Any) -> None:
         """Text (escaped) at a place in the panel, 0 to 1 on both axes."""
         self._figure.add_annotation(

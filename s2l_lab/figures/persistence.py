@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from s2l_lab.estimators.display import reading
 from s2l_lab.figures.arms import GROUPS, arm_label, arm_looks, arm_words, by_role, match_words
 from s2l_lab.figures.axes import FineAxis, decade_axis, fine_axis
 from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import wrapped
-from s2l_lab.figures.dots import Row, draw_dots, estimate_dot, reading
+from s2l_lab.figures.dots import Row, draw_dots, estimate_dot
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, plain
 from s2l_lab.figures.palette import FAINT, translucent

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from s2l_lab.estimators.display import reading
 from s2l_lab.figures.arms import GROUPS, arm_looks, arm_words, by_role, match_words
 from s2l_lab.figures.axes import fine_axis
 from s2l_lab.figures.between_panels import (
@@ -21,7 +22,7 @@ from s2l_lab.figures.between_panels import (
 )
 from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import wrapped
-from s2l_lab.figures.dots import Dot, Row, draw_dots, estimate_dot, height_of, reading
+from s2l_lab.figures.dots import Dot, Row, draw_dots, estimate_dot, height_of
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, plain
 from s2l_lab.figures.palette import member_colours

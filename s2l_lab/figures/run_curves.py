@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s2l_lab.figures.dots import reading
+from s2l_lab.estimators.display import reading
 from s2l_lab.figures.markup import markup, shortened
 from s2l_lab.figures.palette import FAINT, SOURCE_COLOURS, translucent
 

@@ -8,9 +8,9 @@ first problems, so a larger benchmark begins with a smaller one and a run can be
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from s2l_lab.errors import DataError, UsageError, unknown_name
 from s2l_lab.problems.catalog import BENCHMARKS, Source, content_hash
@@ -18,10 +18,7 @@ from s2l_lab.problems.countdown import Split, countdown_benchmark
 from s2l_lab.problems.gym import PREFIX, gym_benchmark
 from s2l_lab.problems.hub import fetch_rows
 from s2l_lab.problems.problem import Benchmark, Problem
-from s2l_lab.problems.rows import problems_of, read_jsonl
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+from s2l_lab.problems.rows import Row, problems_of, read_jsonl
 
 PROCEDURAL_DEFAULT = 100
 """Problems of a procedural set when no number is asked for."""
@@ -67,6 +64,45 @@ def load_benchmark(
         known = [*COUNTDOWN_SPLITS, "reasoning-gym:SET", *BENCHMARKS]
         raise unknown_name("benchmark", name, known, "A problem file is given by its path, ending in .jsonl.")
     return _take(_from_file(Path(name)), n)
+
+
+def as_benchmark(given: object, *, n: int | None = None) -> Benchmark:
+    """The first `n` problems of what a caller has: a name or file of `load_benchmark`, a Benchmark, a list of Problem,
+    or a list of questions with answers, as pairs (question, answer) or as mappings with the keys of a problem file.
+
+    Raises as `load_benchmark`, and UsageError for anything else.
+    """
+    if isinstance(given, str | os.PathLike):
+        return load_benchmark(given, n=n)
+    if isinstance(given, Benchmark):
+        return _take(given, n)
+    entries = list(given) if isinstance(given, Sequence) else []
+    if not entries or isinstance(given, bytes):
+        raise UsageError(
+            f"problems is a {type(given).__name__} without entries; give a benchmark's name, or a list of Problem, of "
+            "(question, answer) or of mappings with question and answer."
+        )
+    if all(isinstance(entry, Problem) for entry in entries):
+        problems = entries
+        if len({p.id for p in problems}) < len(problems):
+            raise UsageError("a problem stands twice in the list; give each once, and more rollouts of it by n.")
+    else:
+        problems = problems_of(
+            [_row(i, entry) for i, entry in enumerate(entries, start=1)], name="list", where="problems"
+        )
+    return _take(_benchmark("list", problems, "the list", provenance={"problems": "a list"}), n)
+
+
+def _row(number: int, entry: object) -> Row:
+    """One entry of a list as a row of a problem file."""
+    if isinstance(entry, Mapping):
+        return Row(number, dict(entry))
+    if isinstance(entry, tuple | list) and len(entry) == 2:
+        return Row(number, dict(zip(("question", "answer"), entry, strict=True)))
+    raise UsageError(
+        f"entry {number} of problems is a {type(entry).__name__}; give (question, answer), a mapping with question and "
+        "answer, or only entries of type Problem."
+    )
 
 
 def _is_name(text: str) -> bool:

@@ -6,7 +6,7 @@ read from the problem's metadata, field `cluster`, and from nothing else: an id 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from s2l_lab.errors import DataError
 
@@ -23,17 +23,22 @@ def named_clusters(problems: Iterable[Problem]) -> dict[str, str]:
 
     Raises DataError for a cluster that is no text and no whole number.
     """
+    return named_in_metadata({problem.id: problem.metadata for problem in problems})
+
+
+def named_in_metadata(metadata: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """`named_clusters` of problems whose metadata is at hand by id."""
     named = {}
-    for problem in problems:
-        label = problem.metadata.get(FIELD)
+    for id, about in metadata.items():
+        label = about.get(FIELD)
         if label is None:
             continue
         if isinstance(label, bool) or not isinstance(label, str | int) or label == "":
             raise DataError(
-                f"problem {problem.id} has the cluster {label!r}; a cluster is a name or a whole number, the same for "
-                "every problem that was made from one template."
+                f"problem {id} has the cluster {label!r}; a cluster is a name or a whole number, the same for every "
+                "problem that was made from one template."
             )
-        named[problem.id] = f"cluster {label}"
+        named[id] = f"cluster {label}"
     return named
 
 

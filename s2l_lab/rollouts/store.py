@@ -391,6 +391,12 @@ class RolloutStore:
         """
         return read_page(self._database, columns=names, where=where or {}, version=version, limit=limit, offset=offset)
 
+    def query(
+        self, sql: str, parameters: Sequence[Any] = (), *, version: str | None = None, incoming: pa.Table | None = None
+    ) -> pa.Table:
+        """The answer to `sql` over the views `rollouts`, `verdicts` (of that version) and `incoming` (where given)."""
+        return self._database.query(sql, parameters, version=version, incoming=incoming)
+
     def duckdb(self) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection of the caller's own with the views `rollouts`, `verdicts` (all of them, with a column
         `version`) and `problems` over the parts that are live now; ask for a new one to see what was added since."""

@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s2l_lab.diversity.rollout_set import RolloutSet
+from s2l_lab.diversity.rollout_set import RolloutSet, set_of_rows
 from s2l_lab.errors import DataError
 from s2l_lab.passk import PasskRequest, complete_run
-from s2l_lab.policies import StopReason
 from s2l_lab.policies.families import Member
 from s2l_lab.problems import Benchmark, Problem
 from s2l_lab.problems.clusters import problem_clusters
 from s2l_lab.rollouts import Origin, Progress, RolloutStore
-from s2l_lab.verifiers import Outcome, VerifierPool
-from s2l_lab.verifiers.official import official_extract, official_letter
+from s2l_lab.verifiers import VerifierPool
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -158,7 +156,7 @@ def read_sets(
                 f"{origin.policy} has {len(rows)} of {n} verified rollouts of problem {problem.id} in {store.path}. "
                 "Run the `s2l-lab passk` call that made the run again: it samples and verifies what is owed."
             )
-        sets.append(_rollout_set(problem, rows, cluster))
+        sets.append(set_of_rows(problem.id, problem.kind, problem.metadata.get("n_classes"), rows, cluster))
     return sets
 
 
@@ -167,27 +165,3 @@ def _rows_by_problem(table: pa.Table) -> dict[str, list[dict[str, Any]]]:
     for row in table.to_pylist():
         found.setdefault(row["problem_id"], []).append(row)
     return found
-
-
-def _rollout_set(problem: Problem, rows: list[dict[str, Any]], cluster: str | None) -> RolloutSet:
-    read = official_letter if problem.kind == "choice" else official_extract
-    ids = [_without_eos(row) for row in rows]
-    return RolloutSet(
-        problem_id=problem.id,
-        text_N=tuple(row["text"] for row in rows),
-        token_ids_N=None if any(i is None for i in ids) else tuple(i for i in ids if i is not None),
-        length_N=np.array([np.nan if row["completion_tokens"] is None else row["completion_tokens"] for row in rows]),
-        canonical_N=tuple(row["canonical"] for row in rows),
-        official_N=tuple(read(row["text"]) for row in rows),
-        correct_N=np.array([row["outcome"] == Outcome.CORRECT for row in rows]),
-        unknown_N=np.array([row["outcome"] == Outcome.VERIFIER_ERROR for row in rows]),
-        n_classes=problem.metadata.get("n_classes"),
-        cluster=cluster,
-    )
-
-
-def _without_eos(row: dict[str, Any]) -> NDArray[np.int32] | None:
-    if row["token_ids"] is None:
-        return None
-    ids = np.array(row["token_ids"], dtype=np.int32)
-    return ids[:-1] if row["stop_reason"] == StopReason.EOS and ids.size else ids

@@ -1,7 +1,7 @@
 """What the metric-validity study found of each metric: the mark that stands beside its name wherever it is shown.
 
-`validity.json` is the numbers.json of `analyses/metric_validity.py` at scale mini, committed here so that an installed
-package knows it: strategies known, phrasing varied independently of them, on the embedded family's traces.
+`validity.json` is the numbers.json of `s2l-lab figures metric-validity` at scale mini, committed here so that an
+installed package knows it: strategies known, phrasing varied independently of them, on the embedded family's traces.
 """
 
 from __future__ import annotations

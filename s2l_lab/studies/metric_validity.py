@@ -24,7 +24,7 @@ from s2l_lab.diversity.designed import (
     designed_items,
 )
 from s2l_lab.diversity.metrics import METRICS
-from s2l_lab.diversity.profile import profile
+from s2l_lab.diversity.problem_profile import profile
 from s2l_lab.diversity.rollout_set import RolloutSet
 from s2l_lab.diversity.validity import Validity, validity
 from s2l_lab.studies.vectors import EmbeddingFacts, embed_texts

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2l_lab.digest import content_seed
-from s2l_lab.diversity.size_effect import SizeEffect, size_effect
+from s2l_lab.diversity.size_effects import SizeEffect, size_effect
 from s2l_lab.studies.between import FEATURES, FEWEST_PERMUTATIONS, Feature, contrast, contrasts, null_shares
 from s2l_lab.studies.within import pass_at_1
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2l_lab.diversity.prefix_survival import matched_length, survival_curve
 from s2l_lab.diversity.scoring import score
+from s2l_lab.diversity.survival import matched_length, survival_curve
 from s2l_lab.errors import DataError
 from s2l_lab.policies import Draws, SamplingParams, StopReason
 from s2l_lab.problems.clusters import problem_clusters

@@ -10,36 +10,46 @@ beside both.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2l_lab.digest import content_seed
+from s2l_lab.diversity.measure import (
+    CONDITIONS,
+    EMBEDDED,
+    M_CORRECT,
+    Condition,
+    Vectors,
+    condition_values,
+    texts_to_embed,
+)
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.diversity.over_problems import mean_over_problems
-from s2l_lab.diversity.profile import profile
 from s2l_lab.diversity.rollout_set import set_clusters
 from s2l_lab.errors import DataError, UsageError
 from s2l_lab.estimators import Counts, Estimate
 from s2l_lab.passk.estimates import policy_curve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from s2l_lab.diversity.rollout_set import RolloutSet
 
-Condition = Literal["all", "correct"]
-CONDITIONS: tuple[Condition, ...] = ("all", "correct")
-M_CORRECT = 2
-"""Correct rollouts that every metric of the second condition is rarefied to, unless told otherwise."""
-EMBEDDED = 16
-"""Rollouts per problem that are embedded, the first ones, beside all correct ones: on a CPU an embedding costs more
-than all other metrics of a rollout together. Embedding metrics over all rollouts are rarefied to these."""
-
-Vectors = dict[str, "NDArray[np.float32]"]
-"""Embedding (D,) by text; NaN for text without tokens."""
+__all__ = [
+    "CONDITIONS",
+    "EMBEDDED",
+    "M_CORRECT",
+    "Cell",
+    "Condition",
+    "PolicyDiversity",
+    "Vectors",
+    "Within",
+    "pass_at_1",
+    "texts_to_embed",
+    "within",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +125,8 @@ def within(
         correct = [s.take(np.flatnonzero(s.correct_N & good)) for s, good in zip(sets[name], enough, strict=True)]
         chosen[name] = {"all": sets[name], "correct": correct}
         values[name] = {
-            "all": _profiles("all", sets[name], m["all"], vectors, EMBEDDED, m_embedding["all"]),
-            "correct": _profiles("correct", correct, m_correct, vectors, None, m_embedding["correct"]),
+            "all": condition_values("all", sets[name], m["all"], vectors, EMBEDDED, m_embedding["all"]),
+            "correct": condition_values("correct", correct, m_correct, vectors, None, m_embedding["correct"]),
         }
         done(name)
     last = names[-1]
@@ -133,13 +143,6 @@ def within(
         {"all": len(enough), "correct": int(enough.sum())},
         n_clusters=None if clusters is None else len(set(clusters)),
     )
-
-
-def texts_to_embed(sets: Iterable[RolloutSet]) -> Iterator[str]:
-    """What `within` and `between` look up: the first EMBEDDED rollouts of each problem, and all correct ones."""
-    for s in sets:
-        yield from s.text_N[:EMBEDDED]
-        yield from (text for text, correct in zip(s.text_N, s.correct_N, strict=True) if correct)
 
 
 def _check(sets: Mapping[str, Sequence[RolloutSet]]) -> None:
@@ -170,24 +173,6 @@ def _enough_correct(sets: Mapping[str, Sequence[RolloutSet]], m: int) -> NDArray
     correct_MP = np.array([[s.correct_N.sum() for s in one] for one in sets.values()])
     enough: NDArray[np.bool_] = np.all(correct_MP >= m, axis=0)
     return enough
-
-
-def _profiles(
-    condition: Condition,
-    sets: Sequence[RolloutSet],
-    m: int,
-    vectors: Vectors | None,
-    embedded: int | None,
-    m_embedding: int,
-) -> dict[str, NDArray[np.float64]]:
-    """Metric values (P,) by name; embeddings of the first `embedded` rollouts (None: all), rarefied to `m_embedding`.
-    Subsets are drawn by condition, problem and metric alone, so policies see the same ones."""
-    rows = []
-    for s in sets:
-        rng = np.random.default_rng(content_seed("within", condition, s.problem_id))
-        known = None if vectors is None or not len(s) else np.stack([vectors[text] for text in s.text_N[:embedded]])
-        rows.append(profile(s, m, rng=rng, embedding_ND=known, m_embedding=m_embedding))
-    return {name: np.array([row[name] for row in rows]) for name in METRICS}
 
 
 def _policy(

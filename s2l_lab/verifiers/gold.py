@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s2l_lab.verifiers.verdict import Outcome, Verdict
-from s2l_lab.verifiers.verify import VerifierPool, VerifyItem
+from s2l_lab.verifiers.verifier_pool import VerifierPool, VerifyItem
 
 if TYPE_CHECKING:
     from s2l_lab.problems import Benchmark, Problem

@@ -13,8 +13,8 @@ import pytest
 from s2l_lab.diversity.decomposition import decompose
 from s2l_lab.diversity.information import gini_simpson, mutual_information
 from s2l_lab.diversity.over_problems import mean_over_problems, ratio_over_problems
-from s2l_lab.diversity.prefix_survival import survival_curve
 from s2l_lab.diversity.score_functions import score_covariance
+from s2l_lab.diversity.survival import survival_curve
 from s2l_lab.diversity.temporal import autocorrelation, autocovariance, drift, intraclass_correlation, variance_ratio
 from s2l_lab.errors import UsageError
 

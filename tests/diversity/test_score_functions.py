@@ -10,7 +10,6 @@ import pytest
 import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from s2l_lab.diversity.prefix_survival import matched_length
 from s2l_lab.diversity.score_functions import (
     Interference,
     LagCovariance,
@@ -22,6 +21,7 @@ from s2l_lab.diversity.score_functions import (
     score_gram,
 )
 from s2l_lab.diversity.scoring import head_inputs
+from s2l_lab.diversity.survival import matched_length
 from s2l_lab.diversity.theory_bounds import paper_bound, score_bound, vacuous_from
 from s2l_lab.errors import DataError, UsageError
 from s2l_lab.estimators.problem_interval import student_t

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s2l_lab.errors import DataError, UsageError
 from s2l_lab.estimators import Comparison, Counts, compare_all, compare_counts, pass_at_k
+from s2l_lab.estimators.compare import compare as compare_named
+from s2l_lab.estimators.estimate import Comparisons
 
 ARRAYS = ("value", "lower", "upper", "band_lower", "band_upper", "bound_low", "bound_high")
 
@@ -206,3 +209,57 @@ def test_one_problem_supports_nothing() -> None:
     seen = compare(one, other)
     assert np.isnan(seen.band_lower).all()
     assert seen.crossing.outcome == "undetermined"
+
+
+SMALL, LARGE = np.array([9, 0, 20, 12, 1, 7]), np.array([30, 0, 41, 11, 9, 16])
+
+
+def test_names_with_arrays_give_what_counts_give() -> None:
+    ids = tuple(map(str, range(6)))
+    zero, total = np.zeros(6, np.int64), np.full(6, 64)
+    expected = compare_counts(Counts(ids, SMALL, total, zero), Counts(ids, LARGE, total, zero))
+    for given_total in (64, total, total.tolist()):
+        found = compare_named({"1.7B": (SMALL.tolist(), given_total), "8B": (LARGE, given_total)})
+        assert isinstance(found, Comparison)
+        assert (found.a, found.b) == ("1.7B", "8B")
+        assert same_bits(found, expected)
+
+
+@given(st.permutations(range(6)))
+@settings(max_examples=20)
+def test_ids_match_problems_in_any_order(order: list[int]) -> None:
+    at = np.array(order)
+    pair = {"1.7B": (SMALL, 64), "8B": (LARGE[at], 64)}
+    found = compare_named(pair, [1, 8], ids={"1.7B": range(6), "8B": order}, replicates=200)
+    expected = compare_named({"1.7B": (SMALL, 64), "8B": (LARGE, 64)}, [1, 8], replicates=200)
+    assert same_bits(found, expected)  # type: ignore[arg-type]  # two names give one comparison
+
+
+def test_more_than_two_names_give_every_pair_with_its_names() -> None:
+    found = compare_named({"a": (SMALL, 64), "b": (LARGE, 64), "c": (SMALL, 64)})
+    assert isinstance(found, Comparisons)
+    assert [(one.a, one.b) for one in found] == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert all(f"{b} minus {a}" in repr(found) for a, b in [("a", "b"), ("a", "c"), ("b", "c")])
+
+
+@pytest.mark.parametrize(
+    ("counts", "options", "said"),
+    [
+        ({"a": (SMALL, 64), "b": (LARGE[:5], 64)}, {}, "a has 6 problems, b has 5 problems"),
+        ({"a": (SMALL, 64)}, {}, "at least two policies"),
+        ({"a": (SMALL, 64), "b": SMALL}, {}, "counts of 'b' are not"),
+        ({"a": (SMALL, 64), "b": 3}, {}, "counts of 'b' are not"),
+        ({"a": (SMALL, 64), "b": (LARGE, 8)}, {}, "30 correct of 8"),
+        ({"a": (SMALL, 64), "b": (LARGE, 64)}, {"ids": {"a": range(6)}}, "name the same policies"),
+        ({"a": (SMALL, 64), "b": (LARGE, 64)}, {"ids": {"a": range(6), "b": range(5)}}, "'b' has counts of 6 problems"),
+        ({"a": (SMALL, 64), "b": (LARGE, 64)}, {"ids": {"a": range(6), "b": range(1, 7)}}, "differ in 2 of them"),
+        (
+            {"a": (pd.Series(SMALL, list("pqrstu")), 64), "b": (pd.Series(LARGE, list("qprstu")), 64)},
+            {},
+            "a and b have different indices",
+        ),
+    ],
+)
+def test_what_cannot_be_matched_is_refused_in_one_message(counts: dict, options: dict, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        compare_named(counts, **options)

@@ -199,3 +199,16 @@ def test_wrong_requests(options: dict, message: str) -> None:
     correct, total = scripted()
     with pytest.raises(UsageError, match=message):
         pass_at_k_curve(correct, total, **{"rng": np.random.default_rng(0), **options})
+
+
+@pytest.mark.parametrize("interval", ["rollouts", "problems"])
+def test_one_total_holds_for_every_problem(interval: str) -> None:
+    correct, total = scripted()
+    assert same_bits(curve(interval, correct, total), curve(interval, correct.tolist(), 64))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"total_P = 2\.5 was given"):
+        pass_at_k_curve(correct, 2.5)  # type: ignore[arg-type]  # no number of rollouts
+
+
+def test_the_defaults_are_intervals_about_problems_from_seed_0() -> None:
+    correct, total = scripted()
+    assert same_bits(pass_at_k_curve(correct, total), pass_at_k_curve(correct, total, interval="problems", rng=0))

@@ -14,7 +14,7 @@ import numpy as np
 
 from s2l_lab.diversity.over_problems import mean_over_problems
 from s2l_lab.diversity.rollout_set import RolloutSet
-from s2l_lab.diversity.size_effect import size_effect
+from s2l_lab.diversity.size_effects import size_effect
 from s2l_lab.diversity.validity import validity
 from s2l_lab.estimators import Estimate, TemperatureMatch
 from s2l_lab.policies import SamplingParams

@@ -23,6 +23,7 @@ from s2l_lab.policies import (
     parse_policy,
 )
 from s2l_lab.policies.checkpoint import Checkpoint, locate
+from s2l_lab.policies.families import named_member
 from s2l_lab.policies.model_shape import shape_of
 from s2l_lab.policies.opening import choose_engine, choose_template, resolve_dtype
 from s2l_lab.policies.tokenizers import load_tokenizer
@@ -277,3 +278,32 @@ def test_embedded_members_are_there_and_as_large_as_the_registry_says(family: st
     check_members(members)
     for member, checkpoint in zip(members, locate(members), strict=True):
         assert shape_of(checkpoint).parameters == member.parameters
+
+
+def test_a_directory_alone_is_a_policy_of_its_last_name(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = open_policy(f"one={checkpoint}")
+    monkeypatch.chdir(checkpoint.parent)
+    for given in (str(checkpoint), "./one", "one", "one/"):
+        alone = open_policy(given)
+        assert (alone.name, alone.digest) == ("one", named.digest)
+    monkeypatch.chdir(checkpoint)
+    assert open_policy(".").name == "one"
+
+
+def test_a_member_comes_before_a_directory_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tiny-60k").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert named_member("tiny-60k").embedded
+    assert named_member("./tiny-60k").source == "tiny-60k"
+
+
+def test_a_hub_id_alone_is_a_policy_of_its_last_name() -> None:
+    member = named_member("Qwen/Qwen3-8B@abc")
+    assert (member.name, member.source, member.revision) == ("Qwen3-8B", "Qwen/Qwen3-8B", "abc")
+
+
+def test_a_directory_whose_name_is_no_policys_is_refused(tmp_path: Path) -> None:
+    for odd in ("a b", "lr=1"):
+        (tmp_path / odd).mkdir()
+        with pytest.raises(UsageError, match="is no policy's name"):
+            named_member(str(tmp_path / odd))

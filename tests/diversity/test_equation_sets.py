@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from s2l_lab.diversity.equations import equation_diversity, equations
+from s2l_lab.diversity.equation_sets import equation_diversity, equations
 from s2l_lab.policies.tiny.traces import Step
 
 SAME = {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2l_lab.diversity.prefix_survival import (
+from s2l_lab.diversity.survival import (
     hazard,
     matched_length,
     prefix_survival,

@@ -16,7 +16,7 @@ from s2l_lab.digest import content_seed
 from s2l_lab.diversity.answers import answer_entropy, unique_answer_ratio
 from s2l_lab.diversity.compression import compression_ratio
 from s2l_lab.diversity.edit import edit_diversity
-from s2l_lab.diversity.equations import equation_diversity
+from s2l_lab.diversity.equation_sets import equation_diversity
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.diversity.ngrams import distinct_n, self_bleu
 from s2l_lab.diversity.strategies import distinct_strategies, strategy_coverage

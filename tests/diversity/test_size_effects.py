@@ -12,7 +12,7 @@ from scipy import stats
 
 from s2l_lab.diversity.decomposition import decompose
 from s2l_lab.diversity.distances import squared_euclidean
-from s2l_lab.diversity.size_effect import SizeEffect, mean_difference, size_effect
+from s2l_lab.diversity.size_effects import SizeEffect, mean_difference, size_effect
 from s2l_lab.errors import UsageError
 
 THREE = [True] * 3 + [False] * 3
