@@ -10,7 +10,8 @@ from pathlib import Path
 from rich.console import Console
 
 from s2l_lab.errors import S2LError
-from s2l_lab.figures.experiment import load_plan, read_plan
+from s2l_lab.figures.experiment import load_plan
+from s2l_lab.plans import read_plan
 
 
 def run_analysis(study: str, docstring: str) -> int:

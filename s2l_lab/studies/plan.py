@@ -23,7 +23,7 @@ class TablePlan(BaseModel):
     rollouts: int = Field(default=256, ge=2)
     """N, rollouts per problem."""
     preset: Literal["default", "think", "nothink"] = "default"
-    sampling: dict[str, Any] = Field(default_factory=dict)
+    sampling: SamplingParams = SamplingParams()
     """What differs from the preset, and the seed and max_tokens that it leaves open."""
     template: str | None = None
     embedder: str = "minilm"
@@ -37,7 +37,7 @@ class TablePlan(BaseModel):
             benchmark=self.benchmark,
             problems=self.problems,
             rollouts=self.rollouts,
-            sampling=sampling_params(self.preset, **self.sampling),
+            sampling=sampling_params(self.preset, **self.sampling.model_dump(exclude_unset=True)),
             template=self.template,
             model_root=self.model_root,
             data_root=self.data_root,

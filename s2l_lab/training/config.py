@@ -18,11 +18,11 @@ from typing import Any, Literal, Self, get_args
 from trl import GRPOConfig
 
 from s2l_lab.errors import UsageError, unknown_name
+from s2l_lab.plans import check_types, read_values
 from s2l_lab.policies import SamplingParams
 from s2l_lab.training import refusals
 from s2l_lab.training.advantages import Grouping, LoneRollout
 from s2l_lab.training.correction import Correction
-from s2l_lab.training.plan import MAX_COMPLETION_LENGTH, read_toml
 from s2l_lab.training.schedule import AnnealingSchedule, Kind, Rounding
 
 DEFAULT_CAP = 2.0
@@ -69,7 +69,7 @@ class S2LPOConfig(GRPOConfig):  # type: ignore[misc]  # trl has no types
     """G. Paper: 16 rollouts a prompt (README); released 14B script: 8. TRL: 8."""
     per_device_train_batch_size: int = 16
     """One whole group. Paper: batches of 1024 prompts, mini-batches of 16 prompts. TRL: 8."""
-    max_completion_length: int = MAX_COMPLETION_LENGTH
+    max_completion_length: int = 4096
     """Paper: responses up to 4096 tokens. TRL: 512."""
     lr_scheduler_type: str = "constant"
     """Paper: learning rate 1e-6 (TRL's default); released scripts: constant, no warm-up. transformers: linear."""
@@ -128,12 +128,13 @@ class S2LPOConfig(GRPOConfig):  # type: ignore[misc]  # trl has no types
                 raise UsageError(
                     str(near).split(" Known:")[0] + " All fields of trl's GRPOConfig and of S2LPOConfig are."
                 )
+        check_types(cls, values, "training options")
         return cls(**values)
 
     @classmethod
     def from_toml(cls, path: Path) -> Self:
         """A config from a TOML file. Raises DataError for a file that is none, UsageError as `from_mapping`."""
-        return cls.from_mapping(read_toml(path))
+        return cls.from_mapping(read_values(path))
 
 
 _LITERALS: dict[str, Any] = {
