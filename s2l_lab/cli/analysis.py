@@ -11,16 +11,17 @@ from rich.console import Console
 
 from s2l_lab.errors import S2LError
 from s2l_lab.figures.experiment import load_plan
+from s2l_lab.figures.registry import find_figure
 from s2l_lab.plans import read_plan
 
 
 def run_analysis(study: str, docstring: str) -> int:
-    """Run a study of `study_figures.STUDIES` from the command line; the exit status. The script's docstring opens with
+    """Run a study of `the registry` from the command line; the exit status. The script's docstring opens with
     its question.
 
     Flags: --scale mini|paper takes the shipped plan, --plan FILE one of the caller's, --out says where to.
     """
-    from s2l_lab.cli.study_figures import STUDIES
+    from s2l_lab.cli.study_figures import study_maker
 
     script = Path(sys.argv[0])
     parser = argparse.ArgumentParser(description=docstring.partition("\n")[0])
@@ -30,10 +31,10 @@ def run_analysis(study: str, docstring: str) -> int:
     chosen = parser.parse_args()
     console = Console()
     try:
-        kind = STUDIES[study].plan
+        kind = find_figure(study).plan_type()
         plan = load_plan(study, chosen.scale, kind) if chosen.plan is None else read_plan(chosen.plan, kind)
         command = shlex.join(["python", f"analyses/{script.name}", *sys.argv[1:]])
-        written = STUDIES[study].make(plan, chosen.out, command, console)
+        written = study_maker(study)(plan, chosen.out, command, console)
     except S2LError as error:
         print(f"{script.name}: {error}", file=sys.stderr)
         return error.exit_status

@@ -14,12 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import s2l_lab
 from s2l_lab.errors import DataError, UsageError
+from s2l_lab.figures.registry import Scale
 from s2l_lab.passk.request import PasskRequest
 from s2l_lab.plans import Plan, read_plan
 from s2l_lab.policies import SamplingParams
 from s2l_lab.policies.presets import sampling_params
-
-Scale = Literal["mini", "paper"]
 
 
 class PairPanel(BaseModel):
