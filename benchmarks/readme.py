@@ -29,13 +29,12 @@ from readme_studies import (
     table3,
 )
 from readme_training import BLOCKS as TRAINING
-from readme_training import NAMES as TRAINING_FIGURES
 from readme_training import app_row, training_rows
 
 from s2l_lab.browse.metric_words import EVALUATION, EXPLAINED
+from s2l_lab.figures.registry import FIGURES
 
 ROOT = Path(__file__).resolve().parent.parent
-FIGURES = ("fig2", "table3", "policy-share", "persistence", "metric-validity", *TRAINING_FIGURES)
 TEXTS = (
     ROOT / "README.md",
     ROOT / "docs" / "training.md",

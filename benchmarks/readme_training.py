@@ -9,8 +9,9 @@ from typing import Any
 from readme_studies import estimate, experiment, table
 
 from s2l_lab.browse.made_figures import OLD_RULES, by_old_rules
+from s2l_lab.figures.registry import FIGURES
 
-NAMES = ("fig3c", "fig4", "fig5", "fig6", "fig7", "table1", "table2", "table4")
+NAMES = tuple(name for name, figure in FIGURES.items() if figure.kind == "training")
 """Figures and tables that have results."""
 
 

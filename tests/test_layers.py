@@ -12,7 +12,7 @@ import s2l_lab
 
 PACKAGE = Path(s2l_lab.__file__).parent
 ORDER = (
-    ("digest", "errors"),
+    ("digest", "errors", "plans"),
     ("problems",),
     ("policies",),
     ("verifiers",),

@@ -17,6 +17,7 @@ from parts.runs import Opened
 from parts.safe import plain, visible
 from s2l_lab.browse.filters import OUTCOMES, PAGE_SIZES, SORTS, RolloutFilter, from_query
 from s2l_lab.browse.store import BrowsedStore
+from s2l_lab.plans import faults
 
 LISTED = 2_000
 """Problems up to which they are chosen from a list; beyond, by id."""
@@ -130,7 +131,7 @@ def _wanted() -> RolloutFilter:
     try:
         wanted = RolloutFilter(**values)
     except ValidationError as error:
-        reason = "; ".join(fault["msg"].removeprefix("Value error, ") for fault in error.errors())
+        reason = "; ".join(words for _, words in faults(error, RolloutFilter, values))
         st.warning(plain(f"{reason}; lengths and steps are left out."), icon=":material/filter_alt_off:")
         ends = dict.fromkeys(("min_tokens", "max_tokens", "min_step", "max_step"))
         wanted = RolloutFilter(**(values | ends))

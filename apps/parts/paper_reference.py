@@ -37,7 +37,7 @@ def show_reference(item: PaperItem) -> None:
 def show_made(here: Opened, item: PaperItem) -> None:
     """Verdicts and picture of what the command has made."""
     found = made_figures(here.directory, item.name)
-    if item.ours == "cost":
+    if item.kind == "cost":
         return  # no command makes the teaser
     st.subheader("Made by the command, with verdicts")
     if not found:

@@ -34,11 +34,11 @@ def show() -> None:
     item = paper_item(name)
     st.markdown(plain(item.shows))
     st.info(plain(f"Not given: {item.not_given}"), icon=":material/help:")
-    if item.ours == "passk":
+    if item.kind == "passk":
         ours = show_passk(here, address, item)
-    elif item.ours == "diversity":
+    elif item.kind == "diversity":
         ours = show_diversity(here, address, item)
-    elif item.ours == "training":
+    elif item.kind == "training":
         ours = show_training(here, address, item)
     else:
         ours = show_cost(here, item)

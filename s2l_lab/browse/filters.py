@@ -15,6 +15,8 @@ from urllib.parse import urlencode
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from s2l_lab.plans import faults
+
 OutcomeName = Literal["correct", "incorrect", "no_answer", "truncated", "verifier_error", "unverified"]
 """A verdict's outcome, or that the rollout has no verdict of this verifier version."""
 OUTCOMES: tuple[OutcomeName, ...] = get_args(OutcomeName)
@@ -159,7 +161,7 @@ def _read(field: str, listed: list[str]) -> Any:
     try:
         RolloutFilter(**{field: value})
     except ValidationError as error:
-        raise ValueError(_in_words(error)) from error
+        raise ValueError("; ".join(words for _, words in faults(error, RolloutFilter, {field: value}))) from error
     return value
 
 
@@ -171,7 +173,3 @@ def _together(values: dict[str, Any], problems: list[str]) -> Parsed:
             del values[f"min_{name}"], values[f"max_{name}"]
             problems.append(f"A range of {name} from {low} to {high} holds nothing; it was left out.")
     return Parsed(RolloutFilter(**values), tuple(problems))
-
-
-def _in_words(error: ValidationError) -> str:
-    return "; ".join(fault["msg"].removeprefix("Value error, ") for fault in error.errors())

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from s2l_lab.figures.registry import SCALES
+
 NUMBERS = "numbers.json"
 OLD_RULES = (
     "Differences and verdicts are by the old rules, until the runs are made again: their intervals are about other "
     "training seeds alone, for these problems, which excludes 0 too often."
 )
 """Of numbers by a release whose estimates carried no standard error."""
-SCALES = ("mini", "paper")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,29 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from s2l_lab.figures.paper import reference_file
-
-OursKind = Literal["passk", "diversity", "training", "cost"]
-"""Which runs of ours stand beside an item: pass@k runs, the diversity of one, training runs, what these spent."""
-
-
-@dataclass(frozen=True, slots=True)
-class PaperItem:
-    """A figure or table. Plain text throughout."""
-
-    name: str
-    """As `s2l-lab figures` and URLs call it."""
-    title: str
-    shows: str
-    not_given: str
-    """What the paper does not give, and what follows for a comparison."""
-    ours: OursKind
-    files: tuple[str, ...] = ()
-    """In figures/reference."""
-    only: str = ""
-    """The value of the column `figure` that rows of a shared file have."""
+from s2l_lab.figures.registry import ITEMS, PaperItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,102 +26,6 @@ class Reference:
     shipped: bool
 
 
-ITEMS: tuple[PaperItem, ...] = (
-    PaperItem(
-        "fig2",
-        "Figure 2: pass@k of small and large members",
-        "Six panels, pass@k of two Qwen3-Base models on AIME24 or AIME25, k to 64 (no thinking) or 256 (thinking).",
-        "No interval, no counts of correct rollouts, no seed, no verifier version; no panel of 1.7B against 8B, its "
-        "main pair. On 30 problems the standard error between problems is .06 to .09, more than any gap that is drawn.",
-        "passk",
-        ("fig2_passk.csv", "fig2_crossings.csv"),
-    ),
-    PaperItem(
-        "table3",
-        "Table 3: diversity by model size",
-        "Self-BLEU, edit diversity and unique answers of four Qwen3-Base models on AIME24, K = 64.",
-        "No interval, no definition of any metric, no sampler, no code; nothing on correct rollouts alone, so accuracy "
-        "and diversity cannot be told apart.",
-        "diversity",
-        ("table3.csv",),
-    ),
-    PaperItem(
-        "fig4",
-        "Figure 4: S2L-PO against GRPO while training",
-        "pass@1 averaged over AIME24 and AIME25 after every thousand prompts, three pairs of explorer and learner.",
-        "One run each: no seed, no interval, pass@1 alone; which pair a panel shows is inferred from its end points. "
-        "Data count logical steps: the released script consumes 22 batches against GRPO's 16.",
-        "training",
-        ("training_curves.csv",),
-        "fig4",
-    ),
-    PaperItem(
-        "table1",
-        "Table 1: pass@1 after training",
-        "Qwen3 8B and 14B and InternLM2.5 7B on AIME24, AIME25, MATH-500 and OlympiadBench, GRPO and S2L-PO.",
-        "No seeds and no interval. Some values do not lie on the grid of 30 problems with 16 rollouts that is stated.",
-        "training",
-        ("table1.csv",),
-    ),
-    PaperItem(
-        "table2",
-        "Table 2: CommonsenseQA after training on mathematics",
-        "Accuracy of GRPO and S2L-PO learners outside their training domain.",
-        "No seeds, no interval, no number of items.",
-        "training",
-        ("table2.csv",),
-    ),
-    PaperItem(
-        "table4",
-        "Table 4: the explorer without its diversity",
-        "S2L-PO, S2L-PO whose explorer's rollouts were filtered to the large model's diversity, and GRPO, on AIME.",
-        "No seeds, no interval; not how rollouts were filtered, how many were left, or whether the share of correct "
-        "ones was held, without which the control also changes the rewards' variance.",
-        "training",
-        ("table4.csv",),
-    ),
-    PaperItem(
-        "fig7",
-        "Figure 7: length of the transition",
-        "pass@1 while training with the explorer annealed over 8 and over 5 steps, and GRPO.",
-        "One run each. It is Figure 4's 4B-for-8B run, and differs from it at 15 and 16 thousand prompts.",
-        "training",
-        ("training_curves.csv",),
-        "fig7",
-    ),
-    PaperItem(
-        "fig3c",
-        "Figure 3c: a higher temperature instead",
-        "GRPO, GRPO at temperature 1.5 and S2L-PO while training: the higher temperature is said to gain little and "
-        "fall late.",
-        "The picture could not be recovered from any source: there are no numbers to stand beside.",
-        "training",
-    ),
-    PaperItem(
-        "fig5",
-        "Figure 5: small rollouts alone are not enough",
-        "Training on the explorer's rollouts throughout, said to rise first, then stall and fall back; panels are "
-        "labelled N = 16, N = 8 and n = 12.",
-        "The picture could not be recovered from any source: there are no numbers to stand beside.",
-        "training",
-    ),
-    PaperItem(
-        "fig6",
-        "Figure 6: progressive or abrupt",
-        "Annealing against an abrupt switch and GRPO, 16 thousand prompts, pass@1 from .10 to .18.",
-        "The picture could not be recovered from any source; its range of values fits the pair 4B for 8B.",
-        "training",
-    ),
-    PaperItem(
-        "teaser",
-        "Teaser of the project page",
-        "Relative rollout compute and time, and accuracy, of the baseline, token-level and trajectory-level noise.",
-        "Not in the paper's text. Relative rollout compute of .75 leaves the explorer's rollouts out; with them, in "
-        "proportion to parameters, Algorithm 1 comes to .79 (1.7B for 8B) up to .87 (4B for 8B).",
-        "cost",
-        ("teaser.csv",),
-    ),
-)
 SCHEMATIC = "Figures 1, 3a and 3b are schematic: they show the method and no numbers."
 
 COLUMN_WORDS = {

@@ -360,12 +360,7 @@ def sweep(
 
 @app.command()
 def figures(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="fig2, fig3c, fig4 to fig7, table1 to table4, policy-share, persistence or metric-validity."
-        ),
-    ],
+    name: Annotated[str | None, typer.Argument(help="A figure, table or study; left out, all are listed.")] = None,
     scale: Annotated[Scale, typer.Option(help="mini: embedded family, CPU. paper: the paper's models.")] = Scale.mini,
     dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.")] = False,
     model_root: ModelRoot = None,

@@ -1,23 +1,21 @@
 """`s2l-lab figures NAME`: plan, run what is missing, draw ours beside the paper's, say where it is.
 
-A figure is a function in FIGURES. Its runs are ordinary pass@k runs: what `s2l-lab passk` stored counts, and a second
-call draws at once. Figures that are studies of their own (`studies`) are run and written by `study_figures`, those of
-training by `training_figures`.
+What there is stands in the registry of figures. The runs of Figure 2 are ordinary pass@k runs: what `s2l-lab passk`
+stored counts, and a second call draws at once. Studies are run and written by `study_figures`, sweeps by
+`training_figures`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from s2l_lab.cli.study_figures import STUDIES
 from s2l_lab.cli.tables import amount
-from s2l_lab.cli.training_figures import NAMES, training
-from s2l_lab.errors import unknown_name
+from s2l_lab.cli.training_figures import training
 from s2l_lab.figures.caption import crossing_words
 from s2l_lab.figures.experiment import Experiment, load_plan
 from s2l_lab.figures.fig2 import PanelResult, fig2_figure, fig2_numbers, panel_result
@@ -25,24 +23,44 @@ from s2l_lab.figures.markup import printable
 from s2l_lab.figures.numbers import as_json
 from s2l_lab.figures.paper import fig2_panels
 from s2l_lab.figures.plan import plan_runs, tokens_owed
+from s2l_lab.figures.registry import FIGURES, find_figure
 from s2l_lab.figures.write import Written, replace_file, write_figure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from s2l_lab.figures.plan import RunPlan
+    from s2l_lab.figures.registry import Figure, Scale
 
-Scale = Literal["mini", "paper"]
 FOLDER = Path("runs") / "figures"
 
 
 def run(
-    name: str, *, scale: Scale, dry_run: bool, model_root: Path | None = None, data_root: Path | None = None
+    name: str | None, *, scale: Scale, dry_run: bool, model_root: Path | None = None, data_root: Path | None = None
 ) -> None:
-    """Make the figure `name` at a scale, or only print its plan. Raises UsageError for an unknown figure."""
-    if name not in FIGURES:
-        raise unknown_name("figure", name, FIGURES)
-    FIGURES[name](scale, dry_run, Console(), {"model_root": model_root, "data_root": data_root})
+    """Make the figure `name` at a scale, or only print its plan; without a name, list what can be made.
+
+    Raises UsageError for an unknown figure.
+    """
+    console, places = Console(), {"model_root": model_root, "data_root": data_root}
+    if name is None:
+        console.print(figures_table())
+        return
+    figure = find_figure(name)
+    if figure.kind == "training":
+        training(name, FOLDER)(scale, dry_run, console, places)
+    elif figure.kind == "passk":
+        fig2(scale, dry_run, console, places)
+    else:
+        study(figure, scale, dry_run, console, places)
+
+
+def figures_table() -> Table:
+    """What can be made: name, kind of runs, title."""
+    table = _table("figures, tables and studies", ("name", "runs", "what it shows"), ())
+    for figure in FIGURES.values():
+        table.add_row(*(Text(printable(cell)) for cell in (figure.name, figure.kind, figure.title)))
+    return table
 
 
 def fig2(scale: Scale, dry_run: bool, console: Console, places: dict[str, Path | None]) -> None:
@@ -112,28 +130,17 @@ def _table(title: str, texts: Sequence[str], counts: Sequence[str]) -> Table:
     return table
 
 
-def _study(name: str) -> Callable[[Scale, bool, Console, dict[str, Path | None]], None]:
-    """A study as a figure: the shipped plan, with the caller's places, run and written."""
-    study = STUDIES[name]
+def study(figure: Figure, scale: Scale, dry_run: bool, console: Console, places: dict[str, Path | None]) -> None:
+    """A study: the shipped plan, with the caller's places, run and written."""
+    from s2l_lab.cli.study_figures import study_maker
 
-    def make(scale: Scale, dry_run: bool, console: Console, places: dict[str, Path | None]) -> None:
-        plan = load_plan(name, scale, study.plan)
-        known = {place: path for place, path in places.items() if place in study.plan.model_fields and path is not None}
-        plan = plan.model_copy(update=known)
-        if dry_run:
-            console.print(study.describe(plan), soft_wrap=True, highlight=False)
-            return
-        command = f"s2l-lab figures {name} --scale {scale}"
-        written = study.make(plan, FOLDER / f"{name}-{scale}", command, console)
-        for line in [*map(str, written.paths), *([written.note] if written.note else [])]:
-            console.print(Text(printable(line)), soft_wrap=True)
-
-    return make
-
-
-FIGURES: dict[str, Callable[[Scale, bool, Console, dict[str, Path | None]], None]] = {
-    "fig2": fig2,
-    **{name: _study(name) for name in STUDIES},
-    **{name: training(name, FOLDER) for name in NAMES},
-}
-"""What can be re-made, by name."""
+    kind = figure.plan_type()
+    known = {place: path for place, path in places.items() if place in kind.model_fields and path is not None}
+    plan = load_plan(figure.name, scale, kind).model_copy(update=known)
+    if dry_run:
+        console.print(plan.describe(), soft_wrap=True, highlight=False)
+        return
+    command = f"s2l-lab figures {figure.name} --scale {scale}"
+    written = study_maker(figure.name)(plan, FOLDER / f"{figure.name}-{scale}", command, console)
+    for line in [*map(str, written.paths), *([written.note] if written.note else [])]:
+        console.print(Text(printable(line)), soft_wrap=True)

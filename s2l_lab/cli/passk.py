@@ -44,6 +44,7 @@ def build_request(fields: dict[str, Any], preset: str, chosen: dict[str, Any]) -
     from pydantic import ValidationError
 
     from s2l_lab.passk import PasskRequest
+    from s2l_lab.plans import faults
     from s2l_lab.policies.families import load_family
     from s2l_lab.policies.presets import sampling_params
 
@@ -52,10 +53,9 @@ def build_request(fields: dict[str, Any], preset: str, chosen: dict[str, Any]) -
     try:
         return PasskRequest(**fields, sampling=sampling)
     except ValidationError as error:
-        fault = error.errors()[0]
-        flag = "--" + str(fault["loc"][0]).replace("_", "-") + " " if fault["loc"] else ""
-        given = f"{fault['input']}: " if fault["loc"] else ""
-        raise UsageError(f"{flag}{given}{fault['msg'].removeprefix('Value error, ')}.") from error
+        place, words = next(faults(error, PasskRequest, fields))
+        flag = "".join(f"--{name.replace('_', '-')}" for name in map(str, place[:1]))
+        raise UsageError(f"{flag}{words.removeprefix(str(place[0])) if place else words}.") from error
 
 
 def run_with_progress(request: PasskRequest, fresh: bool, console: Any) -> PasskReport:

@@ -1,15 +1,14 @@
 """The studies as figures: sample what a plan owes, measure, print the verdicts, write figure and numbers.json.
 
-Each is a Study in STUDIES. `s2l-lab figures NAME` runs it with the plan of experiments/NAME.
+Each is the function of its name in the registry of figures. `s2l-lab figures NAME` runs it with the plan of
+experiments/NAME.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
 from rich.console import Console
 
 from s2l_lab.figures.numbers import as_json
@@ -23,15 +22,10 @@ if TYPE_CHECKING:
     from s2l_lab.studies.metric_validity import MetricValidity
 
 
-@dataclass(frozen=True, slots=True)
-class Study:
-    """How a study is planned, described and made."""
-
-    plan: type[BaseModel]
-    describe: Callable[[Any], str]
-    """What a plan would sample and measure, in a few lines."""
-    make: Callable[[Any, Path, str, Console], Written]
-    """Run a plan and write into a folder; `command` is what re-makes it."""
+def study_maker(name: str) -> Callable[[Any, Path, str, Console], Written]:
+    """The function of a study: it runs a plan and writes into a folder; `command` is what re-makes it."""
+    maker: Callable[[Any, Path, str, Console], Written] = globals()[name.replace("-", "_")]
+    return maker
 
 
 def table3(plan: TablePlan, folder: Path, command: str, console: Console) -> Written:
@@ -157,40 +151,3 @@ def _write(figure: Any, numbers: dict[str, Any], folder: Path, stem: str) -> Wri
     written = write_figure(figure, folder / stem)
     path = replace_file(folder / "numbers.json", as_json(numbers).encode())
     return Written((*written.paths, path), written.note)
-
-
-def _describe_table(plan: TablePlan) -> str:
-    return (
-        f"{plan.rollouts} rollouts of each of {plan.problems} problems of {plan.benchmark} from every member of "
-        f"{plan.family} (preset {plan.preset}); what `s2l-lab passk` has stored counts. Then every metric, embedder "
-        f"{plan.embedder}."
-    )
-
-
-def _describe_contrast(plan: ContrastPlan) -> str:
-    matched = 3 * len(plan.explorers)
-    seeds = len(plan.seeds) * (1 + len(plan.explorers))
-    arms = 2 + len(plan.explorers) + matched + seeds
-    training = f" {seeds} members are pretrained from other seeds, once." if seeds else ""
-    return (
-        f"{arms} arms (learner {plan.learner}, {len(plan.explorers)} explorers, T = {plan.temperature:g}, {matched} "
-        f"temperatures found on {plan.validation}, {seeds} members of other pretraining seeds) x {plan.problems} "
-        f"problems of {plan.benchmark} x {plan.rollouts} rollouts = at most "
-        f"{arms * plan.problems * plan.rollouts:,} rollouts.{training}"
-    )
-
-
-def _describe_validity(plan: ValidityPlan) -> str:
-    return (
-        f"{plan.items} designed items x 18 cells x {plan.replicates} replicates x 16 texts, no sampling; embedder "
-        f"{plan.embedder}."
-    )
-
-
-STUDIES: dict[str, Study] = {
-    "table3": Study(TablePlan, _describe_table, table3),
-    "policy-share": Study(ContrastPlan, _describe_contrast, policy_share),
-    "persistence": Study(ContrastPlan, _describe_contrast, persistence),
-    "metric-validity": Study(ValidityPlan, _describe_validity, metric_validity),
-}
-"""What can be re-made, by name."""

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
-from s2l_lab.errors import DataError
-from s2l_lab.training.plan import apply_change, plan_of, read_toml
-
-if TYPE_CHECKING:
-    from s2l_lab.training.plan import TrainingPlan
+from s2l_lab.training.plan import read_plan
 
 ROOT = Path("runs") / "training"
 """Where run directories go, named by their plans' digests; banks lie beside them."""
 
 
-def read(path: Path, changes: Sequence[str]) -> TrainingPlan:
-    """The plan of a TOML file, or of the plan.json that a run keeps."""
-    values = _read_json(path) if path.suffix == ".json" else read_toml(path)
-    for change in changes:
-        apply_change(values, change)
-    return plan_of(values, str(path))
-
-
 def run(path: Path, changes: Sequence[str], *, out: Path | None, dry_run: bool) -> None:
     """Train, or with `dry_run` print the resolved plan."""
-    plan = read(path, changes)
+    plan = read_plan(path, changes)
     out = out or ROOT / plan.digest
     console = Console()
     if dry_run:
@@ -57,7 +43,7 @@ def bank(path: Path, changes: Sequence[str], *, root: Path) -> None:
     """Fill the bank that a plan draws from."""
     from s2l_lab.training.opening import fill_plan_bank
 
-    plan = read(path, changes)
+    plan = read_plan(path, changes)
     console = Console(stderr=True)
     with console.status("opening") as status:
         bank = fill_plan_bank(
@@ -67,13 +53,3 @@ def bank(path: Path, changes: Sequence[str], *, root: Path) -> None:
             progress=lambda state: status.update(f"{state.kept + state.sampled:,} of {state.wanted:,} rollouts"),
         )
     print(bank)
-
-
-def _read_json(path: Path) -> dict[str, object]:
-    try:
-        values = json.loads(path.read_bytes())
-    except (OSError, ValueError) as cause:
-        raise DataError(f"{path} cannot be read as JSON: {cause}. Mend or name another file.") from cause
-    if not isinstance(values, dict):
-        raise DataError(f"{path} holds no plan: a JSON object is expected.")
-    return values

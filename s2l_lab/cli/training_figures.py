@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from s2l_lab.sweeps import Arm, SweepPlan
 
 Scale = Literal["mini", "paper"]
-NAMES = ("fig3c", "fig4", "fig5", "fig6", "fig7", "table1", "table2", "table4")
 
 
 def training(name: str, folder: Path) -> Callable[[Scale, bool, Console, dict[str, Path | None]], None]:

@@ -6,19 +6,19 @@ simultaneous band covers every pair of the run, so a figure with many pairs pays
 
 from __future__ import annotations
 
-import tomllib
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 import s2l_lab
-from s2l_lab.errors import DataError, UsageError, unknown_name
+from s2l_lab.errors import DataError, UsageError
+from s2l_lab.figures.registry import Scale
 from s2l_lab.passk.request import PasskRequest
+from s2l_lab.plans import Plan, read_plan
+from s2l_lab.policies import SamplingParams
 from s2l_lab.policies.presets import sampling_params
-
-Scale = Literal["mini", "paper"]
 
 
 class PairPanel(BaseModel):
@@ -44,7 +44,7 @@ class Experiment(BaseModel):
     family: str
     problems: int = Field(ge=1)
     """The first so many problems of each benchmark."""
-    sampling: dict[str, Any] = Field(default_factory=dict)
+    sampling: SamplingParams = SamplingParams()
     """What differs from the presets, and the seed and max_tokens that they leave open."""
     templates: dict[Literal["think", "nothink"], str] = Field(default_factory=dict)
     """Prompt template of each preset; the member's own where none is given."""
@@ -77,13 +77,10 @@ class Experiment(BaseModel):
             benchmark=first.benchmark,
             problems=self.problems,
             rollouts=first.n,
-            sampling=sampling_params(first.preset, **self.sampling),
+            sampling=sampling_params(first.preset, **self.sampling.model_dump(exclude_unset=True)),
             template=self.templates.get(first.preset),
             interval="problems",
         )
-
-
-Plan = TypeVar("Plan", bound=BaseModel)
 
 
 def load_plan(figure: str, scale: Scale, kind: type[Plan]) -> Plan:
@@ -97,28 +94,6 @@ def plan_path(figure: str, scale: Scale) -> Path:
     if not path.is_file():
         raise UsageError(f"{figure} has no plan at scale {scale!r}: {path} does not exist.")
     return path
-
-
-def read_plan(path: Path, kind: type[Plan]) -> Plan:
-    """A plan file. Raises DataError that names what is wrong, and for a misspelt key its nearest neighbours."""
-    try:
-        return kind.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise DataError(f"{path} is not a plan: {error}") from error
-    except ValidationError as error:
-        raise DataError(f"{path} is not a plan of a figure: {'; '.join(_faults(error, kind))}") from error
-
-
-def _faults(error: ValidationError, kind: type[BaseModel]) -> list[str]:
-    """Pydantic's findings in our words."""
-    found = []
-    for fault in error.errors():
-        place = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1:
-            found.append(str(unknown_name("key", place, kind.model_fields)))
-        else:
-            found.append(f"{place + ': ' if place else ''}{fault['msg'].removeprefix('Value error, ')}")
-    return found
 
 
 def _folder(figure: str) -> Path:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from s2l_lab.errors import DataError, unknown_name
+from s2l_lab.errors import unknown_name
 from s2l_lab.estimators.verdicts import Expectation
+from s2l_lab.plans import plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -91,13 +92,9 @@ class TrainingFigure(_Table):
 
 
 def figure_plan(values: Mapping[str, Any], arms: Iterable[str], where: str) -> TrainingFigure:
-    """The `[figure]` of a sweep with these arms. Raises DataError for one that is none, UsageError for an arm that the
-    sweep does not have."""
-    try:
-        plan = TrainingFigure.model_validate(values)
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors())
-        raise DataError(f"[figure] of {where} is no plan of a training figure: {faults}") from error
+    """The `[figure]` of a sweep with these arms. Raises UsageError for one that is none, or has an arm that the sweep
+    does not have."""
+    plan = plan_of(TrainingFigure, values, f"[figure] of {where}")
     known = list(dict.fromkeys(arms))
     baselines = [panel.baseline for panel in plan.panel if panel.baseline]
     for name in [*plan.arms, *baselines, *(name for claim in plan.claim for name in (claim.arm, claim.against))]:

@@ -9,18 +9,17 @@ models are families of their own (`qwen3`, `qwen3-post`), since a curve that mix
 from __future__ import annotations
 
 import re
-import tomllib
 from functools import cache
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from s2l_lab.errors import DataError, UsageError, unknown_name
+from s2l_lab.plans import read_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _HUB_ID = r"[\w.-]+/[\w.-]+(@[\w./-]+)?"
@@ -90,10 +89,17 @@ class Family(BaseModel):
         return tuple(m for m in self.members if not wanted or m.name in wanted)
 
 
+class _FamilyFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    family: tuple[Family, ...] = Field(description="write [[family]], in two brackets")
+
+
 def load_family(name_or_path: str | Path) -> Family:
     """A family of the registry, or the one family of a TOML file (anything that ends in .toml or is a file).
 
-    Raises UsageError for an unknown name, DataError for a file that is missing, torn or has keys that do not exist.
+    Raises UsageError for an unknown name, and for a key or value of a file that is not allowed; DataError for a file
+    that cannot be read or holds another number of families.
     """
     path = Path(name_or_path).expanduser()
     if path.suffix != ".toml" and not path.is_file():
@@ -101,20 +107,18 @@ def load_family(name_or_path: str | Path) -> Family:
         if str(name_or_path) not in families:
             raise unknown_name("family", str(name_or_path), families, _HINT)
         return families[str(name_or_path)]
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read the family file {path}: {error}") from error
-    families_here = _parse(text, str(path), base=path.parent)
+    families_here = read_plan(path, _FamilyFile).family
     if len(families_here) != 1:
         raise DataError(f"{path} holds {len(families_here)} [[family]] tables; a family file holds exactly one.")
-    return families_here[0]
+    family = _inherited(families_here[0])
+    moved = [m.model_copy(update={"source": _relative_to(path.parent, m.source)}) for m in family.members]
+    return family.model_copy(update={"members": tuple(moved)})
 
 
 @cache
 def registry() -> tuple[Family, ...]:
     """All families that are known by name, in the order of the file."""
-    return _parse(resources.files(__package__).joinpath("families.toml").read_text(encoding="utf-8"), "families.toml")
+    return tuple(map(_inherited, read_plan(Path(__file__).with_name("families.toml"), _FamilyFile).family))
 
 
 def default_max_tokens(name: str) -> int:
@@ -179,33 +183,13 @@ def named_member(name: str) -> Member:
     return find_member(name)
 
 
-def _parse(text: str, where: str, base: Path | None = None) -> tuple[Family, ...]:
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{where} is not TOML: {error}") from error
-    entries = tables.pop("family", None)
-    if tables or not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-        found = ", ".join(tables) or "none"
-        raise DataError(f"{where} must hold [[family]] tables and nothing else; other keys found: {found}.")
-    return tuple(_family(entry, where, base) for entry in entries)
-
-
-def _family(entry: dict[str, Any], where: str, base: Path | None) -> Family:
-    """Fill what members inherit, resolve relative directories, validate."""
-    inherited = {key: entry[key] for key in ("template", "kind") if key in entry}
-    members = entry.get("members", [])
-    if isinstance(members, list):
-        entry = {**entry, "members": [{**inherited, **m} if isinstance(m, dict) else m for m in members]}
-    try:
-        family = Family.model_validate(entry)
-    except ValidationError as error:
-        name = entry.get("name", "?")
-        raise DataError(f"{where}, family {name!r}: {'; '.join(_faults(error))}") from error
-    if base is None:
-        return family
-    moved = [m.model_copy(update={"source": _relative_to(base, m.source)}) for m in family.members]
-    return family.model_copy(update={"members": tuple(moved)})
+def _inherited(family: Family) -> Family:
+    """The family with its template and kind given to the members that name none of their own."""
+    own = {name: getattr(family, name) for name in ("template", "kind")}
+    members = [
+        m.model_copy(update={k: v for k, v in own.items() if k not in m.model_fields_set}) for m in family.members
+    ]
+    return family.model_copy(update={"members": tuple(members)})
 
 
 def _relative_to(base: Path, source: str) -> str:
@@ -213,14 +197,3 @@ def _relative_to(base: Path, source: str) -> str:
     if not directory.is_absolute() and (base / directory).is_dir():
         return str(base / directory)
     return str(directory) if source.startswith("~") else source
-
-
-def _faults(error: ValidationError) -> Iterable[str]:
-    """Pydantic's findings in our words; a misspelt key is shown with its nearest neighbours."""
-    for fault in error.errors():
-        place = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            model = Member if "members" in fault["loc"] else Family
-            yield f"{place}: {unknown_name('key', str(fault['loc'][-1]), model.model_fields)}"
-        else:
-            yield f"{place + ': ' if place else ''}{fault['msg'].removeprefix('Value error, ')}"

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from s2l_lab.errors import UsageError, unknown_name
+from s2l_lab.plans import faults
 from s2l_lab.policies.policy import SamplingParams
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -24,14 +25,9 @@ def sampling_params(preset: str = "default", **chosen: Any) -> SamplingParams:
     """The preset's parameters with `chosen` over them. Raises UsageError for unknown names and values out of range."""
     if preset not in PRESETS:
         raise unknown_name("preset", preset, PRESETS)
+    values = {**PRESETS[preset], **chosen}
     try:
-        return SamplingParams(**{**PRESETS[preset], **chosen})
+        return SamplingParams(**values)
     except ValidationError as error:
-        raise UsageError("; ".join(_fault(dict(fault)) for fault in error.errors())) from error
-
-
-def _fault(fault: dict[str, Any]) -> str:
-    name = str(fault["loc"][0]) if fault["loc"] else "sampling"
-    if fault["type"] == "extra_forbidden":
-        return str(unknown_name("sampling parameter", name, SamplingParams.model_fields))
-    return f"{name.replace('_', '-')} {fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}."
+        found = "; ".join(words for _, words in faults(error, SamplingParams, values))
+        raise UsageError(f"sampling parameters: {found}.") from error

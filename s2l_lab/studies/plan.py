@@ -23,12 +23,20 @@ class TablePlan(BaseModel):
     rollouts: int = Field(default=256, ge=2)
     """N, rollouts per problem."""
     preset: Literal["default", "think", "nothink"] = "default"
-    sampling: dict[str, Any] = Field(default_factory=dict)
+    sampling: SamplingParams = SamplingParams()
     """What differs from the preset, and the seed and max_tokens that it leaves open."""
     template: str | None = None
     embedder: str = "minilm"
     model_root: Path | None = None
     data_root: Path | None = None
+
+    def describe(self) -> str:
+        """What it would sample and measure, in a few lines."""
+        return (
+            f"{self.rollouts} rollouts of each of {self.problems} problems of {self.benchmark} from every member of "
+            f"{self.family} (preset {self.preset}); what `s2l-lab passk` has stored counts. Then every metric, "
+            f"embedder {self.embedder}."
+        )
 
     def request(self) -> PasskRequest:
         """The run that the table reads."""
@@ -37,7 +45,7 @@ class TablePlan(BaseModel):
             benchmark=self.benchmark,
             problems=self.problems,
             rollouts=self.rollouts,
-            sampling=sampling_params(self.preset, **self.sampling),
+            sampling=sampling_params(self.preset, **self.sampling.model_dump(exclude_unset=True)),
             template=self.template,
             model_root=self.model_root,
             data_root=self.data_root,
@@ -53,6 +61,13 @@ class ValidityPlan(BaseModel):
     replicates: int = Field(default=2, ge=2)
     seed: int = Field(default=0, ge=0)
     embedder: str = "minilm"
+
+    def describe(self) -> str:
+        """What it would measure."""
+        return (
+            f"{self.items} designed items x 18 cells x {self.replicates} replicates x 16 texts, no sampling; embedder "
+            f"{self.embedder}."
+        )
 
 
 class ContrastPlan(BaseModel):
@@ -90,6 +105,19 @@ class ContrastPlan(BaseModel):
         if self.validation == self.benchmark:
             raise ValueError(f"temperatures would be found on the problems they are used on ({self.benchmark})")
         return self
+
+    def describe(self) -> str:
+        """What it would sample, in a few lines."""
+        matched = 3 * len(self.explorers)
+        seeds = len(self.seeds) * (1 + len(self.explorers))
+        arms = 2 + len(self.explorers) + matched + seeds
+        training = f" {seeds} members are pretrained from other seeds, once." if seeds else ""
+        return (
+            f"{arms} arms (learner {self.learner}, {len(self.explorers)} explorers, T = {self.temperature:g}, "
+            f"{matched} temperatures found on {self.validation}, {seeds} members of other pretraining seeds) x "
+            f"{self.problems} problems of {self.benchmark} x {self.rollouts} rollouts = at most "
+            f"{arms * self.problems * self.rollouts:,} rollouts.{training}"
+        )
 
     def sampling(self, temperature: float = 1.0) -> SamplingParams:
         """Plain sampling at a temperature: top-p 1, top-k off, no penalty, as the persistence statistics need it."""

@@ -17,19 +17,53 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from s2l_lab.errors import S2LError, UsageError, unknown_name
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from s2l_lab.errors import S2LError, UsageError
+from s2l_lab.plans import read_plan, read_values
 from s2l_lab.sweeps.product import Change, merged, product_of
-from s2l_lab.training.plan import TrainingPlan, plan_of, read_toml
+from s2l_lab.training.plan import TrainingPlan, plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-KEYS = ("name", "base", "seeds", "factors", "arm", "figure")
-ARM_KEYS = ("name", "seeds", "change")
 SCALES = ("mini", "paper", "sweep")
 """File names that say nothing about the sweep: it is named after the folder then."""
+
+
+def _once(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"{list(seeds)} has one twice; a repeated run is no further seed")
+    return seeds
+
+
+Seeds = Annotated[
+    tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(_once), Field(description="as seeds = [0, 1, 2]")
+]
+Values = dict[str, Any]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _ArmTable(_Table):
+    name: str = Field(min_length=1)
+    seeds: Seeds | None = None
+    change: Values = Field(default_factory=dict, description="as change = {training = {...}}")
+
+
+class _SweepTable(_Table):
+    name: str | None = Field(default=None, min_length=1)
+    base: str | Values = Field(description="the path of a training plan from this file, or a table with its contents")
+    seeds: Seeds = ()
+    factors: dict[str, Annotated[dict[str, Values], Field(min_length=1)]] = Field(
+        default_factory=dict, description="write [factors.FACTOR.LEVEL] for each level, and its changes below"
+    )
+    arm: tuple[_ArmTable, ...] = Field(default=(), description="write [[arm]], in two brackets")
+    figure: Values = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,58 +101,24 @@ class SweepPlan:
 def read_sweep(path: Path) -> SweepPlan:
     """The sweep of a file. Raises DataError for a file that is none; UsageError for a key or value that is not allowed,
     which names the arm."""
-    values = read_toml(path)
-    _known(values, KEYS, f"(in {path})")
-    base = _base(values, path)
-    seeds = _seeds(values.get("seeds"), str(path))
-    changes = [(change, seeds) for change in product_of(_factors(values, path), str(path))]
-    changes += [_further(arm, seeds, path) for arm in _tables(values.get("arm", []), f"{path}: [[arm]]")]
+    sweep = read_plan(path, _SweepTable)
+    base = sweep.base if isinstance(sweep.base, dict) else read_values(path.parent / sweep.base)
+    changes = [(change, sweep.seeds) for change in product_of(sweep.factors, str(path))]
+    for arm in sweep.arm:
+        changes.append((Change(arm.name, {}, arm.change), sweep.seeds if arm.seeds is None else arm.seeds))
     _check(changes, path)
     arms = [
         _arm(base, change, seed, path)
-        for seed in dict.fromkeys([*seeds, *(s for _, own in changes for s in own)])
+        for seed in dict.fromkeys([*sweep.seeds, *(s for _, own in changes for s in own)])
         for change, own in changes
         if seed in own
     ]
     _check_configs(arms, path)
     runs: dict[str, tuple[Arm, ...]] = {}
-    for arm in arms:
-        runs[arm.plan.digest] = (*runs.get(arm.plan.digest, ()), arm)
-    return SweepPlan(_name(values, path), path, values.get("figure", {}), runs, tuple(arms))
-
-
-def _base(values: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    base = values.get("base")
-    if isinstance(base, str):
-        return read_toml(path.parent / base)
-    if isinstance(base, dict):
-        return base
-    raise UsageError(
-        f'{path} needs a base: base = "training.toml" (the path of a training plan from there) or a [base] table.'
-    )
-
-
-def _factors(values: Mapping[str, Any], path: Path) -> dict[str, dict[str, Any]]:
-    factors = values.get("factors", {})
-    for place, levels in [("", factors), *(factors.items() if isinstance(factors, dict) else ())]:
-        named = f"{path}: factors{place and f'.{place}'}"
-        if not isinstance(levels, dict) or (place and not levels):
-            raise UsageError(f"{named} is no table of levels; write [factors.FACTOR.LEVEL] for each level.")
-        for level, change in levels.items():
-            if not isinstance(change, dict):
-                raise UsageError(f"{named}.{level} is {change!r}; write [factors.FACTOR.LEVEL] and its changes below.")
-    return dict(factors)
-
-
-def _further(arm: Mapping[str, Any], seeds: tuple[int, ...], path: Path) -> tuple[Change, tuple[int, ...]]:
-    _known(arm, ARM_KEYS, f"(in [[arm]] of {path})")
-    name, change = arm.get("name"), arm.get("change", {})
-    if not isinstance(name, str) or not name:
-        raise UsageError(f'{path}: an [[arm]] has no name; write name = "...".')
-    if not isinstance(change, dict):
-        raise UsageError(f"{path}: the change of arm {name!r} is {change!r}; it is a table, as {{training = {{...}}}}.")
-    own = _seeds(arm["seeds"], f"{path}, arm {name!r}") if "seeds" in arm else seeds
-    return Change(name, {}, change), own
+    for made in arms:
+        runs[made.plan.digest] = (*runs.get(made.plan.digest, ()), made)
+    name = sweep.name or (path.resolve().parent.name if path.stem in SCALES else path.stem)
+    return SweepPlan(name, path, sweep.figure, runs, tuple(arms))
 
 
 def _check(changes: list[tuple[Change, tuple[int, ...]]], path: Path) -> None:
@@ -153,36 +153,8 @@ def _check_configs(arms: Iterable[Arm], path: Path) -> None:
             here = {**arm.plan.training, "use_cpu": True, "bf16": False, "fp16": False, "report_to": "none"}
             try:
                 arm.plan.model_copy(update={"training": here}).config(path.parent / "unused")
-            except (S2LError, ValueError, ImportError) as error:
+            except S2LError as error:
                 raise UsageError(f"{path}, arm {arm.name!r}: {error}") from error
     finally:
         os.environ.clear()
         os.environ.update(environment)
-
-
-def _seeds(given: Any, where: str) -> tuple[int, ...]:
-    seeds = [] if given is None else given
-    if not isinstance(seeds, list) or not all(type(seed) is int and seed >= 0 for seed in seeds):
-        raise UsageError(f"{where}: seeds is {given!r}; it is a list of whole numbers from 0, as [0, 1, 2].")
-    if len(set(seeds)) < len(seeds):
-        raise UsageError(f"{where}: seeds {given} has one twice; a repeated run is no further seed.")
-    return tuple(seeds)
-
-
-def _tables(given: Any, where: str) -> list[dict[str, Any]]:
-    if not isinstance(given, list) or not all(isinstance(entry, dict) for entry in given):
-        raise UsageError(f"{where} is a list of tables; write [[arm]], in two brackets.")
-    return given
-
-
-def _known(values: Iterable[str], keys: Iterable[str], hint: str) -> None:
-    for key in values:
-        if key not in keys:
-            raise unknown_name("key", key, keys, hint)
-
-
-def _name(values: Mapping[str, Any], path: Path) -> str:
-    given = values.get("name", path.resolve().parent.name if path.stem in SCALES else path.stem)
-    if not isinstance(given, str) or not given:
-        raise UsageError(f"{path}: name is {given!r}; it is text.")
-    return given

@@ -10,7 +10,6 @@ Combinations that make no sense are refused when the config is built, with the r
 # ruff: noqa: RUF009  # _option makes a field
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
@@ -19,7 +18,8 @@ from typing import Any, Self, get_args
 
 from trl import GRPOConfig
 
-from s2l_lab.errors import DataError, UsageError, unknown_name
+from s2l_lab.errors import UsageError, unknown_name
+from s2l_lab.plans import check_types, read_values
 from s2l_lab.policies import SamplingParams
 from s2l_lab.training.advantages import Grouping, LoneRollout
 from s2l_lab.training.correction import CLIPPED_LOSSES, Correction
@@ -197,16 +197,13 @@ class S2LPOConfig(GRPOConfig):  # type: ignore[misc]  # trl has no types
                 raise UsageError(
                     str(near).split(" Known:")[0] + " All fields of trl's GRPOConfig and of S2LPOConfig are."
                 )
+        check_types(cls, values, "training options")
         return cls(**values)
 
     @classmethod
     def from_toml(cls, path: Path) -> Self:
         """A config from a TOML file. Raises DataError for a file that is none, UsageError as `from_mapping`."""
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
-            raise DataError(f"{path} cannot be read as TOML: {cause}. Mend or name another file.") from cause
-        return cls.from_mapping(values)
+        return cls.from_mapping(read_values(path))
 
 
 _LITERALS: dict[str, Any] = {

@@ -13,14 +13,14 @@ Nothing heavy is imported: `config` builds the S2LPOConfig, and with it refuses 
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from s2l_lab import plans
 from s2l_lab.digest import content_digest
-from s2l_lab.errors import DataError, UsageError, unknown_name
+from s2l_lab.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +43,16 @@ EXPLORER_FIELDS = (
 PLACES = ("output_dir", "report_to", "run_name", "project", "logging_dir", "disable_tqdm")
 """Options of [training] that change no number."""
 MAX_COMPLETION_LENGTH = 4096
-"""Tokens, where a plan says nothing."""
+"""Tokens, where a plan says nothing: S2LPOConfig's default, for those who read plans without TRL."""
+COUNTS = {
+    "seed": 0,
+    "num_generations": 2,
+    "per_device_train_batch_size": 1,
+    "steps_per_generation": 1,
+    "num_iterations": 1,
+    "gradient_accumulation_steps": 1,
+}
+"""Options of [training] that are whole numbers, each with its least value. TRL divides by them before it looks."""
 
 
 class _Table(BaseModel):
@@ -170,6 +179,18 @@ class TrainingPlan(_Table):
     model_root: Path | None = None
     data_root: Path | None = None
 
+    @field_validator("training")
+    @classmethod
+    def _are_numbers(cls, training: dict[str, Any]) -> dict[str, Any]:
+        for name, least in COUNTS.items():
+            value = training.get(name, least)
+            if type(value) is not int or value < least:
+                raise ValueError(f"{name} is {value!r}; it is a whole number from {least}")
+        fraction = training.get("explorer_fraction", 1.0)
+        if type(fraction) not in (int, float):
+            raise ValueError(f"explorer_fraction is {fraction!r}; it is a number")
+        return training
+
     @model_validator(mode="after")
     def _apart(self) -> Self:
         for evaluation in self.evaluation:
@@ -220,93 +241,21 @@ class TrainingPlan(_Table):
         from s2l_lab.training.config import S2LPOConfig
 
         here = {"report_to": "none"} | ({} if has_gpu() else {"use_cpu": True, "bf16": False})
-        return S2LPOConfig.from_mapping({**here, **self.training, "output_dir": str(output_dir)})
+        try:
+            return S2LPOConfig.from_mapping({**here, **self.training, "output_dir": str(output_dir)})
+        except (ValueError, ArithmeticError, ImportError) as error:  # of TRL and transformers
+            raise UsageError(f"training options: {error}") from error
 
 
 def read_plan(path: Path, changes: Sequence[str] = ()) -> TrainingPlan:
-    """A plan file with `key=value` changes over it: `training.seed=3`, `explorer.member=tiny-60k`,
-    `evaluation.0.rollouts=16`; a key without a dot is one of [training]. Values are TOML, or else text.
+    """A plan file (or a run's plan.json) with `key=value` changes over it: `training.seed=3`,
+    `explorer.member=tiny-60k`, `evaluation.0.rollouts=16`; a key without a dot is one of [training].
 
     Raises DataError for a file that is none, UsageError for a change that is none or a value that is not allowed.
     """
-    values = read_toml(path)
-    for change in changes:
-        apply_change(values, change)
-    return plan_of(values, str(path))
+    return plans.read_plan(path, TrainingPlan, changes, home="training")
 
 
-def plan_of(values: Mapping[str, Any], where: str) -> TrainingPlan:
-    """A plan from nested values. Raises UsageError that names every fault."""
-    try:
-        return TrainingPlan.model_validate(values)
-    except ValidationError as error:
-        raise UsageError(f"{where} is not a training plan: {'; '.join(_fault(f) for f in error.errors())}") from error
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The values of a TOML file. Raises DataError for a file that is none."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
-        raise DataError(f"{path} cannot be read as TOML: {cause}. Mend or name another file.") from cause
-
-
-def apply_change(values: dict[str, Any], change: str) -> None:
-    """Set one `key=value` in nested values, in place. Raises UsageError for text without `=` or a path to nowhere."""
-    key, equals, text = change.partition("=")
-    if not equals or not key.strip():
-        raise UsageError(f"{change!r} is no change of a plan; write key=value, as training.seed=3.")
-    parts = key.strip().split(".")
-    set_value(values, parts if len(parts) > 1 or parts[0] in TrainingPlan.model_fields else ["training", *parts], text)
-
-
-def set_value(values: dict[str, Any], parts: Sequence[str], text: str) -> None:
-    """Set the value at a path of names and list places. `text` is read as TOML where it is some."""
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    at: Any = values
-    for part in parts[:-1]:
-        at = _entry(at, part, parts)
-    if isinstance(at, list):
-        at[_place(at, parts[-1], parts)] = value
-    elif isinstance(at, dict):
-        at[parts[-1]] = value
-    else:
-        raise UsageError(f"{'.'.join(parts)} names something inside a single value; name the value itself.")
-
-
-def _entry(at: Any, part: str, parts: Sequence[str]) -> Any:
-    if isinstance(at, list):
-        return at[_place(at, part, parts)]
-    if isinstance(at, dict):
-        return at.setdefault(part, {})
-    raise UsageError(f"{'.'.join(parts)} names something inside a single value; name the value itself.")
-
-
-def _place(at: list[Any], part: str, parts: Sequence[str]) -> int:
-    if not part.isdigit() or int(part) >= len(at):
-        raise UsageError(f"{'.'.join(parts)}: the plan has {len(at)} entries there, numbered from 0; {part} is none.")
-    return int(part)
-
-
-def _fault(fault: Any) -> str:
-    """Pydantic's finding in our words; a misspelt key gets its nearest neighbours."""
-    place = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        model: Any = TrainingPlan
-        for part in fault["loc"][:-1]:
-            model = _TABLES.get(str(part), model)
-        return str(unknown_name("key", str(fault["loc"][-1]), model.model_fields, f"(in {place})"))
-    return f"{place + ': ' if place else ''}{fault['msg'].removeprefix('Value error, ')}"
-
-
-_TABLES: dict[str, type[BaseModel]] = {
-    "learner": LearnerPlan,
-    "lora": Lora,
-    "explorer": ExplorerPlan,
-    "problems": ProblemsPlan,
-    "evaluation": EvaluationPlan,
-    "budget": Budget,
-}
+def plan_of(values: Mapping[str, Any], where: str, changes: Sequence[str] = ()) -> TrainingPlan:
+    """A plan from nested values with changes over it. Raises UsageError that names every fault."""
+    return plans.plan_of(TrainingPlan, values, where, changes, home="training")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from s2l_lab.errors import DataError
+from s2l_lab.plans import faults, read_values
 
 PLAN, METRICS, EVALUATIONS, REPORT = "plan.json", "metrics.jsonl", "evaluations.jsonl", "report.json"
 CHECKPOINTS, MODEL, LOCK = "checkpoints", "model", "training.lock"
@@ -109,9 +109,11 @@ class TrainingReport(_Record):
 def read_report(directory: Path) -> TrainingReport:
     """The report of a finished run. Raises DataError where there is none or it is damaged."""
     path = directory / REPORT
+    if not path.is_file():
+        raise DataError(f"{directory} holds no finished training run. `s2l-lab train` makes or resumes one.")
+    values = read_values(path)
     try:
-        return TrainingReport.model_validate(json.loads(path.read_bytes()))
-    except FileNotFoundError:
-        raise DataError(f"{directory} holds no finished training run. `s2l-lab train` makes or resumes one.") from None
-    except (OSError, ValueError, ValidationError) as error:
-        raise DataError(f"{path} is no report of a training run: {error}") from error
+        return TrainingReport.model_validate(values)
+    except ValidationError as error:
+        found = "; ".join(words for _, words in faults(error, TrainingReport, values))
+        raise DataError(f"{path} is no report of a training run: {found}.") from error

@@ -58,7 +58,7 @@ def test_every_items_report_has_what_is_not_given_and_the_papers_numbers(
     for found in references(item):
         assert reference_columns(found.rows) in tables
     (ours,) = [section for section in sections if section.title == "Ours beside the paper"]
-    if item.ours in ("training", "cost"):
+    if item.kind in ("training", "cost"):
         assert "seeds" in ours.tables[-1].table[0] or "relative rollout compute" in ours.tables[-1].table[0]
 
 

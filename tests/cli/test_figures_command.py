@@ -8,6 +8,7 @@ import pytest
 
 from s2l_lab.cli import figures
 from s2l_lab.errors import UsageError
+from s2l_lab.figures.registry import Scale
 
 FAMILY = """
 [[family]]
@@ -94,7 +95,7 @@ def test_a_larger_n_owes_only_the_rest(workplace: Path, capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize("scale", ["mini", "paper"])
 def test_shipped_plans_are_planned_without_a_model_a_hub_or_a_gpu(
-    scale: figures.Scale, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    scale: Scale, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     figures.run("fig2", scale=scale, dry_run=True)

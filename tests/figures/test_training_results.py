@@ -228,12 +228,12 @@ def test_rollouts_that_nobody_judged_are_not_wrong() -> None:
         ({"panel": [{"title": "", "arms": ["x"]}]}, UsageError, "unknown arm 'x'"),
         ({"panel": [{"title": "", "arms": ["GRPO"], "baseline": "y"}]}, UsageError, "unknown arm 'y'"),
         ({"claim": [{"text": "", "arm": "GRPO", "against": "z"}]}, UsageError, "unknown arm 'z'"),
-        ({"curve_k": []}, DataError, "curves need curve_k"),
-        ({"kind": "table"}, DataError, "a table has none"),
-        ({"panel": [{"title": "", "arms": ["GRPO"], "paper": ["a", "b"]}]}, DataError, "its counterpart"),
-        ({"margin": 0}, DataError, "margin"),
-        ({"colour": "red"}, DataError, "colour"),
-        ({"claim": [{"text": "t", "arm": "GRPO", "against": "owed", "benchmark": "b"}]}, DataError, "none of benchm"),
+        ({"curve_k": []}, UsageError, "curves need curve_k"),
+        ({"kind": "table"}, UsageError, "a table has none"),
+        ({"panel": [{"title": "", "arms": ["GRPO"], "paper": ["a", "b"]}]}, UsageError, "its counterpart"),
+        ({"margin": 0}, UsageError, "margin"),
+        ({"colour": "red"}, UsageError, "colour"),
+        ({"claim": [{"text": "t", "arm": "GRPO", "against": "owed", "benchmark": "b"}]}, UsageError, "none of benchm"),
     ],
 )
 def test_a_wrong_figure_table_is_refused(change: dict[str, Any], error: type[Exception], words: str) -> None:

@@ -95,7 +95,11 @@ def test_what_is_asked_for_wins_over_the_preset() -> None:
 
 @pytest.mark.parametrize(
     ("chosen", "says"),
-    [({"top_p": 0.0}, "top-p 0.0"), ({"temperature": -1}, "temperature -1"), ({"top_kk": 3}, "Did you mean top_k")],
+    [
+        ({"top_p": 0.0}, "top_p is 0.0; it is a number above 0, up to 1"),
+        ({"temperature": -1}, "temperature is -1; it is a number from 0, up to 10"),
+        ({"top_kk": 3}, "Did you mean top_k"),
+    ],
 )
 def test_values_out_of_range_are_named(chosen: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError) as caught:

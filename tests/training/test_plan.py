@@ -8,16 +8,13 @@ from typing import Any
 import pytest
 
 from s2l_lab.errors import DataError, UsageError
-from s2l_lab.training.plan import TrainingPlan, apply_change, plan_of, read_plan
+from s2l_lab.training.plan import TrainingPlan, plan_of, read_plan
 
 S2L: dict[str, Any] = {"explorer": {"member": "tiny-60k"}, "training": {"max_steps": 4}}
 
 
 def changed(*changes: str, **values: Any) -> TrainingPlan:
-    given = {**{k: dict(v) for k, v in S2L.items()}, **values}
-    for change in changes:
-        apply_change(given, change)
-    return plan_of(given, "given")
+    return plan_of({**S2L, **values}, "given", changes)
 
 
 def test_changes_reach_every_table_and_a_bare_key_is_a_training_option(tmp_path: Path) -> None:
@@ -74,8 +71,8 @@ def test_what_makes_no_sense_is_refused_with_its_reason(values: dict[str, Any], 
     ("change", "said"),
     [
         ("seed", "write key=value"),
-        ("evaluation.3.rollouts=1", "numbered from 0; 3 is none"),
-        ("training.seed.deep=1", "inside a single value"),
+        ("evaluation.3.rollouts=1", "evaluation has 0 entries, numbered from 0; 3 is none"),
+        ("training.seed.deep=1", "training.seed is 1, a single value"),
     ],
 )
 def test_a_change_that_is_none_is_refused(change: str, said: str) -> None:

@@ -20,7 +20,7 @@ from s2l_lab.estimators import pass_at_k
 from s2l_lab.rollouts import RolloutStore
 from s2l_lab.training import S2LPOTrainer
 from s2l_lab.training.opening import fill_plan_bank
-from s2l_lab.training.plan import TrainingPlan, apply_change, plan_of
+from s2l_lab.training.plan import TrainingPlan, plan_of
 from s2l_lab.training.report import TrainingReport, read_report
 from s2l_lab.training.rounds import round_of
 from s2l_lab.training.run import METRICS, train
@@ -49,10 +49,7 @@ VALUES: dict[str, Any] = {
 
 
 def plan(*changes: str) -> TrainingPlan:
-    values = json.loads(json.dumps(VALUES))
-    for change in changes:
-        apply_change(values, change)
-    return plan_of(values, "given")
+    return plan_of(VALUES, "given", changes)
 
 
 def metrics(run: Path) -> list[dict[str, Any]]:
