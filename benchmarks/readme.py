@@ -20,6 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from readme_studies import (
+    cell,
     diversity,
     metric_validity,
     persistence,
@@ -32,6 +33,7 @@ from readme_training import BLOCKS as TRAINING
 from readme_training import NAMES as TRAINING_FIGURES
 from readme_training import app_row, training_rows
 
+from s2l_lab.figures.tables import passk_table
 from s2l_lab.training.metric_names import EVALUATION, EXPLAINED
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,13 +51,6 @@ def load(name: str) -> Any:
     return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def ranged(curve: dict[str, Any], k: int) -> str:
-    """pass@k with its interval; * where the interval leans on a prior."""
-    i = curve["k"].index(k)
-    star = "\\*" if "prior-dependent" in curve["method"][i] else ""
-    return f"{share(curve['value'][i])} [{share(curve['lower'][i], 2)}, {share(curve['upper'][i], 2)}]{star}"
-
-
 def main_job() -> str:
     """What the first command finds."""
     job = load("main_job")["numbers"]
@@ -63,8 +58,8 @@ def main_job() -> str:
     sizes = {p["policy"]: p["shape"]["parameters"] for p in job["policies"]}
     lengths = {p["policy"]: p["cost"]["mean_length"] for p in job["policies"]}
     rows = [
-        [c["policy"], f"{sizes[c['policy']]:,}", *(ranged(c, k) for k in ks), f"{lengths[c['policy']]:.1f}"]
-        for c in job["curves"]
+        [name, f"{sizes[name]:,}", *map(cell, cells), f"{lengths[name]:.1f}"]
+        for name, *cells in (row.cells for row in passk_table(job, ks).rows if not row.faint)
     ]
     pairs = "\n".join(f"- {c['a']} and {c['b']}: {c['words']}." for c in job["crossings"])
     sampling = job["sampling"]
