@@ -21,16 +21,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
-import os
-import platform
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
+from results_file import keep, machine
 from scipy.special import ndtri, stdtrit
 
 from s2l_lab.estimators import Counts, compare_counts, pass_at_k_curve, seeds_curve
@@ -365,16 +361,9 @@ def main() -> None:
         "seeds_interval": {name: plain(c) for name, c in seeds.items()},
         "crossing_of_equal_policies": crossing,
         "seconds": round(time.perf_counter() - start, 1),
-        "machine": {
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "scipy": scipy.__version__,
-        },
+        "machine": machine("numpy", "scipy"),
     }
-    path = Path(__file__).parent / "results" / "calibration.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    path = keep("calibration", report)
     print(f"\n{report['seconds']} s; written to results/{path.name}")
 
 

@@ -36,6 +36,6 @@ def run_analysis(study: str, docstring: str) -> int:
     except S2LError as error:
         print(f"{script.name}: {error}", file=sys.stderr)
         return error.exit_status
-    for line in [*map(str, written.paths), *([written.note] if written.note else [])]:
+    for line in written.lines:
         console.print(line, style="dim", soft_wrap=True, highlight=False)
     return 0

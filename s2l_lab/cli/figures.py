@@ -25,7 +25,7 @@ from s2l_lab.figures.numbers import as_json
 from s2l_lab.figures.paper import fig2_panels
 from s2l_lab.figures.plan import plan_runs, tokens_owed
 from s2l_lab.figures.tables import Table, amount, table, texts
-from s2l_lab.figures.write import Written, replace_file, write_figure
+from s2l_lab.figures.write import Written, write_with_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,16 +61,15 @@ def fig2(scale: Scale, dry_run: bool, console: Console, places: dict[str, Path |
         results += [panel_result(panel, paper, report) for panel in plan.panels]
     written = write_fig2(results, experiment.members, scale, FOLDER / f"fig2-{scale}")
     console.print(in_terminal(verdict_table(results)))
-    for line in [*map(str, written.paths), *([written.note] if written.note else [])]:
+    for line in written.lines:
         console.print(Text(printable(line)), soft_wrap=True)
 
 
 def write_fig2(results: Sequence[PanelResult], members: Sequence[str], scale: Scale, folder: Path) -> Written:
     """Write the figure and numbers.json into `folder`. `members` are small to large."""
     command = f"s2l-lab figures fig2 --scale {scale}"
-    written = write_figure(fig2_figure(results, members, scale, command), folder / "fig2")
-    numbers = replace_file(folder / "numbers.json", as_json(fig2_numbers(results, scale, command)).encode())
-    return Written((*written.paths, numbers), written.note)
+    figure = fig2_figure(results, members, scale, command)
+    return write_with_numbers(figure, as_json(fig2_numbers(results, scale, command)), folder / "fig2")
 
 
 def plan_table(plans: Sequence[RunPlan]) -> Table:
@@ -118,7 +117,7 @@ def _study(name: str) -> Callable[[Scale, bool, Console, dict[str, Path | None]]
             return
         command = f"s2l-lab figures {name} --scale {scale}"
         written = study.make(plan, FOLDER / f"{name}-{scale}", command, console)
-        for line in [*map(str, written.paths), *([written.note] if written.note else [])]:
+        for line in written.lines:
             console.print(Text(printable(line)), soft_wrap=True)
 
     return make

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from rich.console import Console
 
 from s2l_lab.figures.numbers import as_json
-from s2l_lab.figures.write import Written, replace_file, write_figure
+from s2l_lab.figures.write import Written, replace_file, write_figure, write_with_numbers
 from s2l_lab.studies.plan import ContrastPlan, TablePlan, ValidityPlan
 
 if TYPE_CHECKING:
@@ -155,9 +155,7 @@ def _provenance(arms: ContrastArms, command: str) -> dict[str, Any]:
 
 
 def _write(figure: Any, numbers: dict[str, Any], folder: Path, stem: str) -> Written:
-    written = write_figure(figure, folder / stem)
-    path = replace_file(folder / "numbers.json", as_json(numbers).encode())
-    return Written((*written.paths, path), written.note)
+    return write_with_numbers(figure, as_json(numbers), folder / stem)
 
 
 def _describe_table(plan: TablePlan) -> str:

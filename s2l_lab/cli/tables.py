@@ -88,7 +88,7 @@ def _number(cell: Number, *, stacked: bool) -> Text:
         value = number(cell.value, cell.digits, cell.sign)
         digits = cell.ends or (cell.digits if cell.digits > 3 else min(cell.digits, 2))
         low, high = (number(end, digits, cell.sign) for end in ends)
-    about = "\n" + (" " if stacked else ", ").join(cell.about) if cell.about else ""
+    about = "\n" + printable((" " if stacked else ", ").join(cell.about)) if cell.about else ""
     return Text.assemble((value, "bold"), (f"{chr(10) if stacked else ' '}[{low}, {high}]{cell.mark}{about}", "dim"))
 
 

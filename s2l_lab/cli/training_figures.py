@@ -26,7 +26,7 @@ from s2l_lab.figures.training_figure import training_figure, training_numbers
 from s2l_lab.figures.training_looks import difference_words
 from s2l_lab.figures.training_plan import figure_plan
 from s2l_lab.figures.training_results import training_results
-from s2l_lab.figures.write import Written, replace_file, write_figure
+from s2l_lab.figures.write import Written, write_with_numbers
 from s2l_lab.sweeps import read_sweep, reports, run_sweep
 from s2l_lab.sweeps.launch import ROOT
 
@@ -55,7 +55,7 @@ def training(name: str, folder: Path) -> Callable[[Scale, bool, Console, dict[st
         plan = figure_plan(sweep.figure, (arm.name for arm in sweep.arms()), str(path))
         outcome = run_sweep(sweep, announce=lambda line: console.print(Text(printable_lines(line)), soft_wrap=True))
         written = write_training(name, scale, sweep, plan, reports(sweep, ROOT), folder / f"{name}-{scale}", console)
-        for line in [*map(str, written.paths), *([written.note] if written.note else [])]:
+        for line in written.lines:
             console.print(Text(printable(line)), soft_wrap=True)
         if outcome.failed:
             sys.exit(outcome.exit_status)
@@ -82,10 +82,8 @@ def write_training(
     command = f"s2l-lab figures {name} --scale {scale}"
     about = [*_about(sweep.arms()[0], found, plan), f"Made by: {command}"]
     console.print(in_terminal(verdict_table(results)))
-    written = write_figure(training_figure(name, plan, results, about, scale=scale), folder / name)
     values = training_numbers(name, plan, results, about, scale=scale, command=command)
-    numbers = replace_file(folder / "numbers.json", as_json(values).encode())
-    return Written((*written.paths, numbers), written.note)
+    return write_with_numbers(training_figure(name, plan, results, about, scale=scale), as_json(values), folder / name)
 
 
 def verdict_table(results: TrainingResults) -> Table:
