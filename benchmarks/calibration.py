@@ -22,11 +22,12 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from results_file import keep, machine
+from results_file import keep, machine, show
 from scipy.special import ndtri, stdtrit
 
 from s2l_lab.estimators import Counts, compare_counts, pass_at_k_curve, seeds_curve
@@ -303,11 +304,7 @@ def by_band(coverage: Floats) -> dict[str, float]:
     return smallest
 
 
-def table(title: str, rows: dict[str, dict[str, float]]) -> None:
-    columns = list(next(iter(rows.values())))
-    print(f"\n{title}\n{'':46}" + "".join(f"{column:>18}" for column in columns))
-    for name, row in rows.items():
-        print(f"{name:46}" + "".join(f"{row[column]:>18.3f}" for column in columns))
+table = partial(show, widths=(46, 18))
 
 
 def main() -> None:

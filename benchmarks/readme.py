@@ -33,7 +33,7 @@ from readme_training import BLOCKS as TRAINING
 from readme_training import NAMES as TRAINING_FIGURES
 from readme_training import app_row, training_rows
 
-from s2l_lab.figures.tables import passk_table
+from s2l_lab.figures.tables import Number, passk_table
 from s2l_lab.training.metric_names import EVALUATION, EXPLAINED
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -152,12 +152,9 @@ def _largest_pair(report: Any, results: Any, family: str, split: str) -> Any:
 
 
 def _differences(comparison: Any) -> list[str]:
-    cells = []
-    for k in (1, 16, 64, 256):
-        i = list(comparison.k).index(k)
-        low, high = comparison.band_lower[i], comparison.band_upper[i]
-        cells.append(f"{comparison.value[i]:+.3f} [{low:+.3f}, {high:+.3f}]".replace("0.", "."))
-    return cells
+    places = [list(comparison.k).index(k) for k in (1, 16, 64, 256)]
+    arrays = (comparison.value, comparison.band_lower, comparison.band_upper)
+    return [cell(Number(*(array[i] for array in arrays), sign="+")) for i in places]
 
 
 def speed() -> str:
@@ -259,10 +256,8 @@ def fig2() -> str:
     found = json.loads((ROOT / "experiments" / "fig2" / "mini.json").read_text(encoding="utf-8"))
     rows = []
     for panel in found["panels"]:
-        ends = [
-            f"{value:+.3f} [{low:+.3f}, {high:+.3f}]".replace("0.", ".")
-            for value, low, high in zip(panel["value"], panel["band_lower"], panel["band_upper"], strict=True)
-        ]
+        columns = (panel[name] for name in ("value", "band_lower", "band_upper"))
+        ends = [cell(Number(*values, sign="+")) for values in zip(*columns, strict=True)]
         pair = " and ".join(panel["pair"])
         rows.append([panel["panel"], panel["paper_crossing"], pair, *ends, panel["crossing_words"]])
     runs = "; ".join(

@@ -16,6 +16,14 @@ def machine(*packages: str, **more: Any) -> dict[str, Any]:
     return {"cores": os.cpu_count(), **more, "python": platform.python_version(), **versions}
 
 
+def show(title: str, rows: dict[str, dict[str, float]], widths: tuple[int, int]) -> None:
+    """Print rows of numbers by name; `widths` are the characters of names and of columns."""
+    (name_width, width), columns = widths, list(next(iter(rows.values())))
+    print(f"\n{title}\n{'':{name_width}}" + "".join(f"{column:>{width}}" for column in columns))
+    for name, row in rows.items():
+        print(f"{name:{name_width}}" + "".join(f"{row[column]:>{width}.3f}" for column in columns))
+
+
 def keep(name: str, report: dict[str, Any]) -> Path:
     """Write the report as NAME.json."""
     path = Path(__file__).parent / "results" / f"{name}.json"

@@ -20,11 +20,12 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from results_file import keep, machine
+from results_file import keep, machine, show
 
 from s2l_lab.estimators import Estimate, seed_difference, seed_difference_these_problems
 from s2l_lab.estimators.verdicts import Expectation, decisive_alpha, judge
@@ -196,11 +197,7 @@ def one_step_down(page: Sequence[Estimate], margin: float, alpha: float = 0.05) 
     return False
 
 
-def table(title: str, rows: dict[str, dict[str, float]]) -> None:
-    columns = list(next(iter(rows.values())))
-    print(f"\n{title}\n{'':64}" + "".join(f"{column:>28}" for column in columns))
-    for name, row in rows.items():
-        print(f"{name:64}" + "".join(f"{row[column]:>28.3f}" for column in columns))
+table = partial(show, widths=(64, 28))
 
 
 def main() -> None:

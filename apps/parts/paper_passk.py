@@ -13,6 +13,7 @@ from parts.paper_report import Ours
 from parts.runs import Opened, comparisons_of, family_of, provenance_of, rates_of
 from parts.safe import plain
 from parts.states import empty, notes
+from s2l_lab.browse.family_curves import by_k
 from s2l_lab.browse.paper_items import PaperItem
 from s2l_lab.browse.provenance import Drawn, caption
 from s2l_lab.browse.report_page import FigureItem, TableItem
@@ -89,7 +90,5 @@ def _rows(panel: PaperPanel, curves: dict[str, Curve]) -> list[dict[str, Any]]:
         for k, value in zip(panel.k.tolist(), values.tolist(), strict=True):
             rows.append({"whose": "paper", "policy": size, "k": k, "value": value, "lower": None, "upper": None})
     for name, curve in curves.items():
-        columns = (curve.k, curve.value, curve.lower, curve.upper)
-        for k, value, lower, upper in zip(*(column.tolist() for column in columns), strict=True):
-            rows.append({"whose": "ours", "policy": name, "k": k, "value": value, "lower": lower, "upper": upper})
+        rows += by_k(curve, ("k", "value", "lower", "upper"), whose="ours", policy=name)
     return rows
