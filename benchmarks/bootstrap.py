@@ -11,15 +11,11 @@ usual loop-free way, indices of problems drawn with replacement into the (proble
 from __future__ import annotations
 
 import functools
-import json
-import os
-import platform
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy
+from results_file import keep, machine
 
 from s2l_lab.estimators import pass_at_k_curve
 from s2l_lab.estimators.cells import pool
@@ -85,19 +81,12 @@ def main() -> None:
         "indices_over_histogram": best["indices of problems"] / best["histogram"],
         "indices_over_whole_curve": best["indices of problems"] / best["histogram, studentised interval and band"],
         "largest_relative_difference_of_sd": float(np.abs(sd[0] / sd[1] - 1).max()),
-        "machine": {
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "scipy": scipy.__version__,
-        },
+        "machine": machine("numpy", "scipy"),
     }
     for name, best_time in best.items():
         print(f"{name:44}{best_time:8.3f} s{best['indices of problems'] / best_time:8.1f} x")
     print(f"largest relative difference of the SDs      {report['largest_relative_difference_of_sd']:8.3f}")
-    path = Path(__file__).parent / "results" / "bootstrap.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    keep("bootstrap", report)
 
 
 if __name__ == "__main__":

@@ -21,16 +21,13 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
-import os
-import platform
 import time
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
+from results_file import keep, machine, show
 from scipy.special import ndtri, stdtrit
 
 from s2l_lab.estimators import Counts, compare_counts, pass_at_k_curve, seeds_curve
@@ -307,11 +304,7 @@ def by_band(coverage: Floats) -> dict[str, float]:
     return smallest
 
 
-def table(title: str, rows: dict[str, dict[str, float]]) -> None:
-    columns = list(next(iter(rows.values())))
-    print(f"\n{title}\n{'':46}" + "".join(f"{column:>18}" for column in columns))
-    for name, row in rows.items():
-        print(f"{name:46}" + "".join(f"{row[column]:>18.3f}" for column in columns))
+table = partial(show, widths=(46, 18))
 
 
 def main() -> None:
@@ -365,16 +358,9 @@ def main() -> None:
         "seeds_interval": {name: plain(c) for name, c in seeds.items()},
         "crossing_of_equal_policies": crossing,
         "seconds": round(time.perf_counter() - start, 1),
-        "machine": {
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "scipy": scipy.__version__,
-        },
+        "machine": machine("numpy", "scipy"),
     }
-    path = Path(__file__).parent / "results" / "calibration.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    path = keep("calibration", report)
     print(f"\n{report['seconds']} s; written to results/{path.name}")
 
 

@@ -18,10 +18,10 @@ import argparse
 import itertools
 import json
 import time
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from results_file import keep
 from scipy.stats import binom
 
 from s2l_lab.diversity.decomposition import decompose
@@ -251,8 +251,7 @@ def main() -> None:
         report[name] = part(np.random.default_rng(place))
         print(name, json.dumps(report[name], indent=1), flush=True)
     report["seconds"] = round(time.perf_counter() - start, 1)
-    path = Path(__file__).parent / "results" / "calibration_beside.json"
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    path = keep("calibration_beside", report)
     print(f"{report['seconds']} s; written to results/{path.name}")
 
 

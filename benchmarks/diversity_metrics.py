@@ -11,17 +11,13 @@ Needs nltk (the `dev` extra) and rapidfuzz (`embed`). Writes results/diversity_m
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import time
-from importlib.metadata import version
 from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
+from results_file import keep, machine
 
 from s2l_lab.diversity.edit import edit_distances, edit_diversity
 from s2l_lab.diversity.ngrams import pair_bleu, rest_bleu, self_bleu
@@ -143,19 +139,14 @@ def main() -> None:
         "theirs_over_ours": {name: theirs[name] / best[f"ours, {name}"] for name in theirs},
         "vendi_1024_seconds": best["ours, vendi"],
         "largest_difference": differences(tokens, pairs),
-        "machine": {
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("numpy", "scipy", "nltk", "rapidfuzz")},
-        },
+        "machine": machine("numpy", "scipy", "nltk", "rapidfuzz"),
     }
     for name, aim in (("all", 40), ("pairwise", 40), ("edit", 20)):
         ratio, difference = report["theirs_over_ours"][name], report["largest_difference"][name]
         print(f"{name:10}{theirs[name]:9.1f} s (scaled) / {best[f'ours, {name}']:7.3f} s = {ratio:6.0f} x", end="")
         print(f"   (aim: at least {aim}); largest difference {difference:.1e}")
     print(f"vendi, 1,024 x 384: {best['ours, vendi']:.3f} s   (aim: under 2 s)")
-    path = Path(__file__).parent / "results" / "diversity_metrics.json"
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    keep("diversity_metrics", report)
 
 
 if __name__ == "__main__":

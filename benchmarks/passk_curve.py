@@ -10,14 +10,11 @@ Writes results/passk_curve.json.
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from results_file import keep, machine
 
 from s2l_lab.estimators import pass_at_k
 
@@ -75,16 +72,14 @@ def main() -> None:
         "loop_over_ours": best["loop, 1,000 problems"] / ours,
         "100000_over_1000_problems": best["ours, 100,000 problems"] / ours,
         "largest_difference": largest_error,
-        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "numpy": np.__version__},
+        "machine": machine("numpy"),
     }
     for name, best_time in best.items():
         print(f"{name:26}{best_time * 1e3:12.3f} ms")
     print(f"loop / ours                 {report['loop_over_ours']:10.0f} x   (aim: at least 100)")
     print(f"100,000 / 1,000 problems    {report['100000_over_1000_problems']:10.2f} x   (aim: at most 2)")
     print(f"largest difference          {largest_error:10.1e}")
-    path = Path(__file__).parent / "results" / "passk_curve.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    keep("passk_curve", report)
 
 
 if __name__ == "__main__":

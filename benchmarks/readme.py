@@ -20,6 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from readme_studies import (
+    cell,
     diversity,
     metric_validity,
     persistence,
@@ -33,6 +34,7 @@ from readme_training import app_row, training_rows
 
 from s2l_lab.browse.metric_words import EVALUATION, EXPLAINED
 from s2l_lab.figures.registry import FIGURES
+from s2l_lab.figures.tables import Number, passk_table
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = (
@@ -48,13 +50,6 @@ def load(name: str) -> Any:
     return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def ranged(curve: dict[str, Any], k: int) -> str:
-    """pass@k with its interval; * where the interval leans on a prior."""
-    i = curve["k"].index(k)
-    star = "\\*" if "prior-dependent" in curve["method"][i] else ""
-    return f"{share(curve['value'][i])} [{share(curve['lower'][i], 2)}, {share(curve['upper'][i], 2)}]{star}"
-
-
 def main_job() -> str:
     """What the first command finds."""
     job = load("main_job")["numbers"]
@@ -62,8 +57,8 @@ def main_job() -> str:
     sizes = {p["policy"]: p["shape"]["parameters"] for p in job["policies"]}
     lengths = {p["policy"]: p["cost"]["mean_length"] for p in job["policies"]}
     rows = [
-        [c["policy"], f"{sizes[c['policy']]:,}", *(ranged(c, k) for k in ks), f"{lengths[c['policy']]:.1f}"]
-        for c in job["curves"]
+        [name, f"{sizes[name]:,}", *map(cell, cells), f"{lengths[name]:.1f}"]
+        for name, *cells in (row.cells for row in passk_table(job, ks).rows if not row.faint)
     ]
     pairs = "\n".join(f"- {c['a']} and {c['b']}: {c['words']}." for c in job["crossings"])
     sampling = job["sampling"]
@@ -156,12 +151,9 @@ def _largest_pair(report: Any, results: Any, family: str, split: str) -> Any:
 
 
 def _differences(comparison: Any) -> list[str]:
-    cells = []
-    for k in (1, 16, 64, 256):
-        i = list(comparison.k).index(k)
-        low, high = comparison.band_lower[i], comparison.band_upper[i]
-        cells.append(f"{comparison.value[i]:+.3f} [{low:+.3f}, {high:+.3f}]".replace("0.", "."))
-    return cells
+    places = [list(comparison.k).index(k) for k in (1, 16, 64, 256)]
+    arrays = (comparison.value, comparison.band_lower, comparison.band_upper)
+    return [cell(Number(*(array[i] for array in arrays), sign="+")) for i in places]
 
 
 def speed() -> str:
@@ -263,10 +255,8 @@ def fig2() -> str:
     found = json.loads((ROOT / "experiments" / "fig2" / "mini.json").read_text(encoding="utf-8"))
     rows = []
     for panel in found["panels"]:
-        ends = [
-            f"{value:+.3f} [{low:+.3f}, {high:+.3f}]".replace("0.", ".")
-            for value, low, high in zip(panel["value"], panel["band_lower"], panel["band_upper"], strict=True)
-        ]
+        columns = (panel[name] for name in ("value", "band_lower", "band_upper"))
+        ends = [cell(Number(*values, sign="+")) for values in zip(*columns, strict=True)]
         pair = " and ".join(panel["pair"])
         rows.append([panel["panel"], panel["paper_crossing"], pair, *ends, panel["crossing_words"]])
     runs = "; ".join(

@@ -15,18 +15,14 @@ results/sampler.json: medians over the rounds, of tokens per second and of the r
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import statistics
 import time
 from importlib import resources
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import torch
+from results_file import keep, machine
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from s2l_lab.policies import SamplingParams
@@ -179,18 +175,9 @@ def main() -> None:
     report = {
         "model": options.model.name,
         "results": results,
-        "machine": {
-            "cores": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "torch": torch.__version__,
-            "transformers": version("transformers"),
-        },
+        "machine": machine("numpy", "torch", "transformers", threads=torch.get_num_threads()),
     }
-    path = Path(__file__).parent / "results" / "sampler.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    keep("sampler", report)
 
 
 if __name__ == "__main__":

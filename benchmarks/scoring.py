@@ -13,17 +13,13 @@ policy, which is a second model over the same tokens. Writes results/scoring.jso
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import statistics
 import time
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
+from results_file import keep, machine
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from s2l_lab.diversity.scoring import MAX_TOKENS_IN_BATCH, score
@@ -151,18 +147,9 @@ def main() -> None:
     report = {
         "max_tokens_in_batch": MAX_TOKENS_IN_BATCH,
         "results": [compare(make(), rounds) for make in (embedded, wide)],
-        "machine": {
-            "cores": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "torch": torch.__version__,
-            "transformers": version("transformers"),
-        },
+        "machine": machine("numpy", "torch", "transformers", threads=torch.get_num_threads()),
     }
-    path = Path(__file__).parent / "results" / "scoring.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    keep("scoring", report)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch: a thread of ours is then al
 
 import argparse
 import json
-import platform
 import random
 import subprocess
 import sys
@@ -35,13 +34,13 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from datasets import Dataset
+from results_file import keep, machine
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback, set_seed
 from trl import GRPOConfig, GRPOTrainer
 
@@ -383,20 +382,10 @@ def main() -> None:
         "generation_at_fraction_half": generation,
         "peak_memory": memory,
         "notes": [generation_notes(result) for result in generation],
-        "machine": {
-            "cores": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-            "load_before": load,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "transformers": version("transformers"),
-            "trl": version("trl"),
-        },
+        "machine": machine("torch", "transformers", "trl", threads=torch.get_num_threads(), load_before=load),
     }
     show(report)
-    path = Path(__file__).parent / "results" / "training.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    keep("training", report)
 
 
 if __name__ == "__main__":

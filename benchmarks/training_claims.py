@@ -18,17 +18,14 @@ Writes results/training_claims.json.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
+from results_file import keep, machine, show
 
 from s2l_lab.estimators import Estimate, seed_difference, seed_difference_these_problems
 from s2l_lab.estimators.verdicts import Expectation, decisive_alpha, judge
@@ -200,11 +197,7 @@ def one_step_down(page: Sequence[Estimate], margin: float, alpha: float = 0.05) 
     return False
 
 
-def table(title: str, rows: dict[str, dict[str, float]]) -> None:
-    columns = list(next(iter(rows.values())))
-    print(f"\n{title}\n{'':64}" + "".join(f"{column:>28}" for column in columns))
-    for name, row in rows.items():
-        print(f"{name:64}" + "".join(f"{row[column]:>28.3f}" for column in columns))
+table = partial(show, widths=(64, 28))
 
 
 def main() -> None:
@@ -231,15 +224,9 @@ def main() -> None:
         "settings": [asdict(setting) for setting in (*SETTINGS, *BANKS)],
         **found,
         "seconds": round(time.perf_counter() - start, 1),
-        "machine": {
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "scipy": scipy.__version__,
-        },
+        "machine": machine("numpy", "scipy"),
     }
-    path = Path(__file__).parent / "results" / "training_claims.json"
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    path = keep("training_claims", report)
     print(f"\n{report['seconds']} s; written to results/{path.name}")
 
 

@@ -11,15 +11,12 @@ its processes. The contenders take turns; the best of three rounds counts. Write
 
 from __future__ import annotations
 
-import json
 import os
-import platform
 import time
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from results_file import keep, machine
 
 from s2l_lab.problems import Problem, load_benchmark
 from s2l_lab.verifiers import VerifierPool, VerifyItem
@@ -146,15 +143,8 @@ def main() -> None:
     print("\nchecked in place")
     for name, rate in results["in place"].items():
         print(f"  {name:<32} {rate:>9,.0f} verdicts/s")
-    facts = {
-        "cores": os.cpu_count(),
-        "load_average": os.getloadavg()[0],
-        "python": platform.python_version(),
-        "math-verify": version("math-verify"),
-        "sympy": version("sympy"),
-    }
-    path = Path(__file__).parent / "results" / "verdicts.json"
-    path.write_text(json.dumps({"machine": facts, "verdicts_per_second": results}, indent=1) + "\n")
+    facts = machine("math-verify", "sympy", load_average=os.getloadavg()[0])
+    keep("verdicts", {"machine": facts, "verdicts_per_second": results})
 
 
 if __name__ == "__main__":

@@ -15,18 +15,17 @@ Writes results/vllm_parity.json.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import time
 from importlib.metadata import version
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from results_file import keep
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from s2l_lab.estimators import Counts, compare_counts, pass_at_k
@@ -186,9 +185,7 @@ def main() -> None:
         "rollouts": N * ROUNDS,
         "members": rows,
     }
-    path = Path(__file__).parent / "results" / "vllm_parity.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    keep("vllm_parity", result)
 
 
 if __name__ == "__main__":

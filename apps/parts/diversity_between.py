@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -13,12 +12,15 @@ from parts.export_row import chart, export_figure, export_report, export_table
 from parts.safe import plain
 from parts.states import empty
 from s2l_lab.browse.report_page import FigureItem, Section, TableItem
-from s2l_lab.figures.diversity import between_figure
+from s2l_lab.figures.diversity import between_figure, diversity_numbers
+from s2l_lab.figures.study_tables import between_table
+from s2l_lab.figures.tables import Number
 from s2l_lab.studies.between import FEATURE_WORDS, FEATURES
 
 if TYPE_CHECKING:
     from parts.address import Address
     from parts.runs import Opened
+    from s2l_lab.figures.tables import Cell
     from s2l_lab.studies.diversity import DiversityReport
 
 NULL = "split halves"
@@ -63,26 +65,25 @@ def share_rows(report: DiversityReport) -> list[dict[str, Any]]:
     return rows
 
 
-def _shown(report: DiversityReport) -> list[dict[str, Any]]:
-    found = {(row["policy"], row["feature"]): row for row in share_rows(report)}
-    shown = []
-    for feature in FEATURES:
-        row = {"feature": feature, "what it is": FEATURE_WORDS[feature]}
-        for name in [*(between.policy for between in report.between), NULL]:
-            cell = found.get((name, feature))
-            row[name] = "not recorded" if cell is None else _words(cell)
-        shown.append(row)
-    return shown
+def _shown(report: DiversityReport) -> list[dict[str, str]]:
+    made = between_table(diversity_numbers(report, {}))
+    names = [column.title for column in made.columns[1:]]
+    return [
+        {"feature": row.key, "what it is": FEATURE_WORDS[FEATURES[i]]}
+        | dict(zip(names, map(_words, row.cells[1:]), strict=True))
+        for i, row in enumerate(made.rows)
+    ]
 
 
-def _words(cell: dict[str, Any]) -> str:
+def _words(cell: Cell) -> str:
     """A share in percent with interval, p and n; a dash stands for an end that is undefined."""
-    if not math.isfinite(cell["value"]):
-        return f"undefined, n = {cell['n_problems']}"
-    low, high = (f"{end:.1%}" if math.isfinite(end) else "\u2013" for end in (cell["lower"], cell["upper"]))
-    p = cell["p"]
-    tested = "" if p is None or not math.isfinite(p) else ", p < .001" if p <= 0.001 else f", p {p:.3f}"
-    return f"{cell['value']:.1%} [{low}, {high}]{tested}, n = {cell['n_problems']}"
+    if not isinstance(cell, Number):
+        return "not recorded"
+    if cell.value is None:
+        return f"undefined, n = {cell.n}"
+    low, high = ("\u2013" if end is None else f"{end:.1%}" for end in (cell.lower, cell.upper))
+    tested = [words for words in cell.about if words.startswith("p")]
+    return ", ".join([f"{cell.value:.1%} [{low}, {high}]", *tested, f"n = {cell.n}"])
 
 
 def _sections(report: DiversityReport, figure: Any) -> list[Section]:

@@ -12,9 +12,13 @@ from parts.export_row import chart, export_figure, export_report, export_table
 from parts.states import empty
 from s2l_lab.browse.report_page import FigureItem, Section, TableItem
 from s2l_lab.diversity.metrics import METRICS
+from s2l_lab.estimators.display import reading
 from s2l_lab.figures.caption import wrapped
-from s2l_lab.figures.diversity import within_figure
+from s2l_lab.figures.diversity import diversity_numbers, within_figure
 from s2l_lab.figures.markup import markup
+from s2l_lab.figures.page_tables import metric_title
+from s2l_lab.figures.study_tables import within_table
+from s2l_lab.figures.tables import Number
 from s2l_lab.figures.within_panels import CONDITION_WORDS, LEVEL_WORDS, mark_words, metric_heads
 from s2l_lab.studies.marks import metric_marks
 from s2l_lab.studies.within import CONDITIONS
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from parts.address import Address
     from parts.runs import Opened
     from s2l_lab.estimators import Estimate
+    from s2l_lab.figures.tables import Cell
     from s2l_lab.studies.diversity import DiversityReport
     from s2l_lab.studies.within import Condition
 
@@ -34,9 +39,14 @@ SIGNS = (
     "\\*: differs from the reference, the last policy (paired interval excludes 0; not corrected for the number of "
     "metrics). \u2191 \u2193: towards more diversity. Brackets: 95 % about other problems of this kind."
 )
-COHERENCE = (
-    "Cosine of consecutive steps' embeddings, the problem's mean taken out, minus that of steps of other rollouts."
-)
+_ABOUT = {
+    "pass@1": (BESIDE, "Share of correct rollouts, all of them."),
+    "tokens": (BESIDE, "Longer completions overlap more."),
+    "coherence": (
+        "embeddings",
+        "Cosine of consecutive steps' embeddings, the problem's mean taken out, minus that of steps of other rollouts.",
+    ),
+}
 
 
 def show_within(here: Opened, address: Address, policies: tuple[str, ...]) -> None:
@@ -101,33 +111,36 @@ def explained(figure: Any) -> Any:
 
 def shown_table(report: DiversityReport, condition: Condition) -> list[dict[str, str]]:
     """A row per metric: its name, a cell per policy, its sentences."""
-    marks, policies = metric_marks(), report.within.policies
-    rows = [
-        _row(
-            "pass@1", BESIDE, {p.name: _words(p.accuracy) for p in policies}, "Share of correct rollouts, all of them."
-        ),
-        _row(
-            "tokens per completion",
-            BESIDE,
-            {p.name: _words(p.length[condition]) for p in policies},
-            "Longer completions overlap more.",
-        ),
-    ]
-    for name, metric in METRICS.items():
-        cells = {}
-        for policy in policies:
-            cell = policy.cells[condition][name]
-            less = cell.less_reference
-            differs = less is not None and (less.lower > 0 or less.upper < 0)
-            cells[policy.name] = _words(cell.value) + ("*" if differs else "")
-        follows = mark_words(marks.get(name))
-        title = f"{metric.title} {chr(0x2191) if metric.up else chr(0x2193)}"
-        about = f"{metric.measures} Range: {metric.span}. {metric.fooled_by}"
-        rows.append(_row(title, LEVEL_WORDS[metric.level].lower(), cells, about, follows))
-    if report.coherence and condition == "all":
-        cells = {p.name: _words(report.coherence[p.name].excess) for p in policies}
-        rows.append(_row("step coherence, excess", "embeddings", cells, COHERENCE))
+    marks = metric_marks()
+    found = diversity_numbers(report, marks)
+    accuracy, made = within_table(found, "all").rows[0], within_table(found, condition, metric_title)
+    names = [column.title for column in made.columns[1:]]
+    rows = []
+    for row in made.rows if condition == "all" else (accuracy, *made.rows):
+        title, *cells = (words(cell) for cell in row.cells)
+        level, about = _ABOUT.get(row.key) or _about(row.key)
+        follows = mark_words(marks.get(row.key))
+        cell_of = dict(zip(names, cells, strict=True))
+        rows.append(
+            {"metric": title, "looks at": level, **cell_of, "follows, as measured": follows, "what it measures": about}
+        )
     return rows
+
+
+def words(cell: Cell) -> str:
+    """A cell as the app writes it: a number with its interval, a dash where it is undefined."""
+    if not isinstance(cell, Number):
+        return cell
+    if cell.value is None:
+        return "\u2013"
+    value, lower, upper = (math.nan if x is None else x for x in (cell.value, cell.lower, cell.upper))
+    return reading(value, lower, upper) + cell.mark
+
+
+def _about(metric: str) -> tuple[str, str]:
+    """What a metric looks at, and its sentences."""
+    found = METRICS[metric]
+    return LEVEL_WORDS[found.level].lower(), f"{found.measures} Range: {found.span}. {found.fooled_by}"
 
 
 def number_rows(report: DiversityReport) -> list[dict[str, Any]]:
@@ -160,19 +173,6 @@ def numbers_of(estimate: Estimate) -> dict[str, Any]:
         "n_rollouts": estimate.n_rollouts,
         "method": estimate.method,
     }
-
-
-def _row(title: str, level: str, cells: Mapping[str, str], about: str, follows: str = "") -> dict[str, str]:
-    return {"metric": title, "looks at": level, **cells, "follows, as measured": follows, "what it measures": about}
-
-
-def _words(estimate: Estimate) -> str:
-    """A value with its interval; a dash where it is undefined."""
-    if not math.isfinite(estimate.value):
-        return "\u2013"
-    if not (math.isfinite(estimate.lower) and math.isfinite(estimate.upper)):
-        return f"{estimate.value:.3g} (no interval)"
-    return f"{estimate.value:.3g} [{estimate.lower:.3g}, {estimate.upper:.3g}]"
 
 
 def _sections(report: DiversityReport, figure: Any) -> list[Section]:

@@ -13,17 +13,18 @@ from parts.paper_report import Ours
 from parts.runs import Opened, comparisons_of, family_of, provenance_of, rates_of
 from parts.safe import plain
 from parts.states import empty, notes
+from s2l_lab.browse.family_curves import by_k
 from s2l_lab.browse.paper_items import PaperItem
 from s2l_lab.browse.provenance import Drawn, caption
 from s2l_lab.browse.report_page import FigureItem, TableItem
 from s2l_lab.estimators import Curve
 from s2l_lab.figures.caption import crossing_words
+from s2l_lab.figures.fig2 import PAPER_SIZES
 from s2l_lab.figures.palette import member_colours
 from s2l_lab.figures.paper import PaperPanel, fig2_panels
 from s2l_lab.figures.paper_beside import passk_beside
 from s2l_lab.figures.run_curves import cut_words
 
-PAPER_SIZES = ("1.7B", "4B", "8B", "14B")
 PAPER_CAPTION = (
     "Paper: arXiv 2605.30789, Figure 2, Qwen3-Base on 30 problems a panel, digitised to .01 (k under 5 unreliable); no "
     "interval, no counts, no seed, no verifier version."
@@ -59,7 +60,7 @@ def show_passk(here: Opened, address: Address, item: PaperItem) -> Ours:
     figure = passk_beside(panel, (theirs[panel.small], theirs[panel.large]), curves, colours)
     lines = (*lines, *cut_words(figure))
     chart(figure, "paper.fig2.figure")
-    words = f"Paper: the small model overtakes {_paper_words(panel)}. {ours}"
+    words = f"Paper: the small model overtakes {panel.crossing_words('nowhere')}. {ours}"
     st.markdown(plain(words))
     title = f"{item.title}, panel {panel.name}, and ours"
     rows = _rows(panel, curves)
@@ -83,20 +84,11 @@ def _pair(here: Opened, address: Address, columns: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys((small, large)))
 
 
-def _paper_words(panel: PaperPanel) -> str:
-    if panel.crossing is None:
-        return f"nowhere by k = {panel.n_rollouts}"
-    low, high = panel.crossing
-    return f"at k = {low}" if low == high else f"at k = {low} to {high}"
-
-
 def _rows(panel: PaperPanel, curves: dict[str, Curve]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for size, values in ((panel.small, panel.small_value), (panel.large, panel.large_value)):
         for k, value in zip(panel.k.tolist(), values.tolist(), strict=True):
             rows.append({"whose": "paper", "policy": size, "k": k, "value": value, "lower": None, "upper": None})
     for name, curve in curves.items():
-        columns = (curve.k, curve.value, curve.lower, curve.upper)
-        for k, value, lower, upper in zip(*(column.tolist() for column in columns), strict=True):
-            rows.append({"whose": "ours", "policy": name, "k": k, "value": value, "lower": lower, "upper": upper})
+        rows += by_k(curve, ("k", "value", "lower", "upper"), whose="ours", policy=name)
     return rows

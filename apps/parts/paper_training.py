@@ -25,7 +25,7 @@ from s2l_lab.browse.report_page import FigureItem, TableItem
 from s2l_lab.browse.training_cost import cost_row
 from s2l_lab.browse.training_metrics import Band
 from s2l_lab.browse.training_runs import Arm
-from s2l_lab.figures.dots import reading
+from s2l_lab.estimators.display import reading
 from s2l_lab.figures.paper_beside import PaperSeries, training_beside
 from s2l_lab.figures.run_curves import cut_words
 

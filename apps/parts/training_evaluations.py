@@ -18,7 +18,7 @@ from s2l_lab.browse.report_page import FigureItem, Section, TableItem
 from s2l_lab.browse.training_metrics import Band, EvaluationBand
 from s2l_lab.browse.training_runs import Arm
 from s2l_lab.estimators import Estimate
-from s2l_lab.figures.dots import reading
+from s2l_lab.estimators.display import reading
 from s2l_lab.figures.run_curves import CurvePanel, cut_words, run_curves_figure
 
 ABOUT = (

@@ -25,6 +25,7 @@ from s2l_lab.browse.solve_rates import SolveRates, solve_rates
 from s2l_lab.browse.store import BrowsedStore
 from s2l_lab.estimators import Comparison, Counts, CoverCurve, Curve
 from s2l_lab.figures.caption import crossing_words
+from s2l_lab.figures.numbers import plain
 from s2l_lab.passk.estimates import Interval, every_k, policy_comparisons, policy_cover, policy_curve
 from s2l_lab.problems.clusters import cluster_labels
 
@@ -51,24 +52,9 @@ class Family:
     def table(self) -> pa.Table:
         """One row per policy and k. `value` is null where rollouts without a verdict leave it open between the bounds;
         `lower` and `upper` are the interval's ends, around both bounds."""
-        rows = [
-            {
-                "policy": name,
-                "k": int(curve.k[i]),
-                "value": _number(curve.value[i]),
-                "lower": _number(curve.lower[i]),
-                "upper": _number(curve.upper[i]),
-                "bound_low": _number(curve.bound_low[i]),
-                "bound_high": _number(curve.bound_high[i]),
-                "interval": curve.interval,
-                "level": curve.level,
-                "method": curve.method[i],
-                "n_problems": curve.n_problems,
-                "n_rollouts": curve.n_rollouts,
-            }
-            for name, curve in self.curves.items()
-            for i in range(len(curve.k))
-        ]
+        ends = ("lower", "upper", "bound_low", "bound_high")
+        names = ("k", "value", *ends, "interval", "level", "method", "n_problems", "n_rollouts")
+        rows = [row for name, curve in self.curves.items() for row in by_k(curve, names, policy=name)]
         return pa.Table.from_pylist(rows)
 
 
@@ -82,11 +68,7 @@ class Covers:
         """One row per policy and tau: plug-in and smoothed Cover@tau with their ends, the likeliest, exact bounds."""
         ends = ("plug_in", "plug_in_lower", "plug_in_upper", "smoothed", "smoothed_lower", "smoothed_upper")
         names = ("tau", *ends, "npmle", "bounds_lower", "bounds_upper")
-        rows = [
-            {"policy": policy} | {name: _number(getattr(cover, name)[i]) for name in names}
-            for policy, cover in self.curves.items()
-            for i in range(len(cover.tau))
-        ]
+        rows = [row for policy, cover in self.curves.items() for row in by_k(cover, names, policy=policy)]
         return pa.Table.from_pylist(rows)
 
 
@@ -149,13 +131,17 @@ def crossings_table(comparisons: Sequence[Comparison]) -> pa.Table:
 def differences_table(comparisons: Sequence[Comparison]) -> pa.Table:
     """One row per pair and k: b's pass@k minus a's, its pointwise interval, the simultaneous band, and the bounds
     between which a null value lies."""
-    names = ("value", "lower", "upper", "band_lower", "band_upper", "bound_low", "bound_high")
-    rows = [
-        {"a": c.a, "b": c.b, "k": int(k)} | {name: _number(getattr(c, name)[i]) for name in names}
-        for c in comparisons
-        for i, k in enumerate(c.k)
-    ]
+    names = ("k", "value", "lower", "upper", "band_lower", "band_upper", "bound_low", "bound_high")
+    rows = [row for c in comparisons for row in by_k(c, names, a=c.a, b=c.b)]
     return pa.Table.from_pylist(rows)
+
+
+def by_k(record: Record, names: Sequence[str], **about: str) -> list[dict[str, Any]]:
+    """`about` and these fields of a record, a row for each k (tau); undefined is null."""
+    found = plain(record)
+    size = len(found["tau" if isinstance(record, CoverCurve) else "k"])
+    columns = {name: found[name] if isinstance(found[name], list) else [found[name]] * size for name in names}
+    return [about | dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ def paper_table(benchmark: str) -> tuple[PaperDiversity, ...]:
 def _deliver(report: DiversityReport, as_json: bool) -> None:
     from rich.console import Console
 
-    from s2l_lab.cli.diversity_tables import print_diversity
+    from s2l_lab.cli.tables import print_diversity
     from s2l_lab.figures.diversity import diversity_numbers
     from s2l_lab.figures.numbers import as_json as json_text
     from s2l_lab.studies.marks import metric_marks

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from s2l_lab.cli.tables import amount
+from s2l_lab.cli.tables import in_terminal
 from s2l_lab.figures.markup import printable
+from s2l_lab.figures.tables import Table, amount, table, texts
 from s2l_lab.policies.families import Family, load_family, registry
 
 _OPEN = "by tokenizer"
@@ -18,13 +18,13 @@ _OPEN = "by tokenizer"
 
 def list_families() -> None:
     """One line for each family of the registry."""
-    table = _grid("family", "members", "sizes", "template", "")
+    rows = []
     for family in registry():
         sizes = [amount(m.parameters) for m in family.members if m.parameters]
         span = f"{sizes[0]} to {sizes[-1]}" if sizes else "-"
-        _row(table, family.name, str(len(family.members)), span, family.template or _OPEN, family.description)
+        rows.append([family.name, str(len(family.members)), span, family.template or _OPEN, family.description])
     console = Console()
-    console.print(table)
+    console.print(in_terminal(table("", texts("family", "members", "sizes", "template", ""), rows)))
     console.print(Text("`s2l-lab families show NAME` lists members; --family also takes a TOML file of your own."))
 
 
@@ -34,19 +34,19 @@ def show(name_or_path: str) -> None:
     console = Console()
     console.print(Text(printable(f"{family.name}: {family.description or family.kind}")))
     console.print(Text(f"{family.kind}; completions of {family.max_tokens:,} tokens unless --max-tokens says else"))
-    console.print(_members(family))
+    console.print(in_terminal(_members(family)))
     if family.default:
         console.print(Text("* runs when no --member is named"))
 
 
 def _members(family: Family) -> Table:
-    table = _grid("member", "params", "template", "source", "revision")
+    rows = []
     for member in family.members:
         mark = "*" if member.name in family.default else ""
         revision = (member.revision or ("packaged" if member.embedded else "at opening"))[:12]
         size = amount(member.parameters) if member.parameters else "-"
-        _row(table, member.name + mark, size, member.template or _OPEN, member.source, revision)
-    return table
+        rows.append([member.name + mark, size, member.template or _OPEN, member.source, revision])
+    return table("", texts("member", "params", "template", "source", "revision"), rows)
 
 
 def train(name: str, *, out: Path, seed: int) -> None:
@@ -65,14 +65,3 @@ def train(name: str, *, out: Path, seed: int) -> None:
 
     for directory in train_family(name, out, seed=seed, progress=report):
         console.print(Text(f"{directory}: sample from it with --policy NAME={directory} --template countdown-compact"))
-
-
-def _grid(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _row(table: Table, *cells: str) -> None:
-    table.add_row(*(Text(printable(cell)) for cell in cells))

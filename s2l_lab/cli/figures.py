@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from s2l_lab.cli.tables import amount
+from s2l_lab.cli.tables import in_terminal
 from s2l_lab.cli.training_figures import training
 from s2l_lab.figures.caption import crossing_words
 from s2l_lab.figures.experiment import Experiment, load_plan
@@ -24,7 +23,8 @@ from s2l_lab.figures.numbers import as_json
 from s2l_lab.figures.paper import fig2_panels
 from s2l_lab.figures.plan import plan_runs, tokens_owed
 from s2l_lab.figures.registry import FIGURES, find_figure
-from s2l_lab.figures.write import Written, replace_file, write_figure
+from s2l_lab.figures.tables import Table, amount, table, texts
+from s2l_lab.figures.write import Written, write_with_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,10 +57,8 @@ def run(
 
 def figures_table() -> Table:
     """What can be made: name, kind of runs, title."""
-    table = _table("figures, tables and studies", ("name", "runs", "what it shows"), ())
-    for figure in FIGURES.values():
-        table.add_row(*(Text(printable(cell)) for cell in (figure.name, figure.kind, figure.title)))
-    return table
+    rows = [(figure.name, figure.kind, figure.title) for figure in FIGURES.values()]
+    return table("figures, tables and studies", texts("name", "runs", "what it shows"), rows)
 
 
 def fig2(scale: Scale, dry_run: bool, console: Console, places: dict[str, Path | None]) -> None:
@@ -69,7 +67,7 @@ def fig2(scale: Scale, dry_run: bool, console: Console, places: dict[str, Path |
 
     experiment = load_plan("fig2", scale, Experiment)
     plans = plan_runs(experiment)
-    console.print(plan_table(plans))
+    console.print(in_terminal(plan_table(plans)))
     if dry_run:
         return
     paper = fig2_panels()
@@ -78,22 +76,21 @@ def fig2(scale: Scale, dry_run: bool, console: Console, places: dict[str, Path |
         report = run_with_progress(plan.request.model_copy(update=places), False, Console(stderr=True))
         results += [panel_result(panel, paper, report) for panel in plan.panels]
     written = write_fig2(results, experiment.members, scale, FOLDER / f"fig2-{scale}")
-    console.print(verdict_table(results))
-    for line in [*map(str, written.paths), *([written.note] if written.note else [])]:
+    console.print(in_terminal(verdict_table(results)))
+    for line in written.lines:
         console.print(Text(printable(line)), soft_wrap=True)
 
 
 def write_fig2(results: Sequence[PanelResult], members: Sequence[str], scale: Scale, folder: Path) -> Written:
     """Write the figure and numbers.json into `folder`. `members` are small to large."""
     command = f"s2l-lab figures fig2 --scale {scale}"
-    written = write_figure(fig2_figure(results, members, scale, command), folder / "fig2")
-    numbers = replace_file(folder / "numbers.json", as_json(fig2_numbers(results, scale, command)).encode())
-    return Written((*written.paths, numbers), written.note)
+    figure = fig2_figure(results, members, scale, command)
+    return write_with_numbers(figure, as_json(fig2_numbers(results, scale, command)), folder / "fig2")
 
 
 def plan_table(plans: Sequence[RunPlan]) -> Table:
     """What each run needs: rollouts stored and owed by member, and the tokens that are left to sample."""
-    table = _table("plan", ("panels", "run", "member"), ("stored", "owed", "tokens owed"))
+    rows = []
     for plan in plans:
         request = plan.request
         panels = " ".join(panel.name for panel in plan.panels)
@@ -103,31 +100,24 @@ def plan_table(plans: Sequence[RunPlan]) -> Table:
             tokens, estimated = tokens_owed(member, request.sampling.max_tokens)
             size = f"{'about' if estimated else 'at most'} {amount(tokens)}" if tokens else "0"
             heads = (panels, about) if i == 0 else ("", "")
-            cells = (*heads, member.name, f"{member.stored:,}", f"{member.owed:,}", size)
-            table.add_row(*(Text(printable(cell)) for cell in cells))
+            rows.append((*heads, member.name, f"{member.stored:,}", f"{member.owed:,}", size))
     members = [member for plan in plans for member in plan.members]
     stored, owed = sum(member.stored for member in members), sum(member.owed for member in members)
-    table.add_row("all", "", "", f"{stored:,}", f"{owed:,}", "")
-    return table
+    rows.append(("all", "", "", f"{stored:,}", f"{owed:,}", ""))
+    return table("plan", [*texts("panels", "run", "member"), "stored", "owed", "tokens owed"], rows)
 
 
 def verdict_table(results: Sequence[PanelResult]) -> Table:
     """Per panel, where the curves cross in the paper's picture and what our band says."""
-    table = _table("does the smaller member overtake?", ("panel", "paper (picture, no interval)", "ours"), ())
-    for r in results:
-        paper = f"{r.paper.small} against {r.paper.large}: {r.paper_words}"
-        ours = f"{r.comparison.a} against {r.comparison.b}: {crossing_words(r.comparison)}"
-        table.add_row(*(Text(printable(cell)) for cell in (r.panel.name, paper, ours)))
-    return table
-
-
-def _table(title: str, texts: Sequence[str], counts: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for head in texts:
-        table.add_column(head, overflow="fold")
-    for head in counts:
-        table.add_column(head, justify="right", no_wrap=True)
-    return table
+    rows = [
+        (
+            r.panel.name,
+            f"{r.paper.small} against {r.paper.large}: {r.paper_words}",
+            f"{r.comparison.a} against {r.comparison.b}: {crossing_words(r.comparison)}",
+        )
+        for r in results
+    ]
+    return table("does the smaller member overtake?", texts("panel", "paper (picture, no interval)", "ours"), rows)
 
 
 def study(figure: Figure, scale: Scale, dry_run: bool, console: Console, places: dict[str, Path | None]) -> None:
@@ -142,5 +132,5 @@ def study(figure: Figure, scale: Scale, dry_run: bool, console: Console, places:
         return
     command = f"s2l-lab figures {figure.name} --scale {scale}"
     written = study_maker(figure.name)(plan, FOLDER / f"{figure.name}-{scale}", command, console)
-    for line in [*map(str, written.paths), *([written.note] if written.note else [])]:
+    for line in written.lines:
         console.print(Text(printable(line)), soft_wrap=True)

@@ -133,17 +133,15 @@ def _same_numbers(path: Path, values: dict[str, Any]) -> bool:
 
 def _print_plan(plan: Plan, console: Any) -> None:
     """What would be sampled, by policy."""
-    from rich.table import Table
-    from rich.text import Text
+    from s2l_lab.cli.tables import in_terminal
+    from s2l_lab.figures.tables import table, texts
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for head in ("policy", "engine", "template", "source", "there", "owed"):
-        table.add_column(head, justify="right" if head in ("there", "owed") else "left", overflow="fold")
     wanted = len(plan.benchmark.problems) * plan.request.rollouts
+    rows = []
     for task in plan.tasks:
-        about = [Text(task.record[key] or "") for key in ("engine", "template", "source")]
-        table.add_row(Text(task.member.name), *about, f"{wanted - task.owed:,}", f"{task.owed:,}")
-    console.print(table)
+        about = [task.record[key] or "" for key in ("engine", "template", "source")]
+        rows.append([task.member.name, *about, f"{wanted - task.owed:,}", f"{task.owed:,}"])
+    console.print(in_terminal(table("", [*texts("policy", "engine", "template", "source"), "there", "owed"], rows)))
     console.print(
         f"{plan.owed:,} of {plan.wanted:,} rollouts are owed on {len(plan.benchmark.problems)} problems of "
         f"{plan.benchmark.name} at N = {plan.request.rollouts}; at most "

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from s2l_lab.cli.tables import number
+from s2l_lab.cli.tables import in_terminal
 from s2l_lab.errors import UsageError
 from s2l_lab.estimators.components import Components, assumed_components, pilot_components
 from s2l_lab.estimators.power import Claim, Clusters, Design, PowerPlan, plan_power
 from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM
 from s2l_lab.figures.markup import printable
 from s2l_lab.figures.numbers import as_json, plain
+from s2l_lab.figures.tables import Strong, Table, number, table
 from s2l_lab.policies.solve_rates import parse_solve_rates
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _print(plan: PowerPlan, components: Components, source: str, console: Consol
     for line in lines:
         console.print(Text(printable(line)), soft_wrap=True)
     console.print(f"\npower (smallest gain shown with power {number(plan.power, 2)})", style="bold")
-    console.print(_table(plan))
+    console.print(in_terminal(_table(plan)))
     console.print()
     for line in _findings(plan):
         console.print(Text(printable(line)), soft_wrap=True)
@@ -206,22 +206,13 @@ def _table(plan: PowerPlan) -> Table:
     """Rows are problems and N, columns seeds; a cell is the power and the smallest gain that is shown."""
     seeds = sorted({one.seeds for one in plan.designs})
     found = {(one.seeds, one.problems, one.rollouts): one for one in plan.designs}
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for head in ("problems", "N"):
-        table.add_column(head, justify="right", no_wrap=True)
-    for s in seeds:
-        table.add_column("power" if plan.claim == "run" else f"{s} seeds", justify="right", no_wrap=True)
+    rows = []
     for problems, rollouts in dict.fromkeys((one.problems, one.rollouts) for one in plan.designs):
         cells = [found[s, problems, rollouts] for s in seeds]
-        table.add_row(
-            f"{problems:,}",
-            f"{rollouts:,}",
-            *(
-                Text(f"{number(one.power, 2)} ({number(one.detectable)})", "bold" if one.power >= plan.power else "")
-                for one in cells
-            ),
-        )
-    return table
+        texts = [f"{number(one.power, 2)} ({number(one.detectable)})" for one in cells]
+        shown = [Strong(text) if one.power >= plan.power else text for text, one in zip(texts, cells, strict=True)]
+        rows.append([f"{problems:,}", f"{rollouts:,}", *shown])
+    return table("", ["problems", "N", *("power" if plan.claim == "run" else f"{s} seeds" for s in seeds)], rows)
 
 
 def _findings(plan: PowerPlan) -> list[str]:

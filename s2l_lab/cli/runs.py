@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from s2l_lab.cli.tables import in_terminal
 from s2l_lab.errors import UsageError
 from s2l_lab.figures.markup import printable
+from s2l_lab.figures.tables import table, texts
 from s2l_lab.rollouts.listing import RunSummary, find_runs
 
 
@@ -24,16 +25,9 @@ def run(directory: Path) -> None:
     if not found:
         console.print(Text(f"No run directories below {directory}; `s2l-lab passk` makes one."))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("run", overflow="fold")
-    table.add_column("policies", overflow="fold")
-    for name in ("problems", "rollouts", "unverified"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("last", no_wrap=True)
-    table.add_column("state")
-    for summary in found:
-        table.add_row(*(Text(printable(cell)) for cell in _cells(summary)))
-    console.print(table)
+    counts = ("problems", "rollouts", "unverified")
+    rows = [_cells(summary) for summary in found]
+    console.print(in_terminal(table("", [*texts("run", "policies"), *counts, *texts("last", "state")], rows)))
     for summary in found:
         if summary.trouble:
             console.print(Text(printable(f"{summary.path}: {summary.trouble}"), style="yellow"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from s2l_lab.figures.numbers import as_json
-from s2l_lab.figures.write import Written, replace_file, write_figure
+from s2l_lab.figures.write import Written, replace_file, write_figure, write_with_numbers
 from s2l_lab.studies.plan import ContrastPlan, TablePlan, ValidityPlan
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def table3(plan: TablePlan, folder: Path, command: str, console: Console) -> Wri
     import dataclasses
 
     from s2l_lab.cli.diversity import measure, paper_table, write_diversity
-    from s2l_lab.cli.diversity_tables import print_diversity
     from s2l_lab.cli.passk import run_with_progress
+    from s2l_lab.cli.tables import print_diversity
     from s2l_lab.figures.paper import table3 as paper_table3
     from s2l_lab.figures.table3 import table3_figure, table3_numbers
 
@@ -52,7 +52,7 @@ def table3(plan: TablePlan, folder: Path, command: str, console: Console) -> Wri
 
 def policy_share(plan: ContrastPlan, folder: Path, command: str, console: Console) -> Written:
     """Every arm decomposed against the learner, with nulls and the size effect."""
-    from s2l_lab.cli.study_tables import policy_share_table
+    from s2l_lab.cli.tables import policy_share_text
     from s2l_lab.figures.policy_share import policy_share_figure, policy_share_numbers
     from s2l_lab.studies.policy_share import policy_share as study
     from s2l_lab.studies.vectors import embed_texts
@@ -62,33 +62,32 @@ def policy_share(plan: ContrastPlan, folder: Path, command: str, console: Consol
     _say(console)(f"embedding the rollouts with {plan.embedder}")
     vectors, facts = embed_texts(texts_to_embed(s for arm in arms.all for s in arm.arm.rollout_sets()), plan.embedder)
     result = study(arms, vectors, lambda name: _say(console)(f"decomposed: {name}"))
-    console.print(policy_share_table(result))
     about = [*_about(arms), *_embedded(facts), f"Made by: {command}"]
     numbers = policy_share_numbers(result, about) | _provenance(arms, command)
+    console.print(policy_share_text(numbers))
     return _write(policy_share_figure(result, about), numbers, folder, "policy-share")
 
 
 def persistence(plan: ContrastPlan, folder: Path, command: str, console: Console) -> Written:
     """Every arm scored by the learner, token by token."""
-    from s2l_lab.cli.study_tables import persistence_table
+    from s2l_lab.cli.tables import persistence_text
     from s2l_lab.figures.persistence import persistence_figure, persistence_numbers
     from s2l_lab.studies.persistence import persistence as study
 
     arms = _arms(plan, console)
     result = study(arms, announce=_say(console))
-    console.print(persistence_table(result))
     about = [*_about(arms), f"Made by: {command}"]
     numbers = persistence_numbers(result, about) | _provenance(arms, command)
+    console.print(persistence_text(numbers))
     return _write(persistence_figure(result, about), numbers, folder, "persistence")
 
 
 def metric_validity(plan: ValidityPlan, folder: Path, command: str, console: Console) -> Written:
     """What every metric follows."""
-    from s2l_lab.cli.study_tables import validity_table
+    from s2l_lab.cli.tables import validity_text
     from s2l_lab.figures.metric_validity import metric_validity_figure, metric_validity_numbers
 
     result = measure_validity(plan, console)
-    console.print(validity_table(result))
     about = [
         f"Designed sets of {result.rollouts_per_cell} correct Countdown solutions: n = {result.n_items} items, "
         f"{result.replicates} replicates of 18 cells each; seed {plan.seed}.",
@@ -97,6 +96,7 @@ def metric_validity(plan: ValidityPlan, folder: Path, command: str, console: Con
         f"Made by: {command}",
     ]
     numbers = metric_validity_numbers(result, about) | {"command": command}
+    console.print(validity_text(numbers))
     return _write(metric_validity_figure(result, about), numbers, folder, "metric-validity")
 
 
@@ -148,6 +148,4 @@ def _provenance(arms: ContrastArms, command: str) -> dict[str, Any]:
 
 
 def _write(figure: Any, numbers: dict[str, Any], folder: Path, stem: str) -> Written:
-    written = write_figure(figure, folder / stem)
-    path = replace_file(folder / "numbers.json", as_json(numbers).encode())
-    return Written((*written.paths, path), written.note)
+    return write_with_numbers(figure, as_json(numbers), folder / stem)

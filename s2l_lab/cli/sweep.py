@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from s2l_lab.cli.tables import number
+from s2l_lab.cli.tables import in_terminal
 from s2l_lab.figures.markup import printable
+from s2l_lab.figures.tables import number, table, texts
 from s2l_lab.sweeps import read_sweep, run_sweep, state_of
 from s2l_lab.sweeps.banks import banks_of
 from s2l_lab.sweeps.status import CONDITIONS
@@ -49,18 +49,13 @@ def printable_lines(text: str) -> str:
 
 def _print_status(sweep: SweepPlan, root: Path, console: Console, *, plan: bool) -> None:
     states = {digest: state_of(root / digest) for digest in sweep.runs}
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column(Text(printable(f"arm of {sweep.name}")), overflow="fold")
-    table.add_column("seeds", overflow="fold")
-    for condition in CONDITIONS:
-        table.add_column(condition, justify="right", no_wrap=True)
-    table.add_column("same run as", overflow="fold")
+    rows = []
     for name, arms in _by_name(sweep).items():
         count = Counter(states[arm.plan.digest].condition for arm in arms)
         seeds = ", ".join(str(arm.seed) for arm in arms)
-        cells = (name, seeds, *(str(count[c] or "") for c in CONDITIONS), _same_as(sweep, arms))
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    console.print(table)
+        rows.append((name, seeds, *(str(count[c] or "") for c in CONDITIONS), _same_as(sweep, arms)))
+    heads = [*texts(f"arm of {sweep.name}", "seeds"), *CONDITIONS, *texts("same run as")]
+    console.print(in_terminal(table("", heads, rows)))
     for digest, same in sweep.runs.items():
         for line in _details(same[0], states[digest], root / digest):
             console.print(Text(printable(line)), soft_wrap=True)

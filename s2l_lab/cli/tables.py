@@ -1,52 +1,158 @@
-"""The terminal tables of a pass@k report. They fit 80 columns and say in plain ASCII what the figure says.
+"""Tables in the terminal: plain ASCII, 80 columns wide where names allow it.
 
-Four tables, since one would need 200 columns: pass@k, votes and cover, cost, and every pair's difference.
-Policy names are shown as text: no markup and no escape sequence in them takes effect.
+Names are shown as text: no markup and no escape sequence in them takes effect.
 """
 
 from __future__ import annotations
 
-import math
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from rich.table import Table as Grid
 from rich.text import Text
 
-from s2l_lab.figures.caption import caption_lines, crossing_words
-from s2l_lab.figures.curves import chosen_curve
+from s2l_lab.figures.caption import caption_lines
+from s2l_lab.figures.diversity import diversity_caption, diversity_numbers
 from s2l_lab.figures.markup import printable
+from s2l_lab.figures.numbers import numbers
+from s2l_lab.figures.study_tables import (
+    between_table,
+    metric_name,
+    paper_diversity_table,
+    persistence_table,
+    share_table,
+    sizes_table,
+    validity_table,
+    within_table,
+)
+from s2l_lab.figures.tables import Number, Strong, number, passk_tables
+from s2l_lab.studies.between import FEATURE_TITLES
+from s2l_lab.studies.marks import SIGNS, WORDS, metric_marks
+from s2l_lab.studies.within import CONDITIONS
 from s2l_lab.verifiers import is_lenient
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from s2l_lab.estimators import Comparison, CoverCurve, Curve
-    from s2l_lab.passk.report import PasskReport, PolicyReport
+    from s2l_lab.figures.paper import PaperDiversity
+    from s2l_lab.figures.tables import Cell, Table
+    from s2l_lab.passk.report import PasskReport
+    from s2l_lab.studies.diversity import DiversityReport
 
-TAUS = (0.1, 0.5, 0.9)
-"""Solve rates near which the table shows Cover@tau; numbers.json has all."""
-MOST_KS = 5
 SILENT_SHARE = 0.2
 """Share of a policy's rollouts without an answer above which a line says so."""
 PRIOR = "*: above N/2 the interval leans on a prior over solve rates; N >= 4k frees it."
 
 
+def in_terminal(table: Table, gap: int = 2) -> Grid:
+    """A table as rich prints it; `gap` characters stand between columns."""
+    grid = Grid(
+        title=Text(printable(table.title)) if table.title else None,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        padding=(0, gap, 0, 0),
+        pad_edge=False,
+    )
+    for column in table.columns:
+        least, most = (min(column.width, 12), column.width) if column.width else (None, None)
+        look: dict[str, Any] = {"overflow": "fold"} if column.text else {"justify": "right", "no_wrap": True}
+        grid.add_column(Text(printable(column.title)), min_width=least, max_width=most, **look)
+    for row in table.rows:
+        texts = [_text(cell, stacked=table.stacked) for cell in row.cells]
+        if row.faint:
+            texts[0].stylize("dim")
+        grid.add_row(*texts)
+    return grid
+
+
+def _text(cell: Cell, *, stacked: bool) -> Text:
+    """A cell's first line, and in small what stands beside or below it."""
+    if isinstance(cell, Number):
+        return _number(cell, stacked=stacked)
+    first, *more = cell.split("\n")
+    look = "bold" if isinstance(cell, Strong) else ""
+    return Text.assemble((printable(first), look), *((f"\n{printable(line)}", "dim") for line in more))
+
+
+def _number(cell: Number, *, stacked: bool) -> Text:
+    ends = (cell.lower, cell.upper)
+    if cell.value is None and None in ends:
+        return Text("-")
+    if cell.percent:
+        value = "-" if cell.value is None else f"{100 * cell.value:.1f}%"
+        low, high = ("-" if end is None else f"{100 * end:.1f}" for end in ends)
+    else:
+        value = number(cell.value, cell.digits, cell.sign)
+        digits = cell.ends or (cell.digits if cell.digits > 3 else min(cell.digits, 2))
+        low, high = (number(end, digits, cell.sign) for end in ends)
+    about = "\n" + printable((" " if stacked else ", ").join(cell.about)) if cell.about else ""
+    return Text.assemble((value, "bold"), (f"{chr(10) if stacked else ' '}[{low}, {high}]{cell.mark}{about}", "dim"))
+
+
 def print_passk(report: PasskReport, console: Console) -> None:
     """Print the report: tables, then the caption that makes the numbers readable on their own."""
-    console.print(passk_tables(report))
-
-
-def passk_tables(report: PasskReport) -> RenderableType:
-    """The tables and their caption as one rich renderable."""
-    tables = [_passk(report), _measures(report), _cost(report)] + ([_differences(report)] if report.comparisons else [])
-    parts: list[RenderableType] = [part for table in tables for part in (table, Text())]
-    lines = caption_lines(report) + ([PRIOR] if _leans_on_prior(report) else []) + no_data_lines(report)
+    found = numbers(report)
+    leans = any("prior-dependent" in method for curve in found["curves"] for method in curve["method"])
+    lines = caption_lines(report) + ([PRIOR] if leans else []) + no_data_lines(report)
     loud = [Text(line, style="bold red") for line in silent_lines(report)]
-    return Group(*parts, *(Text(printable(line), style="dim") for line in lines), *loud)
+    console.print(Group(_all(map(in_terminal, passk_tables(found)), lines), *loud))
+
+
+def print_diversity(report: DiversityReport, paper: Sequence[PaperDiversity], console: Console) -> None:
+    """Print the report; `paper` is the paper's Table 3 where the benchmark is the paper's, else empty."""
+    marks = metric_marks()
+    found = diversity_numbers(report, marks)
+    none_correct = Text(
+        f"Correct rollouts only: no problem has {report.within.m['correct']} correct rollouts of every policy. Sample "
+        "more with -n, or leave the weakest policy out with --member."
+    )
+    tables: list[RenderableType] = [
+        in_terminal(within_table(found, c, signed_name)) if report.within.n_problems[c] else none_correct
+        for c in CONDITIONS
+    ]
+    tables += [in_terminal(paper_diversity_table(paper))] if paper else []
+    tables += [in_terminal(between_table(found))] if report.between else []
+    signs = "; ".join(f"{sign} {WORDS[mark]}" for mark, sign in SIGNS.items() if mark in marks.values() and sign)
+    lines = [
+        f"*: differs from {report.within.reference} (paired interval excludes 0).",
+        *([f"Beside a metric, as measured on Countdown, where strategies are known: {signs}."] if signs else []),
+        *diversity_caption(report),
+    ]
+    console.print(_all(tables, lines))
+
+
+def signed_name(metric: str) -> str:
+    """The metric's name with the sign of its mark."""
+    return f"{metric_name(metric)} {SIGNS.get(metric_marks().get(metric, ''), '')}".rstrip()
+
+
+def policy_share_text(found: Mapping[str, Any]) -> RenderableType:
+    """Share of every arm against the learner by feature, then the size effect."""
+    shares = in_terminal(share_table(found).only(*FEATURE_TITLES.values()), gap=1)
+    if not found["sizes"]:
+        return Group(shares, Text("No other pretraining seeds: small or merely different stays open.", style="dim"))
+    return Group(shares, Text(), in_terminal(sizes_table(found).only("difference", "p", "method"), gap=1))
+
+
+def persistence_text(found: Mapping[str, Any]) -> RenderableType:
+    """KL, drift and variance ratios of every arm; the figure has the rest."""
+    table = persistence_table(found)
+    return in_terminal(table.only(*(column.title for column in table.columns[1:5])), gap=1)
+
+
+def validity_text(found: Mapping[str, Any]) -> RenderableType:
+    """What every metric follows, and its mark."""
+    meanings = "; ".join(f"{mark}: {words}" for mark, words in WORDS.items())
+    return _all([in_terminal(validity_table(found["metrics"]), gap=1)], [f"Marks: {meanings}."])
+
+
+def _all(tables: Iterable[RenderableType], lines: Sequence[str]) -> Group:
+    """Tables with a line between, and small print."""
+    parts = [part for table in tables for part in (table, Text())]
+    return Group(*parts, *(Text(printable(line), style="dim") for line in lines))
 
 
 def no_data_lines(report: PasskReport) -> list[str]:
@@ -83,129 +189,3 @@ def silent_line(policy: str, outcomes: Mapping[str, int], run: Path, verifier: s
         f"WARNING: {(cut + silent) / total:.0%} of {policy}'s {total:,} rollouts have no answer and count as wrong. "
         f"Before reading its curve, {'; '.join(advice)}."
     )
-
-
-def shown_ks(n_rollouts: int) -> list[int]:
-    """The k of the table: powers of four up to N, and N itself; at most five."""
-    ks = sorted({4**i for i in range(n_rollouts.bit_length()) if 4**i <= n_rollouts} | {n_rollouts})
-    return ks if len(ks) <= MOST_KS else [ks[0], *ks[1 - MOST_KS :]]
-
-
-def number(value: float, digits: int = 3, sign: str = "") -> str:
-    """`value` without its leading zero, as .731 (`sign` is `+` to show it always); a dash where it is undefined."""
-    if not math.isfinite(value):
-        return "-"
-    text = f"{value:{sign}.{digits}f}"
-    return text.replace("0.", ".", 1) if text.lstrip("+-").startswith("0.") else text
-
-
-def amount(count: float) -> str:
-    """A large count in three digits, as 1.93M."""
-    if not math.isfinite(count):
-        return "-"
-    rounded = float(f"{count:.3g}")
-    power = min(int(math.log10(rounded)) // 3, 6) if rounded >= 1 else 0
-    return f"{rounded / 1000**power:.3g}{['', 'k', 'M', 'G', 'T', 'P', 'E'][power]}"
-
-
-def _grid(title: str, first: str, width: int) -> Table:
-    """An empty table: its title, and its first column with that many characters for names."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column(first, overflow="fold", min_width=min(width, 12), max_width=width)
-    return table
-
-
-def _passk(report: PasskReport) -> Table:
-    table = _grid(f"pass@k on {printable(report.benchmark)}", "policy", 16)
-    ks = shown_ks(report.n_rollouts)
-    for k in ks:
-        table.add_column(f"@{k}", justify="right", no_wrap=True)
-    for policy in report.policies:
-        curve = chosen_curve(policy, report.interval)
-        table.add_row(Text(printable(policy.name)), *(_interval_cell(curve, k) for k in ks))
-    guess = report.policies[0].guess_uniform
-    if guess is not None:
-        at = np.searchsorted(report.policies[0].curve_rollouts.k, ks)
-        table.add_row(Text("uniform guess", style="dim"), *(Text(number(float(g)), style="dim") for g in guess[at]))
-    return table
-
-
-def _leans_on_prior(report: PasskReport) -> bool:
-    return any("prior-dependent" in m for p in report.policies for m in chosen_curve(p, report.interval).method)
-
-
-def _interval_cell(curve: Curve, k: int) -> Text:
-    """Value over interval (`*`: it leans on a prior); where verdicts are missing, the two values it lies between."""
-    at = int(np.searchsorted(curve.k, k))
-    if not math.isfinite(curve.value[at]):
-        low, high = number(float(curve.bound_low[at])), number(float(curve.bound_high[at]))
-        return Text.assemble(f"{low} to {high}\n", ("unknowns", "dim"))
-    prior = "*" if "prior-dependent" in curve.method[at] else ""
-    return _cell(float(curve.value[at]), float(curve.lower[at]), float(curve.upper[at]), mark=prior)
-
-
-def _measures(report: PasskReport) -> Table:
-    """maj@k at its largest k, and Cover at three solve rates: smoothed, likeliest, and exact bounds."""
-    table = _grid("maj@k; Cover@tau (C@: smoothed | NPMLE over exact bounds)", "policy", 16)
-    votes = max((k for policy in report.policies for k, _ in policy.maj), default=0)
-    tau = report.policies[0].cover.tau
-    places = sorted({int(np.argmin(np.abs(tau - wanted))) for wanted in TAUS})
-    for head in [*([f"maj@{votes}"] if votes else []), *(f"C@{number(float(tau[i]), 2)}" for i in places)]:
-        table.add_column(head, justify="right", no_wrap=True)
-    for policy in report.policies:
-        maj = [_maj_cell(policy, votes)] if votes else []
-        table.add_row(Text(printable(policy.name)), *maj, *(_cover_cell(policy.cover, i) for i in places))
-    return table
-
-
-def _maj_cell(policy: PolicyReport, votes: int) -> Text:
-    found = [_cell(e.value, e.lower, e.upper) for k, e in policy.maj if k == votes]
-    return found[0] if found else Text("-")
-
-
-def _cover_cell(cover: CoverCurve, at: int) -> Text:
-    points = f"{number(float(cover.smoothed[at]))} | {number(float(cover.npmle[at]))}"
-    ends = f"[{number(float(cover.bounds_lower[at]), 2)}, {number(float(cover.bounds_upper[at]), 2)}]"
-    return Text.assemble((points, "bold"), "\n", (ends, "dim"))
-
-
-def _cost(report: PasskReport) -> Table:
-    """Size, what the rollouts cost, and how many ended without an answer."""
-    table = _grid("cost (length: tokens a rollout; cut: share cut at max tokens)", "policy", 16)
-    for head in ("params", "length", "cut", "no answer", "tokens", "FLOPs/rollout"):
-        table.add_column(head, justify="right", no_wrap=True)
-    for policy in report.policies:
-        rollouts = sum(policy.outcomes.values())
-        shares = [policy.outcomes.get(o, 0) / rollouts if rollouts else math.nan for o in ("truncated", "no_answer")]
-        cells = [
-            amount(policy.shape.parameters) if policy.shape else "-",
-            f"{policy.mean_length:.1f}" if math.isfinite(policy.mean_length) else "-",
-            *(number(share) for share in shares),
-            amount(policy.completion_tokens),
-            amount(policy.flops_per_rollout),
-        ]
-        table.add_row(Text(printable(policy.name)), *(Text(cell) for cell in cells))
-    return table
-
-
-def _differences(report: PasskReport) -> Table:
-    """One row a pair: larger minus smaller at k = 1 and k = N, and the verdict in words."""
-    table = _grid("differences in pass@k, and whether the curves cross", "larger - smaller", 19)
-    for k in (1, report.n_rollouts):
-        table.add_column(f"@{k}", justify="right", no_wrap=True)
-    table.add_column("verdict by the band", overflow="fold")
-    for c in report.comparisons:
-        ends = [_difference_cell(c, at) for at in (0, -1)]
-        table.add_row(Text(printable(f"{c.b} - {c.a}")), *ends, Text(printable(crossing_words(c))))
-    return table
-
-
-def _difference_cell(comparison: Comparison, at: int) -> Text:
-    c = comparison
-    return _cell(float(c.value[at]), float(c.lower[at]), float(c.upper[at]), sign="+")
-
-
-def _cell(value: float, lower: float, upper: float, sign: str = "", mark: str = "") -> Text:
-    """A value over its interval."""
-    ends = f"[{number(lower, 2, sign)}, {number(upper, 2, sign)}]{mark}"
-    return Text.assemble((number(value, 3, sign), "bold"), "\n", (ends, "dim"))

@@ -11,21 +11,22 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rich.table import Table
 from rich.text import Text
 
 from s2l_lab.cli.sweep import printable_lines
 from s2l_lab.cli.sweep import run as run_sweep_command
+from s2l_lab.cli.tables import in_terminal
 from s2l_lab.errors import UsageError
 from s2l_lab.figures.experiment import plan_path
 from s2l_lab.figures.markup import printable
 from s2l_lab.figures.numbers import as_json
+from s2l_lab.figures.tables import Table, table, texts
 from s2l_lab.figures.training_blocks import claim_words
 from s2l_lab.figures.training_figure import training_figure, training_numbers
 from s2l_lab.figures.training_looks import difference_words
 from s2l_lab.figures.training_plan import figure_plan
 from s2l_lab.figures.training_results import training_results
-from s2l_lab.figures.write import Written, replace_file, write_figure
+from s2l_lab.figures.write import Written, write_with_numbers
 from s2l_lab.sweeps import read_sweep, reports, run_sweep
 from s2l_lab.sweeps.launch import ROOT
 
@@ -53,7 +54,7 @@ def training(name: str, folder: Path) -> Callable[[Scale, bool, Console, dict[st
         plan = figure_plan(sweep.figure, (arm.name for arm in sweep.arms()), str(path))
         outcome = run_sweep(sweep, announce=lambda line: console.print(Text(printable_lines(line)), soft_wrap=True))
         written = write_training(name, scale, sweep, plan, reports(sweep, ROOT), folder / f"{name}-{scale}", console)
-        for line in [*map(str, written.paths), *([written.note] if written.note else [])]:
+        for line in written.lines:
             console.print(Text(printable(line)), soft_wrap=True)
         if outcome.failed:
             sys.exit(outcome.exit_status)
@@ -79,24 +80,22 @@ def write_training(
     results = training_results(plan, wanted, found)
     command = f"s2l-lab figures {name} --scale {scale}"
     about = [*_about(sweep.arms()[0], found, plan), f"Made by: {command}"]
-    console.print(verdict_table(results))
-    written = write_figure(training_figure(name, plan, results, about, scale=scale), folder / name)
+    console.print(in_terminal(verdict_table(results)))
     values = training_numbers(name, plan, results, about, scale=scale, command=command)
-    numbers = replace_file(folder / "numbers.json", as_json(values).encode())
-    return Written((*written.paths, numbers), written.note)
+    return write_with_numbers(training_figure(name, plan, results, about, scale=scale), as_json(values), folder / name)
 
 
 def verdict_table(results: TrainingResults) -> Table:
     """Every claim with its difference and verdict."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for head in ("claim", "difference, 95 % over seeds and problems", "verdict"):
-        table.add_column(head, overflow="fold")
-    for claim in results.claims:
-        found = difference_words(claim.difference) if claim.difference else "\u2013"
-        why = f" ({claim.verdict.why})" if claim.verdict.why else ""
-        cells = (claim_words(claim), found, f"{claim.verdict.decision}{why}")
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    return table
+    rows = [
+        (
+            claim_words(claim),
+            difference_words(claim.difference) if claim.difference else "\u2013",
+            claim.verdict.decision + (f" ({claim.verdict.why})" if claim.verdict.why else ""),
+        )
+        for claim in results.claims
+    ]
+    return table("", texts("claim", "difference, 95 % over seeds and problems", "verdict"), rows)
 
 
 def _about(first: Arm, found: Mapping[str, Reports], plan: TrainingFigure) -> list[str]:

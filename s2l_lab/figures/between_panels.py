@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from s2l_lab.figures.axes import fine_axis
-from s2l_lab.figures.dots import Dot, Row, draw_dots, estimate_dot
+from s2l_lab.figures.dots import Dot, Row, draw_dots, ends_of, estimate_dot
 from s2l_lab.figures.markup import markup
 from s2l_lab.studies.between import FEATURE_TITLES, FEATURE_WORDS
 
@@ -39,9 +39,8 @@ def draw_contrast(
     label_characters: int = 0,
 ) -> None:
     """A feature's panel: a rule at 0, and the interval of the split halves `null` as a band."""
-    ends = [v for row in rows for dot in row.dots for v in (dot.value, dot.lower, dot.upper)]
     band = None if null is None else (null.lower, null.upper)
-    axis = fine_axis([*ends, *(band or ())], hold=[0.0], most=4)
+    axis = fine_axis([*ends_of(rows), *(band or ())], hold=[0.0], most=4)
     draw_dots(
         canvas,
         corner,

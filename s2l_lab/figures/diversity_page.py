@@ -13,11 +13,11 @@ from s2l_lab.figures.page import Content, Html, join, page, plot, tag
 from s2l_lab.figures.page_tables import (
     between_table,
     coherence_table,
-    differences_table,
+    differences_html,
     metrics_table,
     paper_table,
     policy_name,
-    within_table,
+    within_html,
 )
 
 if TYPE_CHECKING:
@@ -110,10 +110,10 @@ def _within(report: DiversityReport, marks: Mapping[str, str]) -> tuple[Html, ..
         ),
         plot(within_figure(report, marks), "within", label, "", with_library=True),
     ]
-    parts += [tag("h3", "All metrics"), within_table(report, marks)]
+    parts += [tag("h3", "All metrics"), within_html(report, marks)]
     if len(report.within.policies) > 1:
         title = tag("h3", f"Differences to {report.within.reference}")
-        parts += [title, differences_table(report, marks)]
+        parts += [title, differences_html(report, marks)]
     return tuple(parts)
 
 

@@ -106,6 +106,11 @@ def estimate_words(estimate: Estimate, unit: str = "problems") -> list[str]:
     ]
 
 
+def ends_of(rows: Sequence[Row]) -> list[float]:
+    """Everything that the axis of these rows should hold."""
+    return [v for row in rows for dot in row.dots for v in (dot.value, dot.lower, dot.upper)]
+
+
 def places_of(rows: Sequence[Row]) -> list[float]:
     """Where each row stands on the y axis of `draw_dots`: rows from the top, with gaps between groups."""
     places: list[float] = []

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from s2l_lab.figures.caption import crossing_words
-from s2l_lab.figures.curves import chosen_curve
+from s2l_lab.figures.passk import chosen_curve
 
 if TYPE_CHECKING:
     from s2l_lab.estimators import Comparison
@@ -61,25 +61,18 @@ def _curve(report: PasskReport, policy: PolicyReport) -> dict[str, Any]:
     """pass@k with the chosen interval."""
     curve = chosen_curve(policy, report.interval)
     names = {"policy": policy.name, "benchmark": report.benchmark, "sampling": report.sampling.model_dump(mode="json")}
-    return names | {field.name: getattr(curve, field.name) for field in dataclasses.fields(curve)}
+    return {**names, **plain(curve)}
 
 
 def _crossing(comparison: Comparison) -> dict[str, Any]:
     """What the band shows of one pair; `b` is the larger. `k_set` ends in null for "none by N", or is null for it."""
-    c = comparison.crossing
-    found = {field.name: getattr(c, field.name) for field in dataclasses.fields(c)}
-    return {"a": comparison.a, "b": comparison.b} | found | {"words": crossing_words(comparison)}
+    found = plain(comparison.crossing)
+    return {"a": comparison.a, "b": comparison.b, **found, "words": crossing_words(comparison)}
 
 
 def _difference(comparison: Comparison) -> dict[str, Any]:
     """pass@k of b minus pass@k of a with interval and band."""
-    return {f.name: getattr(comparison, f.name) for f in dataclasses.fields(comparison) if f.name != "crossing"}
-
-
-def _pass_hat(policy: PolicyReport, interval: str) -> dict[str, Any]:
-    """pass^k with the chosen interval."""
-    curve = policy.pass_hat_problems if interval == "problems" else policy.pass_hat_rollouts
-    return {field.name: getattr(curve, field.name) for field in dataclasses.fields(curve)}
+    return {name: value for name, value in plain(comparison).items() if name != "crossing"}
 
 
 def _policy(policy: PolicyReport, interval: str) -> dict[str, Any]:
@@ -91,9 +84,9 @@ def _policy(policy: PolicyReport, interval: str) -> dict[str, Any]:
         "outcomes": policy.outcomes,
         "no_data": policy.no_data,
         "cover": policy.cover,
-        "maj": [{"k": k} | dataclasses.asdict(estimate) for k, estimate in policy.maj],
-        "maj_rollouts": [{"k": k} | dataclasses.asdict(estimate) for k, estimate in policy.maj_rollouts],
-        "pass_hat": _pass_hat(policy, interval),
+        "maj": [{"k": k} | plain(estimate) for k, estimate in policy.maj],
+        "maj_rollouts": [{"k": k} | plain(estimate) for k, estimate in policy.maj_rollouts],
+        "pass_hat": policy.pass_hat_problems if interval == "problems" else policy.pass_hat_rollouts,
         "guess": {"k": curve.k, "uniform": policy.guess_uniform, "own_answers": policy.guess_own},
         "cost": {
             "completion_tokens": policy.completion_tokens,

@@ -9,21 +9,26 @@ import math
 from typing import TYPE_CHECKING
 
 from s2l_lab.diversity.metrics import METRICS
+from s2l_lab.figures.diversity import diversity_numbers
+from s2l_lab.figures.numbers import plain
 from s2l_lab.figures.page import Html, head, row_head, table, tag
 from s2l_lab.figures.palette import member_colours
+from s2l_lab.figures.study_tables import within_table
+from s2l_lab.figures.tables import Number
 from s2l_lab.figures.within_panels import CONDITION_WORDS, LEVEL_WORDS, mark_words
 from s2l_lab.studies.between import FEATURE_WORDS, FEATURES
 from s2l_lab.studies.within import CONDITIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from s2l_lab.diversity.decomposition import Decomposition
     from s2l_lab.diversity.metrics import Level
     from s2l_lab.estimators import Estimate
     from s2l_lab.figures.paper import PaperDiversity
+    from s2l_lab.figures.tables import Cell
     from s2l_lab.studies.diversity import DiversityReport
-    from s2l_lab.studies.within import Condition, PolicyDiversity
+    from s2l_lab.studies.within import PolicyDiversity
 
 LEVEL_LOOKS: Mapping[Level, str] = {
     "answer": "final answers",
@@ -36,44 +41,35 @@ WARN = ("phrasing only", "neither")
 TABLE3_METRICS = ("self_bleu", "edit_diversity", "unique_answers")
 
 
-def within_table(report: DiversityReport, marks: Mapping[str, str]) -> Html:
+def within_html(report: DiversityReport, marks: Mapping[str, str]) -> Html:
     """A row per metric; per condition a column for each policy."""
     policies, n = report.within.policies, report.within.n_problems
+    found = diversity_numbers(report, marks)
+    made = {c: {row.key: row.cells[1:] for row in within_table(found, c).rows} for c in CONDITIONS}
 
-    def row(cell: Callable[[PolicyDiversity, Condition], Html]) -> list[Html]:
-        return [cell(policy, condition) for condition in CONDITIONS for policy in policies]
+    def row(key: str, first: Html) -> list[Html]:
+        blank = ("",) * len(policies)
+        return [first, *(_cell(cell, n[c]) for c in CONDITIONS for cell in made[c].get(key, blank))]
 
-    body = [
-        [row_head("pass@1"), *row(lambda p, c: _estimate(p.accuracy, n["all"]) if c == "all" else tag("td"))],
-        [row_head("tokens per completion"), *row(lambda p, c: _estimate(p.length[c], n[c], digits=1))],
-        [row_head("rollouts"), *row(lambda p, c: tag("td", f"{p.n_rollouts[c]:,}"))],
-    ]
+    counts = (tag("td", f"{p.n_rollouts[c]:,}") for c in CONDITIONS for p in policies)
+    body = [row("pass@1", row_head("pass@1")), row("tokens", row_head("tokens per completion"))]
+    body.append([row_head("rollouts"), *counts])
     for level, words in LEVEL_WORDS.items():
         body.append([row_head(words, scope="rowgroup", colspan=str(1 + 2 * len(policies)))])
-        for name in (name for name, metric in METRICS.items() if metric.level == level):
-            cells = row(lambda p, c, name=name: _estimate(p.cells[c][name].value, n[c]))  # type: ignore[misc]
-            body.append([_metric_head(name, marks), *cells])
+        body += [row(name, _metric_head(name, marks)) for name, metric in METRICS.items() if metric.level == level]
     return table("", _condition_heads(report, policies), body, [1, len(policies), len(policies)])
 
 
-def differences_table(report: DiversityReport, marks: Mapping[str, str]) -> Html:
+def differences_html(report: DiversityReport, marks: Mapping[str, str]) -> Html:
     """Every policy minus the reference, paired over problems."""
     within = report.within
     others = [policy for policy in within.policies if policy.name != within.reference]
     body = []
     for name in METRICS:
         less = [(c, policy.cells[c][name].less_reference) for c in CONDITIONS for policy in others]
-        cells = [
-            _estimate(found, within.n_problems[c], sign="+") if found is not None else tag("td", "\u2013")
-            for c, found in less
-        ]
-        body.append([_metric_head(name, marks), *cells])
-    return table(
-        f"Policy minus {within.reference}, paired over problems",
-        _condition_heads(report, others),
-        body,
-        [1, len(others), len(others)],
-    )
+        body.append([_metric_head(name, marks), *(_estimate(found, within.n_problems[c], "+") for c, found in less)])
+    title = f"Policy minus {within.reference}, paired over problems"
+    return table(title, _condition_heads(report, others), body, [1, len(others), len(others)])
 
 
 def between_table(report: DiversityReport) -> Html:
@@ -100,7 +96,7 @@ def coherence_table(report: DiversityReport) -> Html:
     body = [
         [
             row_head(policy_name(name, report)),
-            *(_estimate(e, report.n_problems, sign="+") for e in (found.observed, found.null, found.excess)),
+            *(_estimate(e, report.n_problems, "+") for e in (found.observed, found.null, found.excess)),
         ]
         for name, found in report.coherence.items()
     ]
@@ -192,14 +188,24 @@ def _mark(mark: str | None) -> Html | None:
     return tag("span", words, class_="mark warn" if mark in WARN else "mark")
 
 
-def _estimate(estimate: Estimate, n: int, digits: int = 3, sign: str = "") -> Html:
-    """The value over its interval, and on how many problems where that is not `n`."""
-    counted = f"n = {estimate.n_problems}"
-    if not math.isfinite(estimate.value):
+def _estimate(estimate: Estimate | None, n: int, sign: str = "") -> Html:
+    if estimate is None:
+        return _missing()
+    ends = (plain(estimate.value), plain(estimate.lower), plain(estimate.upper))
+    return _cell(Number(*ends, sign=sign, n=estimate.n_problems), n)
+
+
+def _cell(cell: Cell, n: int) -> Html:
+    """A text; or a value over its interval, and on how many problems where that is not `n`."""
+    if not isinstance(cell, Number):
+        return tag("td", *([cell] if cell else []))
+    counted = f"n = {cell.n}"
+    if cell.value is None:
         return _missing(counted)
     value, lower, upper = (
-        f"{x:{sign}.{digits}f}".replace("-", "\u2212") for x in (estimate.value, estimate.lower, estimate.upper)
+        "" if x is None else f"{x:{cell.sign}.{cell.digits}f}".replace("-", "\u2212")
+        for x in (cell.value, cell.lower, cell.upper)
     )
-    ends = f"[{lower}, {upper}]" if math.isfinite(estimate.lower) else "no interval"
-    few = (tag("small", counted),) if estimate.n_problems != n else ()
+    ends = f"[{lower}, {upper}]" if lower else "no interval"
+    few = (tag("small", counted),) if cell.n != n else ()
     return tag("td", tag("b", value), tag("small", ends), *few)

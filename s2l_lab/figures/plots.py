@@ -14,11 +14,11 @@ from s2l_lab.errors import UsageError
 from s2l_lab.estimators.estimate import Comparison, Curve
 from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import INTERVAL_MEANS, crossing_words, wrapped
-from s2l_lab.figures.curves import curve_axis, draw_curve, end_value
 from s2l_lab.figures.differences import difference_title, draw_difference, reach
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.palette import INK, RAMP, member_colours, translucent
 from s2l_lab.figures.panel import Axis, log2_axis
+from s2l_lab.figures.passk import curve_axis, curve_ends, draw_passk, label_curves
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,11 +53,10 @@ def plot_passk(curves: Mapping[str, Curve] | Curve, title: str = "pass@k") -> An
     n = dict.fromkeys(f"n = {c.n_problems} problems, N = {c.n_rollouts} rollouts per problem" for c in named.values())
     canvas = Canvas(WIDTH, title, "; ".join(n))
     largest = max(int(c.k[-1]) for c in named.values())
-    ends = [a for c in named.values() for a in (c.lower, c.upper, c.bound_low, c.bound_high)]
-    panel = canvas.panel((72, 104, 520, 370), "", "", log2_axis(largest, "k (log scale)"), curve_axis(ends))
-    for name, curve in named.items():
-        draw_curve(panel, name, curve, colours[name])
-    panel.end_labels([(end_value(curve), name, colours[name]) for name, curve in named.items()])
+    x, y = log2_axis(largest, "k (log scale)"), curve_axis(curve_ends(named))
+    panel = canvas.panel((72, 104, 520, 370), "", "", x, y)
+    draw_passk(panel, named, colours)
+    label_curves(panel, named, colours)
     about = dict.fromkeys(f"{c.level:.0%} confidence intervals: {INTERVAL_MEANS[c.interval]}" for c in named.values())
     return canvas.finish([markup(line) for line in wrapped([f"Ribbons: {'; '.join(about)}."], 110)])
 

@@ -22,7 +22,7 @@ from s2l_lab.figures.between_panels import (
 )
 from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import wrapped
-from s2l_lab.figures.dots import Dot, Row, draw_dots, estimate_dot, height_of
+from s2l_lab.figures.dots import Dot, Row, draw_dots, ends_of, estimate_dot, height_of
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, plain
 from s2l_lab.figures.palette import member_colours
@@ -109,7 +109,7 @@ def _draw_shares(canvas: Canvas, result: PolicyShare, arms: Sequence[tuple[Share
         for row, look in arms
     ]
     learner = result.learner_accuracy
-    axis = fine_axis([*_ends(accuracy), learner.lower, learner.upper], most=4)
+    axis = fine_axis([*ends_of(accuracy), learner.lower, learner.upper], most=4)
     corner = LEFT + PITCH * len(FEATURES), top + HEAD
     heads = "pass@1", "band: the learner"
     draw_dots(canvas, corner, PLOT, heads, accuracy, axis, rule=learner.value, band=(learner.lower, learner.upper))
@@ -130,7 +130,7 @@ def _draw_sizes(canvas: Canvas, result: PolicyShare, top: float) -> None:
     found = {(size.explorer, size.feature): size for size in result.sizes}
     for column, feature in enumerate(FEATURES):
         rows = [_size_row(found.get((name, feature)), name, colours[name]) for name in explorers]
-        axis = fine_axis(_ends(rows), hold=[0.0], most=4)
+        axis = fine_axis(ends_of(rows), hold=[0.0], most=4)
         corner = LEFT + PITCH * column, top + HEAD
         characters = 0 if column else LABEL_CHARACTERS
         draw_dots(canvas, corner, PLOT, feature_heads(feature), rows, axis, label_characters=characters, rule=0.0)
@@ -169,10 +169,6 @@ def _row(row: ShareRow, dot: Dot, text: str = "") -> Row:
 
 def _p(row: ShareRow, feature: Feature) -> float:
     return row.features[feature].p_value if feature in row.features else math.nan
-
-
-def _ends(rows: Sequence[Row]) -> list[float]:
-    return [v for row in rows for dot in row.dots for v in (dot.value, dot.lower, dot.upper)]
 
 
 def _caption(result: PolicyShare) -> list[str]:

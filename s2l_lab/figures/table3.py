@@ -15,7 +15,7 @@ from s2l_lab.figures.axes import fine_axis
 from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import wrapped
 from s2l_lab.figures.diversity import diversity_caption
-from s2l_lab.figures.dots import Dot, Row, draw_dots, height_of
+from s2l_lab.figures.dots import Dot, Row, draw_dots, ends_of, height_of
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, plain
 from s2l_lab.figures.palette import member_colours
@@ -113,7 +113,7 @@ def _draw(
     *,
     room: int,
 ) -> None:
-    axis = fine_axis([v for row in rows for d in row.dots for v in (d.value, d.lower, d.upper)])
+    axis = fine_axis(ends_of(rows))
     characters = 0 if column else LABEL_CHARACTERS
     draw_dots(canvas, (LEFT + PITCH * column, top), PLOT, heads, rows, axis, label_characters=characters, room=room)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.figures.axes import fine_axis
-from s2l_lab.figures.dots import Row, draw_dots, estimate_dot, height_of
+from s2l_lab.figures.dots import Row, draw_dots, ends_of, estimate_dot, height_of
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.palette import member_colours
 from s2l_lab.studies.marks import WORDS
@@ -62,7 +62,7 @@ def draw_within(canvas: Canvas, report: DiversityReport, marks: Mapping[str, str
             canvas.text(24, top - 42, f"<b>{words}</b>", size=13)
         said = words
         for column, (heads, rows) in enumerate(panels):
-            axis = fine_axis([v for row in rows for d in row.dots for v in (d.value, d.lower, d.upper)])
+            axis = fine_axis(ends_of(rows))
             characters = LABEL_CHARACTERS if column == 0 else 0
             corner = LEFT + PITCH * column, top
             draw_dots(canvas, corner, PLOT, heads, rows, axis, label_characters=characters, room=ROOM)

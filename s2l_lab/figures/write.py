@@ -37,6 +37,17 @@ class Written:
     note: str
     """One line that says why images are missing and how to get them; empty where nothing is missing."""
 
+    @property
+    def lines(self) -> list[str]:
+        """The paths, and the note if there is one."""
+        return [*map(str, self.paths), *([self.note] if self.note else [])]
+
+
+def write_with_numbers(figure: Any, numbers: str, stem: Path) -> Written:
+    """`write_figure`, and the text of numbers.json beside it."""
+    written = write_figure(figure, stem)
+    return Written((*written.paths, replace_file(stem.with_name("numbers.json"), numbers.encode())), written.note)
+
 
 def write_figure(figure: Any, stem: Path) -> Written:
     """Write `stem`.html and, where kaleido and a browser are found, `stem`.png and `stem`.svg.

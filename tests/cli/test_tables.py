@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from s2l_lab.cli.tables import amount, number, print_passk, shown_ks, silent_line
+from s2l_lab.cli.tables import print_passk, silent_line
+from s2l_lab.figures.tables import amount, number, shown_ks
 
 sys.path.append(str(Path(__file__).parents[1] / "figures"))  # reports are shared with the tests of figures
 from synthetic_reports import synthetic_report

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2l_lab.estimators import Estimate
+from s2l_lab.estimators.display import reading
 from s2l_lab.figures.axes import FineAxis, decade_axis, fine_axis
 from s2l_lab.figures.canvas import Canvas
-from s2l_lab.figures.dots import Dot, Row, draw_dots, estimate_dot, height_of, places_of, reading
+from s2l_lab.figures.dots import Dot, Row, draw_dots, estimate_dot, height_of, places_of
 
 NAN = math.nan
 HOSTILE = "<script>alert(1)</script>\x1b[31m"

@@ -8,9 +8,12 @@ import pytest
 from rich.console import Console, RenderableType
 from synthetic_studies import synthetic_persistence, synthetic_share, synthetic_validity
 
-from s2l_lab.cli.study_tables import persistence_table, policy_share_table, validity_table
-from s2l_lab.cli.tables import number
+from s2l_lab.cli.tables import persistence_text, policy_share_text, validity_text
 from s2l_lab.diversity.metrics import METRICS
+from s2l_lab.figures.metric_validity import metric_validity_numbers
+from s2l_lab.figures.persistence import persistence_numbers
+from s2l_lab.figures.policy_share import policy_share_numbers
+from s2l_lab.figures.tables import number
 from s2l_lab.studies.metric_validity import MetricValidity
 
 
@@ -22,7 +25,7 @@ def printed(table: RenderableType, width: int = 80) -> str:
 
 def test_every_arms_share_and_interval_is_printed_whole() -> None:
     result = synthetic_share()
-    text = printed(policy_share_table(result))
+    text = printed(policy_share_text(policy_share_numbers(result, ())))
     assert max(map(len, text.splitlines())) <= 80
     assert "\u2026" not in text, "a cell was cut"
     for row in result.rows:
@@ -33,12 +36,12 @@ def test_every_arms_share_and_interval_is_printed_whole() -> None:
 
 
 def test_without_seeds_the_open_question_is_said() -> None:
-    assert "stays open" in printed(policy_share_table(synthetic_share(seeds=0)))
+    assert "stays open" in printed(policy_share_text(policy_share_numbers(synthetic_share(seeds=0), ())))
 
 
 def test_every_arms_drift_and_ratios_are_printed_whole() -> None:
     result = synthetic_persistence()
-    text = printed(persistence_table(result))
+    text = printed(persistence_text(persistence_numbers(result, ())))
     assert "\u2026" not in text
     for row in result.rows:
         assert number(row.drift.value, 3, "+") in text
@@ -48,9 +51,9 @@ def test_every_arms_drift_and_ratios_are_printed_whole() -> None:
 @pytest.mark.parametrize("width", [80, 120])
 def test_every_metric_has_its_mark_and_the_marks_are_explained(width: int) -> None:
     result = MetricValidity(synthetic_validity(), 30, 2, 16, None)
-    text = printed(validity_table(result), width)
+    text = printed(validity_text(metric_validity_numbers(result, ())), width)
     assert "\u2026" not in text
     assert text.count("strategies") >= 2
     for name, found in result.metrics.items():
-        assert number(found.strategies.follows.value, 3, "+") in text, METRICS[name].title
+        assert number(found.strategies.follows.value, 2, "+") in text, METRICS[name].title
     assert "Marks:" in text

@@ -1,0 +1,179 @@
+"""The tables of diversity and of the studies, from the numbers of their numbers.json: see `tables`."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from s2l_lab.diversity.metrics import METRICS
+from s2l_lab.figures.tables import Cell, Column, Number, Row, Table, as_number, number, p_words, table
+from s2l_lab.figures.within_panels import CONDITION_WORDS
+from s2l_lab.studies.between import FEATURE_TITLES, FEATURES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from s2l_lab.figures.paper import PaperDiversity
+    from s2l_lab.studies.between import Feature
+    from s2l_lab.studies.within import Condition
+
+HORIZON, LAG = 20, 8
+"""Of the variance ratios and of the autocovariance in the table; the figure has all."""
+
+
+def metric_name(metric: str) -> str:
+    """A metric's title."""
+    return METRICS[metric].title
+
+
+def within_table(found: Mapping[str, Any], condition: Condition, named: Callable[[str], str] = metric_name) -> Table:
+    """Every metric by policy (`*`: its paired difference to the reference excludes 0); above them what is no diversity
+    but moves it. `named` writes a metric's name."""
+    policies, facts = found["policies"], found["conditions"][condition]
+    names = [policy["policy"] for policy in policies]
+    lengths = (as_number(policy["length"][condition], 1) for policy in policies)
+    rows = [Row(("tokens per completion", *lengths), "tokens")]
+    if condition == "all":
+        rows.insert(0, Row(("pass@1", *(as_number(policy["accuracy"]) for policy in policies)), "pass@1"))
+    cells = {(one["policy"], one["metric"]): one for one in found["within"] if one["condition"] == condition}
+    for metric in METRICS:
+        row = (
+            as_number(cell := cells[name, metric], mark="*" if _apart(cell["less_reference"]) else "") for name in names
+        )
+        rows.append(Row((named(metric), *row), metric))
+    if found["coherence"] and condition == "all":
+        excess = (as_number(found["coherence"][name]["excess"]) for name in names)
+        rows.append(Row(("step coherence, excess", *excess), "coherence"))
+    about = f"(m = {facts['m']}, n = {facts['n_problems']})"
+    title = f"within each policy, {CONDITION_WORDS[condition]} {about}"
+    return table(title, [Column("metric", text=True, width=25), *names], rows)
+
+
+def _apart(less: Mapping[str, Any] | None) -> bool:
+    """Whether the interval of a difference excludes 0."""
+    return less is not None and less["lower"] is not None and (less["lower"] > 0 or less["upper"] < 0)
+
+
+def between_table(found: Mapping[str, Any]) -> Table:
+    """What each policy adds to the reference, by feature: part of an even mix's diversity that lies between the two."""
+    shares = {(one["policy"], one["feature"]): one for one in found["between"]}
+    policies = list(dict.fromkeys(one["policy"] for one in found["between"]))
+    rows = [
+        Row(
+            (
+                FEATURE_TITLES[feature],
+                *(share_cell(shares.get((policy, feature))) for policy in policies),
+                as_number(found["split_halves"].get(feature), percent=True),
+            ),
+            feature,
+        )
+        for feature in FEATURES
+    ]
+    title = f"what each policy adds to {found['reference']}: between-policy share"
+    return table(title, [Column("feature", text=True, width=19), *policies, "split halves"], rows)
+
+
+def share_cell(found: Mapping[str, Any] | None) -> Cell:
+    """A share between two policies in percent, with its p and n."""
+    if found is None:
+        return "-"
+    tested = () if found["p"] is None else (p_words(found["p"]),)
+    return as_number(found["share"], percent=True, about=(*tested, f"n {found['n']}"))
+
+
+def paper_diversity_table(paper: Sequence[PaperDiversity]) -> Table:
+    """The paper's Table 3, as printed."""
+    rows = [
+        ["Self-BLEU", *(number(one.self_bleu) for one in paper)],
+        ["edit diversity", *(number(one.edit_diversity) for one in paper)],
+        ["unique answer ratio", *(number(one.unique_answers) for one in paper)],
+    ]
+    title = "the paper's Table 3 (AIME24, K = 64; no interval, no definition given)"
+    return table(title, [Column("metric", text=True, width=25), *(one.model for one in paper)], rows)
+
+
+def share_table(found: Mapping[str, Any], features: Sequence[Feature] = FEATURES) -> Table:
+    """Share of every arm against the learner by feature, and the null: the learner's own halves."""
+    rows = [
+        Row(
+            (arm["words"], as_number(arm["accuracy"]), *(share_cell(arm["features"].get(f)) for f in features)),
+            arm["role"],
+        )
+        for arm in found["arms"]
+    ]
+    null = (as_number(found["split_halves"].get(f), percent=True) for f in features)
+    rows.append(Row(("split halves of the learner", "", *null), "null", faint=True))
+    title = f"share of an even mix's diversity that lies between an arm and {found['learner']['policy']}"
+    heads = ("pass@1", *(FEATURE_TITLES[f] for f in features))
+    return table(title, [Column("arm", text=True, width=18), *heads], rows, stacked=True)
+
+
+def sizes_table(found: Mapping[str, Any]) -> Table:
+    """The size effect of every explorer and feature."""
+    rows = [
+        [
+            f"{size['explorer']}, {size['feature']}",
+            as_number(effect := size["effect"], 4, sign="+"),
+            number(effect["p_value"]),
+            f"{effect['n_small']} + {effect['n_large']}",
+            effect["method"],
+        ]
+        for size in found["sizes"]
+    ]
+    title = "small, or merely different? small member beyond a sibling of the learner's size"
+    heads = ("difference", "p", "models", Column("method", text=True))
+    return table(title, [Column("small member, feature", text=True, width=21), *heads], rows)
+
+
+def persistence_table(found: Mapping[str, Any]) -> Table:
+    """KL, drift, variance ratios, autocovariance, ICC and hazard of every arm."""
+    rows = [
+        [
+            arm["words"],
+            as_number(arm["kl"]),
+            as_number(arm["drift"], sign="+"),
+            *(_at(arm[f"variance_ratio{what}"], HORIZON, 2) for what in ("", "_m", "_own")),
+            _at(arm["autocovariance_d"], LAG, 4),
+            as_number(arm["icc"], sign="+"),
+            number(arm["survival"][0]["hazard"]["value"]) if arm["survival"] else "-",
+        ]
+        for arm in found["arms"]
+    ]
+    ratios = (f"VR({HORIZON}) of e", "of m", "of e at its own T")
+    heads = ("KL", "drift of e", *ratios, f"autocov. of d, lag {LAG}", "ICC of e", "hazard")
+    title = f"persistence of surprisal under {found['learner']} (KL, drift: nats a token)"
+    return table(title, [Column("arm", text=True, width=18), *heads], rows, stacked=True)
+
+
+def _at(curve: Mapping[str, Any] | None, place: int, digits: int) -> Cell:
+    """The value at the largest point up to `place`."""
+    if curve is None:
+        return "-"
+    i = bisect_right(curve["at"], place) - 1
+    return as_number({name: curve[name][i] for name in ("value", "lower", "upper")}, digits)
+
+
+def validity_table(metrics: Mapping[str, Any]) -> Table:
+    """What every metric follows, and its mark. `metrics` is that part of the study's numbers."""
+    rows = [
+        [
+            metric_name(name),
+            *(_followed(one[factor]) for factor in ("strategies", "phrasing", "order")),
+            one["mark"],
+        ]
+        for name, one in metrics.items()
+    ]
+    title = "what each metric follows: rank correlation [95%]; share of its variance"
+    heads = ("strategies", "phrasing", "step order", Column("follows", text=True))
+    return table(title, [Column("metric", text=True, width=18), *heads], rows, stacked=True)
+
+
+def _followed(factor: Mapping[str, Any]) -> Cell:
+    cell = as_number(factor["follows"], 2, sign="+")
+    share = factor["share"]["value"]
+    return (
+        replace(cell, mark=f"; {number(None if share is None else max(share, 0.0), 2)}")
+        if isinstance(cell, Number)
+        else cell
+    )
