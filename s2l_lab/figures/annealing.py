@@ -15,8 +15,8 @@ from s2l_lab.figures.palette import FAINT, SOURCE_COLOURS
 from s2l_lab.figures.run_curves import COLUMNS, PANEL_HEIGHT, draw_band, draw_line, panel_title, readable_range
 
 if TYPE_CHECKING:
-    from s2l_lab.browse.explorer_weight import Annealing
-    from s2l_lab.browse.training_metrics import Band
+    from s2l_lab.training.explorer_weight import Annealing
+    from s2l_lab.training.results import StepCurve
 
 PLANNED, SLOTS, TOKENS, EFFECTIVE = "planned slots", "slots", "tokens", "effective weight"
 ONE_SEED = "effective weight of one seed"
@@ -63,7 +63,7 @@ def annealing_figure(arms: Sequence[Annealing]) -> Any:
     return figure
 
 
-def _bands(arm: Annealing) -> dict[str, Band]:
+def _bands(arm: Annealing) -> dict[str, StepCurve]:
     return {SLOTS: arm.slots, TOKENS: arm.tokens, EFFECTIVE: arm.effective}
 
 

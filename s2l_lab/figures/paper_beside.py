@@ -22,10 +22,10 @@ from s2l_lab.figures.training_looks import arm_looks
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from s2l_lab.browse.training_metrics import Band
     from s2l_lab.estimators import Curve
     from s2l_lab.figures.paper import PaperPanel
     from s2l_lab.figures.training_looks import Look
+    from s2l_lab.training.results import StepCurve
 
 HEIGHT = 420
 NAME_CHARACTERS = 44
@@ -102,7 +102,7 @@ def _top(panel: PaperPanel, ours: Mapping[str, Curve]) -> float:
     return 1.06 * float(min((1 + BAND_ROOM) * most, max([most, *bands])))
 
 
-def training_beside(theirs: Sequence[PaperSeries], ours: Mapping[str, Band], explores: Mapping[str, bool]) -> Any:
+def training_beside(theirs: Sequence[PaperSeries], ours: Mapping[str, StepCurve], explores: Mapping[str, bool]) -> Any:
     """pass@1 over training: the paper's series and our arms. `explores` says of each of our arms whether it has an
     explorer."""
     values = [0.0, *(value for series in theirs for value in series.value_S.tolist())]
@@ -140,7 +140,7 @@ def _looks(explores: Mapping[str, bool]) -> dict[str, Look]:
     return arm_looks(sorted(explores, key=lambda name: name != baseline))
 
 
-def _ours_title(ours: Mapping[str, Band], ends: Sequence[float] | None) -> str:
+def _ours_title(ours: Mapping[str, StepCurve], ends: Sequence[float] | None) -> str:
     seeds = sorted({band.n_seeds for band in ours.values()})
     counts = " to ".join(dict.fromkeys((str(seeds[0]), str(seeds[-1]))))
     words = [f"{counts} seed{'s' if counts != '1' else ''} an arm"]

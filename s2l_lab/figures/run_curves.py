@@ -22,7 +22,7 @@ from s2l_lab.figures.palette import FAINT, SOURCE_COLOURS, translucent
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from s2l_lab.browse.training_metrics import Band
+    from s2l_lab.training.results import StepCurve
 
 BOTH = "both sources"
 """Name of a line that tells no source from the other."""
@@ -42,7 +42,7 @@ class CurvePanel:
 
     name: str
     """Plain text."""
-    lines: Mapping[str, Band]
+    lines: Mapping[str, StepCurve]
     """By source (`explorer`, `learner`), or BOTH."""
 
 
@@ -86,11 +86,11 @@ def run_curves_figure(panels: Sequence[CurvePanel], y_title: str, reference: str
     return figure
 
 
-def readable_range(bands: Iterable[Band], more: Iterable[float] = ()) -> list[float] | None:
+def readable_range(bands: Iterable[StepCurve], more: Iterable[float] = ()) -> list[float] | None:
     """Ends of an axis on which these lines, and the values `more`, can be read: the lines have nearly half of it
     or more, and bands get what is left as far as they reach. None where no value is defined."""
     drawn = list(bands)
-    lines = _finite([*(band.mean_S for band in drawn), np.fromiter(more, float)])
+    lines = _finite([*(band.value_S for band in drawn), np.fromiter(more, float)])
     if not lines.size:
         return None
     low, high = float(lines.min()), float(lines.max())
@@ -101,7 +101,7 @@ def readable_range(bands: Iterable[Band], more: Iterable[float] = ()) -> list[fl
     return [low - pad, high + pad]
 
 
-def is_cut(band: Band, ends: Sequence[float] | None) -> bool:
+def is_cut(band: StepCurve, ends: Sequence[float] | None) -> bool:
     """Whether the axis leaves out some of the band."""
     reach = _finite([band.lower_S, band.upper_S])
     return ends is not None and bool(((reach < ends[0]) | (reach > ends[1])).any())
@@ -113,7 +113,7 @@ def _finite(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     return finite
 
 
-def panel_title(name: str, lines: Mapping[str, Band], ends: Sequence[float] | None) -> str:
+def panel_title(name: str, lines: Mapping[str, StepCurve], ends: Sequence[float] | None) -> str:
     """The arm (plain text), and below it how many seeds its lines are of, and whether bands are cut; markup."""
     seeds = {line: band.n_seeds for line, band in lines.items() if band.step_S.size}
     counts = [f"{n} seed{'s' if n != 1 else ''}" for n in seeds.values()]
@@ -132,7 +132,7 @@ def cut_words(figure: Any) -> list[str]:
 def draw_line(
     figure: Any,
     at: Mapping[str, int],
-    band: Band,
+    band: StepCurve,
     name: str,
     colour: str,
     said: set[str],
@@ -144,11 +144,11 @@ def draw_line(
     """A line with what each of its points says; `said` are the names that the legend has, `name` joins them."""
     hover = [
         f"<b>{markup(name)}</b><br>step {step}: {reading(value, low, high)}<br>{markup(band.method)}"
-        for step, value, low, high in zip(band.step_S, band.mean_S, band.lower_S, band.upper_S, strict=True)
+        for step, value, low, high in zip(band.step_S, band.value_S, band.lower_S, band.upper_S, strict=True)
     ]
     figure.add_scatter(
         x=band.step_S.tolist(),
-        y=gaps(band.mean_S),
+        y=gaps(band.value_S),
         mode=mode or ("lines+markers" if len(band.step_S) <= 20 else "lines"),
         line={"color": colour, "width": width, "dash": dash},
         marker={"color": colour, "size": 5},
@@ -162,7 +162,7 @@ def draw_line(
     said.add(name)
 
 
-def draw_band(figure: Any, at: Mapping[str, int], band: Band, colour: str) -> None:
+def draw_band(figure: Any, at: Mapping[str, int], band: StepCurve, colour: str) -> None:
     """The interval over seeds where there is one."""
     there = np.isfinite(band.lower_S) & np.isfinite(band.upper_S)
     if not there.any():

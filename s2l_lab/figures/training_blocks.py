@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from s2l_lab.figures.canvas import Canvas
     from s2l_lab.figures.training_looks import Look
     from s2l_lab.figures.training_paper import PaperCell
-    from s2l_lab.figures.training_plan import TrainingFigure
-    from s2l_lab.figures.training_results import ArmResult, ClaimResult, Level, TrainingResults
+    from s2l_lab.training.claims import TrainingFigure
+    from s2l_lab.training.results import ArmResult, ClaimResult, Level, TrainingResults
 
 LEFT = 214.0
 PITCH = 284.0

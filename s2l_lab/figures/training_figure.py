@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from s2l_lab.estimators.verdicts import Expectation
     from s2l_lab.figures.panel import Box, Panel
     from s2l_lab.figures.training_looks import Look
-    from s2l_lab.figures.training_plan import PanelPlan, TrainingFigure
-    from s2l_lab.figures.training_results import ArmResult, TrainingResults
+    from s2l_lab.training.claims import PanelPlan, TrainingFigure
+    from s2l_lab.training.results import ArmResult, TrainingResults
 
 WIDTH = 1340
 CAPTION_CHARACTERS = 224

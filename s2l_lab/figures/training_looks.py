@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from s2l_lab.estimators import Estimate
-    from s2l_lab.figures.training_results import ArmResult, Cost
+    from s2l_lab.training.results import ArmResult, Cost
 
 ARM_COLOURS = ("#1e785a", "#aa64fa", "#0aa0b4", "#d20014", "#b48c5a", "#7850a0")
 """Green, violet, cyan, red, tan, purple; a seventh arm begins again with another symbol and dash. Chosen for their

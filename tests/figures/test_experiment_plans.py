@@ -10,10 +10,10 @@ from s2l_lab.cli.training_figures import NAMES
 from s2l_lab.errors import DataError, UsageError
 from s2l_lab.figures.experiment import Experiment, load_plan, read_plan
 from s2l_lab.figures.paper import fig2_panels
-from s2l_lab.figures.training_plan import figure_plan
 from s2l_lab.policies.families import find_member, load_family
 from s2l_lab.studies.plan import ContrastPlan, TablePlan, ValidityPlan
 from s2l_lab.sweeps import SweepPlan, read_sweep
+from s2l_lab.training.claims import figure_plan
 from s2l_lab.training.plan import read_plan as read_training_plan
 
 PLAN_OF = {

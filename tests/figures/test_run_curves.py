@@ -7,26 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from s2l_lab.browse.explorer_weight import Annealing, SeedWeight
-from s2l_lab.browse.strategy_map import MapPoint
-from s2l_lab.browse.training_cost import CostRow
-from s2l_lab.browse.training_metrics import Band
 from s2l_lab.figures.annealing import EFFECTIVE, ONE_SEED, PLANNED, annealing_figure
 from s2l_lab.figures.palette import SOURCE_COLOURS, translucent
 from s2l_lab.figures.paper import fig2_panels
 from s2l_lab.figures.paper_beside import PaperSeries, passk_beside, training_beside
 from s2l_lab.figures.run_curves import CUT, CurvePanel, readable_range, run_curves_figure
-from s2l_lab.figures.strategy_map import NO_ANSWER, OTHER, strategy_map_figure
+from s2l_lab.figures.strategy_map import NO_ANSWER, OTHER, MapPoint, strategy_map_figure
 from s2l_lab.figures.training_cost import cost_figure
 from s2l_lab.figures.training_looks import arm_looks
+from s2l_lab.training.explorer_weight import Annealing, SeedWeight
+from s2l_lab.training.logged import CostRow
+from s2l_lab.training.results import StepCurve
 
 HOSTILE = "<b>arm</b> & <img src=x>"
 
 
-def band(values: list[float], *, seeds: int = 3) -> Band:
+def band(values: list[float], *, seeds: int = 3) -> StepCurve:
     mean = np.array(values)
     reach = np.full(len(values), np.nan if seeds < 2 else 0.1)
-    return Band(np.arange(1, len(values) + 1), mean, mean - reach, mean + reach, seeds, f"t over {seeds} seeds")
+    return StepCurve(np.arange(1, len(values) + 1), mean, mean - reach, mean + reach, seeds, f"t over {seeds} seeds")
 
 
 def named(figure: Any, name: str) -> list[Any]:
@@ -149,9 +148,9 @@ def test_arms_beside_the_paper_look_as_in_print_and_none_as_a_source() -> None:
     assert not {trace.line.color for trace in lines.values()} & set(SOURCE_COLOURS.values())
 
 
-def wide(values: list[float], reach: float) -> Band:
+def wide(values: list[float], reach: float) -> StepCurve:
     mean = np.array(values)
-    return Band(np.arange(1, len(values) + 1), mean, mean - reach, mean + reach, 2, "Student's t over 2 seeds")
+    return StepCurve(np.arange(1, len(values) + 1), mean, mean - reach, mean + reach, 2, "Student's t over 2 seeds")
 
 
 def test_a_wide_band_is_cut_and_said_so_and_leaves_the_lines_half_of_the_axis() -> None:
