@@ -120,4 +120,5 @@ def test_every_way_of_reaching_right_is_seen(source: str) -> None:
 )
 def test_every_way_of_computing_is_seen(source: str) -> None:
     assert functions_of(COMPUTE, source)
-    assert not functions_of(COMPUTE, "from s2l_lab.estimators import Curve\nfrom s2l_lab.diversity.metrics import METRICS")
+    records = "from s2l_lab.estimators import Curve\nfrom s2l_lab.diversity.metrics import METRICS"
+    assert not functions_of(COMPUTE, records)

@@ -19,11 +19,11 @@ from parts.training_cost import cost_rows
 from parts.training_data import arms_of, column_words, evaluated, levels_of, metrics_of, runs_of, training_entries
 from parts.training_evaluations import ABOUT
 from s2l_lab.browse.metric_words import explain_column
-from s2l_lab.browse.paper_arms import TABLES, stands_beside
-from s2l_lab.browse.paper_items import PaperItem, references
+from s2l_lab.browse.paper_items import PaperItem, references, stands_beside
 from s2l_lab.browse.report_page import FigureItem, TableItem
 from s2l_lab.figures.dots import reading
-from s2l_lab.figures.paper_beside import PaperSeries, training_beside
+from s2l_lab.figures.paper import TABLES, PaperCurve
+from s2l_lab.figures.paper_beside import training_beside
 from s2l_lab.figures.run_curves import cut_words
 from s2l_lab.training.arms import Arm
 from s2l_lab.training.logged import cost_row
@@ -120,14 +120,14 @@ def _curves(address: Address, item: PaperItem, arms: Sequence[Arm], benchmarks: 
     return Ours((FigureItem(figure, item.title, on),), texts=(on,), lines=lines)
 
 
-def paper_series(item: PaperItem) -> list[PaperSeries]:
+def paper_series(item: PaperItem) -> list[PaperCurve]:
     """The paper's curves of an item; none where no number could be had or the file does not ship."""
     points: dict[str, list[tuple[int, float]]] = {}
     for found in references(item):
         for row in found.rows:
             points.setdefault(row["series"], []).append((int(row["step"]), float(row["value"])))
     return [
-        PaperSeries(name, np.array([s for s, _ in found]), np.array([v for _, v in found]))
+        PaperCurve(name, np.array([s for s, _ in found]), np.array([v for _, v in found]))
         for name, found in points.items()
     ]
 
@@ -164,10 +164,10 @@ def _last_rows(item: PaperItem, arms: Sequence[Arm], benchmark: str, ks: Sequenc
     return rows
 
 
-def _rows(theirs: Sequence[PaperSeries], ours: dict[str, StepCurve]) -> list[dict[str, Any]]:
+def _rows(theirs: Sequence[PaperCurve], ours: dict[str, StepCurve]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for series in theirs:
-        for step, value in zip(series.step_S.tolist(), series.value_S.tolist(), strict=True):
+        for step, value in zip(series.step.tolist(), series.value.tolist(), strict=True):
             rows.append({"whose": "paper", "series": series.name, "thousand prompts": step, "step": None})
             rows[-1] |= {"value": value, "lower": None, "upper": None, "n_seeds": None}
     for name, band in ours.items():

@@ -20,9 +20,8 @@ from s2l_lab.errors import UsageError
 from s2l_lab.figures.experiment import plan_path
 from s2l_lab.figures.markup import printable
 from s2l_lab.figures.numbers import as_json
-from s2l_lab.figures.training_blocks import claim_words
+from s2l_lab.figures.training_blocks import claim_words, difference_words
 from s2l_lab.figures.training_figure import training_figure, training_numbers
-from s2l_lab.figures.training_looks import difference_words
 from s2l_lab.figures.write import Written, replace_file, write_figure
 from s2l_lab.sweeps import read_sweep, reports, run_sweep
 from s2l_lab.sweeps.launch import ROOT

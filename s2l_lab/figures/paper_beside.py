@@ -2,7 +2,7 @@
 
 Theirs have no interval and none is drawn. The axes of y are one, so that heights can be compared; those of x are not,
 since theirs are prompts or their k and ours are steps or our k. A wide band of ours is cut by the axis rather than
-squeeze the lines, which the panel says. Arms have the looks of the printed figures (`training_looks`), plain GRPO
+squeeze the lines, which the panel says. Arms have the looks of the printed figures (`palette.arm_looks`), plain GRPO
 first. `fig2` and `training_figure` draw the same for print with the verdicts; here is what can be seen at once of
 whatever runs exist.
 """
@@ -11,38 +11,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from s2l_lab.figures.markup import markup, shortened
-from s2l_lab.figures.palette import translucent
+from s2l_lab.figures.palette import arm_looks, translucent
 from s2l_lab.figures.run_curves import BAND_ROOM, CUT, draw_band, draw_line, is_cut, readable_range
-from s2l_lab.figures.training_looks import arm_looks
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from s2l_lab.estimators import Curve
-    from s2l_lab.figures.paper import PaperPanel
-    from s2l_lab.figures.training_looks import Look
+    from s2l_lab.figures.palette import Look
+    from s2l_lab.figures.paper import PaperCurve, PaperPanel
     from s2l_lab.training.results import StepCurve
 
 HEIGHT = 420
 NAME_CHARACTERS = 44
-
-
-@dataclass(frozen=True, slots=True)
-class PaperSeries:
-    """A curve of the paper over training. Arrays (S,)."""
-
-    name: str
-    step_S: NDArray[Any]
-    value_S: NDArray[Any]
-
-    @property
-    def explores(self) -> bool:
-        """Whether it is S2L-PO's, and not GRPO's."""
-        return not self.name.startswith("GRPO")
 
 
 def passk_beside(
@@ -102,16 +84,16 @@ def _top(panel: PaperPanel, ours: Mapping[str, Curve]) -> float:
     return 1.06 * float(min((1 + BAND_ROOM) * most, max([most, *bands])))
 
 
-def training_beside(theirs: Sequence[PaperSeries], ours: Mapping[str, StepCurve], explores: Mapping[str, bool]) -> Any:
+def training_beside(theirs: Sequence[PaperCurve], ours: Mapping[str, StepCurve], explores: Mapping[str, bool]) -> Any:
     """pass@1 over training: the paper's series and our arms. `explores` says of each of our arms whether it has an
     explorer."""
-    values = [0.0, *(value for series in theirs for value in series.value_S.tolist())]
+    values = [0.0, *(value for series in theirs for value in series.value.tolist())]
     ends = readable_range(ours.values(), values)
     figure = _panels([*(["paper"] if theirs else []), *([_ours_title(ours, ends)] if ours else [])])
     right = 2 if theirs else 1
     looks = _looks({series.name: series.explores for series in theirs})
     for series in theirs:
-        points = list(zip(series.step_S.tolist(), series.value_S.tolist(), strict=True))
+        points = list(zip(series.step.tolist(), series.value.tolist(), strict=True))
         hover = [f"<b>{markup(series.name)}</b><br>{s}k prompts: {v:.3f}, digitised; no interval" for s, v in points]
         steps, heights = [step for step, _ in points], [value for _, value in points]
         look = looks[series.name]

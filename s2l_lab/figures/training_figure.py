@@ -18,17 +18,25 @@ from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import wrapped
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, plain
-from s2l_lab.figures.palette import FAINT
-from s2l_lab.figures.training_blocks import DAGGER, claim_words, draw_claims, draw_ends, draw_paper_table
-from s2l_lab.figures.training_looks import MARKS, arm_looks, hover, level_words, seeds_words
-from s2l_lab.figures.training_paper import TABLES, paper_cells, paper_curve
+from s2l_lab.figures.palette import FAINT, MARKS, arm_looks
+from s2l_lab.figures.paper import TABLES, paper_cells, paper_curve
+from s2l_lab.figures.training_blocks import (
+    DAGGER,
+    claim_words,
+    draw_claims,
+    draw_ends,
+    draw_paper_table,
+    hover,
+    level_words,
+    seeds_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from s2l_lab.estimators.verdicts import Expectation
+    from s2l_lab.figures.palette import Look
     from s2l_lab.figures.panel import Box, Panel
-    from s2l_lab.figures.training_looks import Look
     from s2l_lab.training.claims import PanelPlan, TrainingFigure
     from s2l_lab.training.results import ArmResult, TrainingResults
 
