@@ -1,7 +1,7 @@
 """The figures of the Family view: records of `s2l_lab.browse` in, plotly figures out; nothing is computed here.
 
-They stretch with the page and leave background and text colours to its light or dark theme; the same records are drawn
-for print by `s2l_lab.figures`.
+Curves are drawn as in print (`s2l_lab.figures`); the axes stretch with the page and leave background and text colours
+to its light or dark theme.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
 from parts.look import NEUTRAL
 from s2l_lab.browse.family_curves import Covers, Family, Recorded, drawn
 from s2l_lab.browse.solve_rates import SolveRates
-from s2l_lab.estimators import Comparison, Curve
-from s2l_lab.figures.caption import crossing_words
-from s2l_lab.figures.cover import cover_hover
+from s2l_lab.estimators import Comparison
+from s2l_lab.figures.differences import draw_difference
 from s2l_lab.figures.markup import markup, shortened
 from s2l_lab.figures.palette import RAMP, translucent
+from s2l_lab.figures.panel import Traces
+from s2l_lab.figures.passk import Guess, draw_cover, draw_passk
 
 HEIGHT = 400
 CELL = 24
@@ -47,21 +47,16 @@ def curves_figure(
 ) -> Any:
     """pass@k over k, or over the FLOPs of k rollouts; ribbons are the curves' intervals, dotted lines the guessers."""
     figure = go.Figure()
-    for name, curve in ((name, drawn(curve)) for name, curve in family.curves.items()):
-        scale = known[name].flops_per_rollout if flops else 1.0
-        x = curve.k * scale
-        colour = colours[name]
-        _ribbon(figure, x, curve.lower, curve.upper, translucent(colour, 0.16), name)
-        if np.any(curve.bound_low != curve.bound_high):
-            _ribbon(figure, x, curve.bound_low, curve.bound_high, translucent(colour, 0.4), name)
-        y = np.where(np.isfinite(curve.value), curve.value, (curve.bound_low + curve.bound_high) / 2)
-        figure.add_scatter(
-            x=x, y=y, mode="lines+markers" if len(x) <= 8 else "lines", name=markup(shortened(name, _NAME)),
-            legendgroup=name, line={"color": colour, "width": 2.4}, hoverinfo="text",
-            hovertext=_hover(name, curve, scale),
-        )  # fmt: skip
-        if guesses and name in known:
-            _guesses(figure, name, known[name], scale, colour)
+    curves = {name: drawn(curve) for name, curve in family.curves.items()}
+    floors = [
+        Guess(name, np.array(list(values)), np.array(list(values.values())), uniform=uniform)
+        for name in (curves if guesses else ())
+        if name in known
+        for values, uniform in ((known[name].uniform, True), (known[name].own_answers, False))
+        if values
+    ]
+    per_rollout = {name: known[name].flops_per_rollout for name in curves} if flops else None
+    draw_passk(Traces(figure, legend=_NAME), curves, colours, guesses=floors, flops=per_rollout)
     _look(figure, "FLOPs of k rollouts (log scale)" if flops else "k (log scale)", "pass@k")
     figure.update_xaxes(type="log")
     if not flops:
@@ -73,18 +68,8 @@ def curves_figure(
 def cover_figure(covers: Covers, colours: Mapping[str, str]) -> Any:
     """Cover@tau: solid smoothed, dashed the likeliest, dotted the plug-in share, ribbon the exact bounds."""
     figure = go.Figure()
-    for name, cover in ((name, drawn(cover)) for name, cover in covers.curves.items()):
-        colour = colours[name]
-        _ribbon(figure, cover.tau, cover.bounds_lower, cover.bounds_upper, translucent(colour, 0.08), name)
-        for values, dash in ((cover.plug_in, "dot"), (cover.npmle, "dash")):
-            figure.add_scatter(
-                x=cover.tau, y=values, mode="lines", legendgroup=name, showlegend=False, hoverinfo="skip",
-                line={"color": colour, "width": 1.3, "dash": dash},
-            )  # fmt: skip
-        figure.add_scatter(
-            x=cover.tau, y=cover.smoothed, mode="lines", name=markup(shortened(name, _NAME)), legendgroup=name,
-            line={"color": colour, "width": 2.2}, hoverinfo="text", hovertext=cover_hover(name, cover),
-        )  # fmt: skip
+    for name, cover in covers.curves.items():
+        draw_cover(Traces(figure, legend=_NAME), name, drawn(cover), colours[name])
     _look(figure, "tau, least solve rate", "share of problems")
     figure.update_yaxes(rangemode="tozero")
     return figure
@@ -92,28 +77,12 @@ def cover_figure(covers: Covers, colours: Mapping[str, str]) -> Any:
 
 def difference_figure(comparison: Comparison) -> Any:
     """b's pass@k minus a's, its pointwise interval, the band that the verdict rests on, a diamond at a crossing."""
-    figure, c = go.Figure(), drawn(comparison)
-    _ribbon(figure, c.k, c.band_lower, c.band_upper, translucent(NEUTRAL, 0.18), "band")
-    _ribbon(figure, c.k, c.lower, c.upper, translucent(NEUTRAL, 0.28), "interval")
-    ends = zip(c.k, c.value, c.lower, c.upper, c.band_lower, c.band_upper, strict=True)
-    hover = [
-        f"pass@{k}: {d:+.3f} [{low:+.3f}, {high:+.3f}]<br>simultaneous band [{b_low:+.3f}, {b_high:+.3f}]"
-        for k, d, low, high, b_low, b_high in ends
-    ]
-    middle = np.where(np.isfinite(c.value), c.value, (c.bound_low + c.bound_high) / 2)
-    line = {"color": NEUTRAL, "width": 2.4}
-    figure.add_scatter(x=c.k, y=middle, mode="lines", line=line, hoverinfo="text", hovertext=hover, showlegend=False)
-    figure.add_hline(y=0, line={"color": NEUTRAL, "width": 1, "dash": "dash"})
-    if c.crossing.k is not None and c.crossing.k_set is not None:
-        low, high = c.crossing.k_set[0], c.crossing.k_set[1] or int(c.k[-1])
-        figure.add_scatter(x=[low, high], y=[0, 0], mode="lines", line={"color": NEUTRAL, "width": 5}, showlegend=False)
-        figure.add_scatter(
-            x=[c.crossing.k], y=[0], mode="markers", marker={"symbol": "diamond", "size": 12, "color": NEUTRAL},
-            hoverinfo="text", hovertext=[markup(crossing_words(c))], showlegend=False,
-        )  # fmt: skip
-    b, a = (markup(shortened(name, _NAME)) for name in (c.b, c.a))
+    figure = go.Figure()
+    draw_difference(Traces(figure), drawn(comparison))
+    b, a = (markup(shortened(name, _NAME)) for name in (comparison.b, comparison.a))
     _look(figure, "k (log scale)", f"{b} \u2212 {a}", height=300)
-    _log_k(figure, int(c.k[-1]))
+    _log_k(figure, int(comparison.k[-1]))
+    figure.update_layout(showlegend=False)
     return figure
 
 
@@ -169,45 +138,6 @@ def _cell(rate: float) -> str:
     if math.isnan(rate):
         return "line-ew"
     return "circle" if rate in (0, 1) else "square"
-
-
-def _guesses(figure: Any, name: str, known: Recorded, scale: float, colour: str) -> None:
-    kinds = ((known.uniform, "uniform guess", NEUTRAL), (known.own_answers, "its answers to other problems", colour))
-    for values, words, shade in kinds:
-        if values:
-            figure.add_scatter(
-                x=[k * scale for k in values], y=list(values.values()), mode="lines", legendgroup=name,
-                showlegend=False, line={"color": shade, "width": 1.4, "dash": "dot"}, hoverinfo="text",
-                hovertext=[f"{markup(name)}: {words}<br>pass@{k} = {value:.3f}" for k, value in values.items()],
-            )  # fmt: skip
-
-
-def _hover(name: str, curve: Curve, scale: float) -> list[str]:
-    rows = []
-    for i, k in enumerate(curve.k):
-        ends = f"[{curve.lower[i]:.3f}, {curve.upper[i]:.3f}]"
-        value = (
-            f"pass@{k} = {curve.value[i]:.3f} {ends}"
-            if math.isfinite(curve.value[i])
-            else f"pass@{k} between {curve.bound_low[i]:.3f} and {curve.bound_high[i]:.3f} {ends}"
-        )
-        flops = "" if scale == 1.0 else f"<br>{k * scale:.3g} FLOPs"
-        rows.append(
-            f"<b>{markup(name)}</b><br>{value}{flops}<br>{curve.level:.0%} interval, resampled: {curve.interval}<br>"
-            f"{markup(curve.method[i])}<br>n = {curve.n_problems} problems, N = {curve.n_rollouts}"
-        )
-    return rows
-
-
-def _ribbon(
-    figure: Any, x: NDArray[Any], lower: NDArray[np.float64], upper: NDArray[np.float64], colour: str, group: str
-) -> None:
-    known = np.isfinite(lower) & np.isfinite(upper)
-    xs, low, high = (np.asarray(values)[known] for values in (x, lower, upper))
-    figure.add_scatter(
-        x=[*xs, *xs[::-1]], y=[*low, *high[::-1]], fill="toself", fillcolor=colour, mode="lines",
-        line={"width": 0, "color": colour}, hoverinfo="skip", showlegend=False, legendgroup=group,
-    )  # fmt: skip
 
 
 def _log_k(figure: Any, most: int) -> None:

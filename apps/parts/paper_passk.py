@@ -18,12 +18,12 @@ from s2l_lab.browse.provenance import Drawn, caption
 from s2l_lab.browse.report_page import FigureItem, TableItem
 from s2l_lab.estimators import Curve
 from s2l_lab.figures.caption import crossing_words
+from s2l_lab.figures.fig2 import PAPER_SIZES
 from s2l_lab.figures.palette import member_colours
 from s2l_lab.figures.paper import PaperPanel, fig2_panels
 from s2l_lab.figures.paper_beside import passk_beside
 from s2l_lab.figures.run_curves import cut_words
 
-PAPER_SIZES = ("1.7B", "4B", "8B", "14B")
 PAPER_CAPTION = (
     "Paper: arXiv 2605.30789, Figure 2, Qwen3-Base on 30 problems a panel, digitised to .01 (k under 5 unreliable); no "
     "interval, no counts, no seed, no verifier version."
@@ -59,7 +59,7 @@ def show_passk(here: Opened, address: Address, item: PaperItem) -> Ours:
     figure = passk_beside(panel, (theirs[panel.small], theirs[panel.large]), curves, colours)
     lines = (*lines, *cut_words(figure))
     chart(figure, "paper.fig2.figure")
-    words = f"Paper: the small model overtakes {_paper_words(panel)}. {ours}"
+    words = f"Paper: the small model overtakes {panel.crossing_words('nowhere')}. {ours}"
     st.markdown(plain(words))
     title = f"{item.title}, panel {panel.name}, and ours"
     rows = _rows(panel, curves)
@@ -81,13 +81,6 @@ def _pair(here: Opened, address: Address, columns: Any) -> tuple[str, ...]:
     small = columns[1].selectbox("Ours, small", policies, key=address.option("small", policies, policies[0]))
     large = columns[2].selectbox("Ours, large", policies, key=address.option("large", policies, policies[-1]))
     return tuple(dict.fromkeys((small, large)))
-
-
-def _paper_words(panel: PaperPanel) -> str:
-    if panel.crossing is None:
-        return f"nowhere by k = {panel.n_rollouts}"
-    low, high = panel.crossing
-    return f"at k = {low}" if low == high else f"at k = {low} to {high}"
 
 
 def _rows(panel: PaperPanel, curves: dict[str, Curve]) -> list[dict[str, Any]]:

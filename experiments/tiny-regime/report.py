@@ -15,9 +15,9 @@ import numpy as np
 from s2l_lab.estimators import Comparison, Counts, Curve, compare_all, pass_at_k_curve
 from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import crossing_words
-from s2l_lab.figures.curves import curve_axis, draw_curve, end_value
 from s2l_lab.figures.palette import member_colours
 from s2l_lab.figures.panel import log2_axis
+from s2l_lab.figures.passk import curve_axis, draw_passk, label_curves
 from s2l_lab.figures.write import write_figure
 
 if TYPE_CHECKING:
@@ -133,9 +133,8 @@ def figure(results: Results, split: str) -> Any:
             panel = canvas.panel(
                 box, f"{family}, {sampling}", f"{problems} training problems", log2_axis(rollouts), axis
             )
-            for policy, curve in curves.items():
-                draw_curve(panel, policy, curve, colours[policy])
-            panel.end_labels([(end_value(curve), policy, colours[policy]) for policy, curve in curves.items()])
+            draw_passk(panel, curves, colours)
+            label_curves(panel, curves, colours)
     return canvas.finish(
         [
             "Rows differ in the number of distinct training problems alone; every member saw 128,000 traces.",

@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from s2l_lab.figures.caption import caption_lines, crossing_words
-from s2l_lab.figures.curves import chosen_curve
 from s2l_lab.figures.markup import printable
+from s2l_lab.figures.passk import chosen_curve
 from s2l_lab.verifiers import is_lenient
 
 if TYPE_CHECKING:

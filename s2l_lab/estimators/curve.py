@@ -8,6 +8,7 @@ two agree there is a value, elsewhere only bounds; N counts the unknown rollouts
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -31,9 +32,11 @@ from s2l_lab.estimators.unbiased import subset_ratio
 from s2l_lab.estimators.units import cluster_codes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike
+
+    from s2l_lab.estimators.rollout_interval import RolloutEnds
 
 _AGREE = 1e-12
 """Bounds nearer than this are one value."""
@@ -81,33 +84,60 @@ def pass_at_k_curve(
             f"interval = {interval!r} was asked; a curve of one policy has 'rollouts' or 'problems'. "
             "For 'seeds' give the counts of all training runs to seeds_curve."
         )
+    cells = checked_cells(correct_P, total_P, unknown_P, cluster)
+    ks_K = check_increasing(check_ks(ks, cells[0].min_total))
+    table, ends = partial(_solve_table, ks_K=ks_K), partial(rollout_ends, ks_K=ks_K, level=level)
+    return share_curve(cells, ks_K, table, ends, interval=interval, level=level, rng=rng, replicates=replicates)
+
+
+def checked_cells(
+    correct_P: ArrayLike, total_P: ArrayLike, unknown_P: ArrayLike | None, cluster: Sequence[object] | None
+) -> list[Cells]:
+    """The counts as cells: one record, or two where some rollouts are unknown, with all of them wrong and all right.
+
+    Arguments as in `pass_at_k_curve`; UsageError for impossible counts.
+    """
     check_aligned(correct_P=correct_P, total_P=total_P, unknown_P=unknown_P, cluster=cluster)
     correct, total = check_counts(correct_P, total_P)
     codes_P = None if cluster is None else cluster_codes(cluster, correct.size)
-    low = pool(correct, total, codes_P)
-    ks_K = check_increasing(check_ks(ks, low.min_total))
     unknown = np.zeros_like(correct) if unknown_P is None else check_unknown(unknown_P, correct, total)
-    cells = [low, pool(correct + unknown, total, codes_P)] if unknown.any() else [low]
+    low = pool(correct, total, codes_P)
+    return [low, pool(correct + unknown, total, codes_P)] if unknown.any() else [low]
 
-    draws, nan_K = generator(rng), np.full(ks_K.size, np.nan)
+
+def share_curve(
+    cells: Sequence[Cells],
+    ks_K: Ints,
+    table: Callable[[Cells], Floats],
+    ends_of: Callable[[Cells], RolloutEnds],
+    *,
+    interval: Literal["rollouts", "problems"],
+    level: float,
+    rng: int | np.random.Generator | None,
+    replicates: int,
+) -> Curve:
+    """The curve of a share that every cell has: `table` gives it by cell, shape (C, K), `ends_of` the ends of
+    `rollouts`. `cells` come from `checked_cells`."""
+    tables, nan_K, low = [table(one) for one in cells], np.full(ks_K.size, np.nan), cells[0]
     if interval == "rollouts":
-        by_bound = [rollout_ends(one, ks_K, level) for one in cells]
+        by_bound = [ends_of(one) for one in cells]
         method = by_bound[0].method_K
-        ends = ProblemEnds(by_bound[0].lower_K, by_bound[-1].upper_K, nan_K, nan_K)
+        ends = [ProblemEnds(one.lower_K, one.upper_K, nan_K, nan_K) for one in by_bound]
     else:
-        both = [
-            share_ends(_solve_table(one, ks_K), one.weight_C, level, draws, replicates, one.cluster_C) for one in cells
+        draws = generator(rng)
+        ends = [
+            share_ends(shares, one.weight_C, level, draws, replicates, one.cluster_C)
+            for shares, one in zip(tables, cells, strict=True)
         ]
-        ends = ProblemEnds(both[0].lower_K, both[-1].upper_K, both[0].band_lower_K, both[-1].band_upper_K)
-        method = (studentised(clustered=codes_P is not None),) * ks_K.size
-    bound_low, bound_high = _value(cells[0], ks_K), _value(cells[-1], ks_K)
+        method = (studentised(clustered=low.cluster_C is not None),) * ks_K.size
+    bound_low, bound_high = (cells[i].weight_C @ tables[i] / cells[i].n_problems for i in (0, -1))
     return Curve(
         k=ks_K,
         value=settled(bound_low, bound_high),
-        lower=ends.lower_K,
-        upper=ends.upper_K,
-        band_lower=ends.band_lower_K,
-        band_upper=ends.band_upper_K,
+        lower=ends[0].lower_K,
+        upper=ends[-1].upper_K,
+        band_lower=ends[0].band_lower_K,
+        band_upper=ends[-1].band_upper_K,
         bound_low=bound_low,
         bound_high=bound_high,
         method=method,
@@ -122,8 +152,3 @@ def pass_at_k_curve(
 def _solve_table(cells: Cells, ks_K: Ints) -> Floats:
     """pass@k by cell, shape (C, K)."""
     return 1.0 - subset_ratio(cells.total_C - cells.correct_C, cells.total_C, ks_K)
-
-
-def _value(cells: Cells, ks_K: Ints) -> Floats:
-    value_K: Floats = cells.weight_C @ _solve_table(cells, ks_K) / cells.n_problems
-    return value_K

@@ -14,12 +14,13 @@ import numpy as np
 from s2l_lab.figures.caption import crossing_words
 from s2l_lab.figures.markup import markup, shortened
 from s2l_lab.figures.palette import FAINT, INK
+from s2l_lab.figures.panel import log2_axis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from s2l_lab.estimators import Comparison
-    from s2l_lab.figures.panel import Panel
+    from s2l_lab.figures.panel import Traces
 
 NAME = 17
 """Characters that a title has for each name."""
@@ -34,24 +35,25 @@ def difference_title(comparison: Comparison, colours: Mapping[str, str]) -> str:
     return f"{b} \u2212 {a}"
 
 
-def draw_difference(panel: Panel, comparison: Comparison) -> None:
+def draw_difference(panel: Traces, comparison: Comparison) -> None:
     """Line, pointwise interval, band, and a mark where the verdict is a crossing."""
     c = comparison
     panel.ribbon(c.k, (c.band_lower, c.band_upper), FAINT, 0.15, name="simultaneous band")
     panel.ribbon(c.k, (c.lower, c.upper), FAINT, 0.2, name="pointwise interval")
     if np.any(c.bound_low != c.bound_high):
         panel.ribbon(c.k, (c.bound_low, c.bound_high), FAINT, 0.5, name="bounds")
-    panel.line(np.array([panel.x.low, panel.x.high]), np.zeros(2), FAINT, width=1.0, name="no difference")
-    ends = zip(c.k, c.value, c.lower, c.upper, c.band_lower, c.band_upper, strict=True)
+    ends = log2_axis(int(c.k[-1]))
+    panel.line(np.array([ends.low, ends.high]), np.zeros(2), FAINT, width=1.0, name="no difference")
+    rows = zip(c.k, c.value, c.lower, c.upper, c.band_lower, c.band_upper, strict=True)
     hover = [
         f"pass@{k}: {d:+.3f} [{low:+.3f}, {high:+.3f}]<br>simultaneous band [{b_low:+.3f}, {b_high:+.3f}]"
-        for k, d, low, high, b_low, b_high in ends
+        for k, d, low, high, b_low, b_high in rows
     ]
     panel.line(c.k, c.value, INK, hover, name="difference")
     draw_crossing(panel, comparison, height=0.0)
 
 
-def draw_crossing(panel: Panel, comparison: Comparison, height: float) -> None:
+def draw_crossing(panel: Traces, comparison: Comparison, height: float) -> None:
     """A diamond at the crossing and a bar over its confidence set, at this height; nothing for other verdicts."""
     crossing = comparison.crossing
     if crossing.k is None or crossing.k_set is None:

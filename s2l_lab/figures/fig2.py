@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from s2l_lab.errors import DataError
 from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import crossing_words, sampling_text, wrapped
-from s2l_lab.figures.curves import curve_axis, draw_curve, draw_guesses, end_value
 from s2l_lab.figures.differences import difference_title, draw_difference, reach
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, numbers, plain
 from s2l_lab.figures.palette import member_colours
-from s2l_lab.figures.panel import Axis, log2_axis
+from s2l_lab.figures.panel import Axis, Traces, log2_axis
+from s2l_lab.figures.passk import curve_axis, curve_ends, draw_passk, guesses_of, label_curves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,10 +49,7 @@ class PanelResult:
     @property
     def paper_words(self) -> str:
         """What the paper's picture shows."""
-        if self.paper.crossing is None:
-            return f"none by k = {self.paper.n_rollouts}"
-        low, high = self.paper.crossing
-        return f"at k = {low}" if low == high else f"at k = {low} to {high}"
+        return self.paper.crossing_words()
 
 
 def panel_result(panel: PairPanel, paper: Mapping[str, PaperPanel], report: PasskReport) -> PanelResult:
@@ -118,30 +115,32 @@ def _paper_panel(canvas: Canvas, result: PanelResult, top: float, colours: Mappi
     panel = canvas.panel(
         (64.0, top, 270.0, PLOT), title, f"crossing: {result.paper_words}", log2_axis(paper.n_rollouts), y
     )
-    labels = []
+    draw_paper(panel, paper, colours)
+    sizes = ((paper.small, paper.small_value), (paper.large, paper.large_value))
+    panel.end_labels([(float(values[-1]), size, colours[size]) for size, values in sizes])
+
+
+def draw_paper(panel: Traces, paper: PaperPanel, colours: Mapping[str, str]) -> None:
+    """The paper's two lines, without intervals, since none are given; `colours` by size."""
     for size, values in ((paper.small, paper.small_value), (paper.large, paper.large_value)):
         hover = [
             f"Qwen3-{size}-Base<br>pass@{k} = {v:.2f} \u00b1 0.01 (digitised)"
             for k, v in zip(paper.k, values, strict=True)
         ]
-        panel.line(paper.k, values, colours[size], hover, mode="lines+markers", size=5, name=f"paper {size}")
-        labels.append((float(values[-1]), size, colours[size]))
-    panel.end_labels(labels)
+        name = f"paper {size}"
+        look = {"mode": "lines+markers", "size": 5, "name": name, "of": name, "entry": True}
+        panel.line(paper.k, values, colours[size], hover, **look)
 
 
 def _our_panel(canvas: Canvas, result: PanelResult, top: float, colours: Mapping[str, str]) -> None:
-    report = result.report
-    pair = (result.small, result.large)
-    curves = [policy.curve_problems for policy in pair]
-    arrays = [a for c in curves for a in (c.lower, c.upper, c.bound_low, c.bound_high)]
+    report, pair = result.report, (result.small, result.large)
+    curves = {policy.name: policy.curve_problems for policy in pair}
     title = f"ours \u00b7 {markup(report.benchmark)}, {result.panel.preset}"
     about = f"n = {report.n_problems} problems, N = {report.n_rollouts}"
-    panel = canvas.panel((470.0, top, 270.0, PLOT), title, about, log2_axis(report.n_rollouts), curve_axis(arrays))
-    for policy in pair:
-        draw_guesses(panel, policy, colours[policy.name])
-    for policy, curve in zip(pair, curves, strict=True):
-        draw_curve(panel, policy.name, curve, colours[policy.name])
-    panel.end_labels([(end_value(c), p.name, colours[p.name]) for p, c in zip(pair, curves, strict=True)])
+    axes = log2_axis(report.n_rollouts), curve_axis(curve_ends(curves))
+    panel = canvas.panel((470.0, top, 270.0, PLOT), title, about, *axes)
+    draw_passk(panel, curves, colours, guesses=guesses_of(pair))
+    label_curves(panel, curves, colours)
 
 
 def _difference_panel(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from s2l_lab.figures.caption import crossing_words
-from s2l_lab.figures.curves import chosen_curve
+from s2l_lab.figures.passk import chosen_curve
 
 if TYPE_CHECKING:
     from s2l_lab.estimators import Comparison

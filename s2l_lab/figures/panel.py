@@ -1,6 +1,7 @@
-"""One pair of axes: lines, ribbons and labels, in data units; where it lies on the page is the canvas's business.
+"""One pair of axes: lines, ribbons and labels, in data units.
 
-Curves are labelled where they end (`Panel.end_labels`), so that the eye need not travel to a legend; labels that would
+`Traces` draws on the axes of any plotly figure, `Panel` on those of a canvas, which places them on the page. There
+curves are labelled where they end (`Panel.end_labels`), so that the eye need not travel to a legend; labels that would
 overlap are moved apart by as little as possible. Undefined values are gaps, in lines and in ribbons.
 """
 
@@ -74,37 +75,23 @@ def log2_axis(largest_k: int, title: str = "k") -> Axis:
     return Axis(title, low=1 / 1.06, high=max(largest_k, 2) * 1.06, log2=True)
 
 
-class Panel:
-    """One pair of axes on a canvas."""
+class Traces:
+    """Lines and ribbons on the pair of axes with this number. `legend` is how many characters a name has in the
+    figure's legend; 0 where curves are labelled on the axes instead."""
 
-    def __init__(self, figure: Any, number: int, box: Box, x: Axis, y: Axis) -> None:
+    def __init__(self, figure: Any, number: int = 1, *, legend: int = 0) -> None:
         self._figure = figure
         self._suffix = "" if number == 1 else str(number)
-        self._box, self.x, self.y = box, x, y
-
-    def place(self, width: float, height: float) -> None:
-        """Fix the axes once the canvas has its size."""
-        left, top, wide, high = self._box
-        x_domain = [left / width, (left + wide) / width]
-        y_domain = [1 - (top + high) / height, 1 - top / height]
-        axes = {
-            f"xaxis{self._suffix}": {"domain": x_domain, "anchor": f"y{self._suffix}", **self.x.layout()},
-            f"yaxis{self._suffix}": {"domain": y_domain, "anchor": f"x{self._suffix}", **self.y.layout()},
-        }
-        self._figure.update_layout(axes)
-
-    def hold(self) -> None:
-        """Keep the axes of a panel in which nothing is drawn: plotly.js drops those that no trace is on, and would
-        write the panel's notes into the first one."""
-        mine = f"x{self._suffix}"
-        if all((trace.xaxis or "x") != mine for trace in self._figure.data):
-            axes = {"xaxis": mine, "yaxis": f"y{self._suffix}"}
-            self._figure.add_scatter(x=[None], y=[None], hoverinfo="skip", showlegend=False, name="", **axes)
+        self._legend = legend
 
     def line(
         self, x: NDArray[Any], y: NDArray[Any], colour: str, hover: Sequence[str] | None = None, **look: Any
     ) -> None:
-        """A line (or markers, by `mode`) that shows `hover` (escaped) at each point; `dash` and `width` style it."""
+        """A line (or markers, by `mode`) that shows `hover` (escaped) at each point; `dash` and `width` style it.
+
+        `name` is markup. `of` is the plain name of the policy that it belongs to, and `entry` says that it stands for
+        it in the legend.
+        """
         self._figure.add_scatter(
             x=np.asarray(x).tolist(),
             y=_gaps(y),
@@ -113,13 +100,17 @@ class Panel:
             marker={"color": colour, "size": look.get("size", 6), "symbol": look.get("symbol", "circle")},
             hoverinfo="text" if hover is not None else "skip",
             hovertext=list(hover) if hover is not None else None,
-            name=look.get("name", ""),
-            xaxis=f"x{self._suffix}",
-            yaxis=f"y{self._suffix}",
+            **self._named(look.get("name", ""), look.get("of", ""), entry=look.get("entry", False)),
         )
 
     def ribbon(
-        self, x: NDArray[Any], ends: tuple[NDArray[Any], NDArray[Any]], colour: str, alpha: float, name: str
+        self,
+        x: NDArray[Any],
+        ends: tuple[NDArray[Any], NDArray[Any]],
+        colour: str,
+        alpha: float,
+        name: str,
+        of: str = "",
     ) -> None:
         """The area between lower and upper ends; a point without neighbours gets a bar, since it has no area."""
         lower, upper = ends
@@ -140,10 +131,43 @@ class Panel:
             fillcolor=translucent(colour, alpha),
             line={"width": 0, "color": colour},
             hoverinfo="skip",
-            name=name,
-            xaxis=f"x{self._suffix}",
-            yaxis=f"y{self._suffix}",
+            **self._named(name, of),
         )
+
+    def _named(self, name: str, of: str, *, entry: bool = False) -> dict[str, Any]:
+        """The trace's name, axes and place in the legend."""
+        said: dict[str, Any] = {"name": name, "xaxis": f"x{self._suffix}", "yaxis": f"y{self._suffix}"}
+        if self._legend:
+            said |= {"legendgroup": of, "showlegend": entry}
+            said |= {"name": markup(shortened(of, self._legend))} if entry else {}
+        return said
+
+
+class Panel(Traces):
+    """One pair of axes on a canvas."""
+
+    def __init__(self, figure: Any, number: int, box: Box, x: Axis, y: Axis) -> None:
+        super().__init__(figure, number)
+        self._box, self.x, self.y = box, x, y
+
+    def place(self, width: float, height: float) -> None:
+        """Fix the axes once the canvas has its size."""
+        left, top, wide, high = self._box
+        x_domain = [left / width, (left + wide) / width]
+        y_domain = [1 - (top + high) / height, 1 - top / height]
+        axes = {
+            f"xaxis{self._suffix}": {"domain": x_domain, "anchor": f"y{self._suffix}", **self.x.layout()},
+            f"yaxis{self._suffix}": {"domain": y_domain, "anchor": f"x{self._suffix}", **self.y.layout()},
+        }
+        self._figure.update_layout(axes)
+
+    def hold(self) -> None:
+        """Keep the axes of a panel in which nothing is drawn: plotly.js drops those that no trace is on, and would
+        write the panel's notes into the first one."""
+        mine = f"x{self._suffix}"
+        if all((trace.xaxis or "x") != mine for trace in self._figure.data):
+            axes = {"xaxis": mine, "yaxis": f"y{self._suffix}"}
+            self._figure.add_scatter(x=[None], y=[None], hoverinfo="skip", showlegend=False, name="", **axes)
 
     def note(self, x: float, y: float, text: str, **style: Any) -> None:
         """Text (escaped) at a place in the panel, 0 to 1 on both axes."""

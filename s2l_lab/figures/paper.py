@@ -44,6 +44,12 @@ class PaperPanel:
     crossing: tuple[int, int] | None
     """Between which k the small model's curve overtakes, as drawn there; None where it does not by `n_rollouts`."""
 
+    def crossing_words(self, never: str = "none") -> str:
+        """What the picture shows, as "at k = 25 to 30" or "none by k = 64"."""
+        if self.crossing is None:
+            return f"{never} by k = {self.n_rollouts}"
+        return "at k = " + " to ".join(map(str, dict.fromkeys(self.crossing)))
+
 
 @dataclass(frozen=True, slots=True)
 class PaperDiversity:

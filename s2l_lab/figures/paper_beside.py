@@ -13,8 +13,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from s2l_lab.figures.fig2 import draw_paper
 from s2l_lab.figures.markup import markup, shortened
-from s2l_lab.figures.palette import arm_looks, translucent
+from s2l_lab.figures.palette import arm_looks
+from s2l_lab.figures.panel import Traces
+from s2l_lab.figures.passk import draw_passk
 from s2l_lab.figures.run_curves import BAND_ROOM, CUT, draw_band, draw_line, is_cut, readable_range
 
 if TYPE_CHECKING:
@@ -39,34 +42,10 @@ def passk_beside(
     cut = any((curve.upper > top).any() for curve in ours.values())
     title = f"ours: {CUT}" if cut else "ours"
     figure = _panels([f"paper {panel.name}: {panel.benchmark}, {panel.mode}", *([title] if ours else [])])
-    sizes = ((panel.small, panel.small_value, theirs[0]), (panel.large, panel.large_value, theirs[1]))
-    for size, values, colour in sizes:
-        hover = [
-            f"Qwen3-{size}-Base<br>pass@{k} = {v:.2f} \u00b1 .01, digitised"
-            for k, v in zip(panel.k, values, strict=True)
-        ]
-        _line(figure, panel.k.tolist(), values.tolist(), f"paper {size}", colour, "solid", hover, col=1)
-    for name, curve in ours.items():
-        colour = colours[name]
-        k = curve.k.tolist()
-        figure.add_scatter(
-            x=[*k, *k[::-1]],
-            y=[*curve.upper.tolist(), *curve.lower.tolist()[::-1]],
-            fill="toself",
-            fillcolor=translucent(colour, 0.16),
-            line={"width": 0},
-            mode="lines",
-            hoverinfo="skip",
-            showlegend=False,
-            row=1,
-            col=2,
-        )
-        hover = [
-            f"<b>{markup(name)}</b><br>pass@{i} = {v:.3f} [{low:.3f}, {high:.3f}]<br>"
-            f"n = {curve.n_problems} problems, N = {curve.n_rollouts}"
-            for i, v, low, high in zip(curve.k, curve.value, curve.lower, curve.upper, strict=True)
-        ]
-        _line(figure, k, curve.value.tolist(), name, colour, "solid", hover, col=2)
+    draw_paper(
+        Traces(figure, legend=NAME_CHARACTERS), panel, dict(zip((panel.small, panel.large), theirs, strict=True))
+    )
+    draw_passk(Traces(figure, 2, legend=NAME_CHARACTERS), ours, colours)
     figure.update_yaxes(range=[0, top])
     powers = [2**i for i in range(9)]
     ticks = {"tickvals": powers, "ticktext": [str(k) for k in powers], "minor": {"ticks": ""}}

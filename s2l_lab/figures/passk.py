@@ -1,34 +1,138 @@
-"""The figure of `s2l-lab passk`: pass@k of every policy, Cover@tau beside it, the difference of every pair below.
+"""pass@k drawn: lines, intervals, guessers and crossings by `draw_passk`, and the figure of `s2l-lab passk` around it.
 
 Whether curves cross cannot be read from two ribbons: both policies answer the same problems, so their difference is far
 better known than either curve. Hence the lower rows show differences with the simultaneous band that the crossing's
 verdict rests on, and the upper panel carries a diamond only where that verdict is `at`. Nothing is computed here: each
-number is a field of the report.
+number is a field of a record, and a curve is drawn with the interval that it arrives with.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import INTERVAL_MEANS, caption_lines, crossing_words, wrapped
 from s2l_lab.figures.cover import COVER_LINES, cover_hover
-from s2l_lab.figures.curves import chosen_curve, curve_axis, draw_curve, draw_guesses, end_value
 from s2l_lab.figures.differences import difference_title, draw_crossing, draw_difference, reach
 from s2l_lab.figures.markup import markup
-from s2l_lab.figures.palette import member_colours
-from s2l_lab.figures.panel import Axis, Panel, log2_axis
+from s2l_lab.figures.palette import FAINT, member_colours
+from s2l_lab.figures.panel import Axis, Panel, Traces, log2_axis
 
 if TYPE_CHECKING:
-    from s2l_lab.estimators import Comparison, Curve
-    from s2l_lab.passk.report import PasskReport
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from s2l_lab.estimators import Comparison, CoverCurve, Curve
+    from s2l_lab.passk.report import PasskReport, PolicyReport
 
 WIDTH = 1160
 CAPTION_CHARACTERS = 178
 COLUMNS = 3
 MOST_PAIRS = 6
 """More pairs than these (five policies or more): only neighbours in size get a panel; the table has every pair."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """pass@k of a guesser, which a curve should clear. Arrays have shape (K,)."""
+
+    policy: str
+    k: NDArray[Any]
+    value: NDArray[Any]
+    uniform: bool
+    """Whether it draws any answer; else it gives the policy's answers to other problems."""
+
+
+def draw_passk(
+    panel: Traces,
+    curves: Mapping[str, Curve],
+    colours: Mapping[str, str],
+    *,
+    guesses: Sequence[Guess] = (),
+    comparisons: Sequence[Comparison] = (),
+    flops: Mapping[str, float] | None = None,
+) -> None:
+    """pass@k of every policy by name: ribbons are the curves' intervals, dotted lines the guessers, diamonds crossings.
+
+    Where verdicts are missing the value is a gap between its bounds, never a guess. `comparisons` are those whose
+    crossings are marked, over k alone. `flops`, by policy, are those of one rollout: x is then the FLOPs of k rollouts.
+    """
+    per = dict.fromkeys(colours, 1.0) if flops is None else flops
+    for guess in guesses:
+        whose = markup(guess.policy)
+        who = "uniform guess" if guess.uniform else f"{whose}: its answers to other problems"
+        shade = FAINT if guess.uniform else colours[guess.policy]
+        hover = [f"{who}<br>pass@{k} = {value:.3f}" for k, value in zip(guess.k, guess.value, strict=True)]
+        x = _scaled(guess.k, per[guess.policy])
+        panel.line(x, guess.value, shade, hover, dash="dot", width=1.5, name=who, of=guess.policy)
+    for policy, curve in curves.items():
+        _draw_curve(panel, policy, curve, colours[policy], per[policy])
+    for comparison in comparisons:
+        if comparison.crossing.k is not None:
+            curve = curves[comparison.b]
+            draw_crossing(panel, comparison, float(curve.value[curve.k == comparison.crossing.k][0]))
+
+
+def label_curves(panel: Panel, curves: Mapping[str, Curve], colours: Mapping[str, str]) -> None:
+    """Names where the curves end, and a rule at the first k whose interval leans on a prior, which the method says."""
+    panel.end_labels([(end_value(curve), name, colours[name]) for name, curve in curves.items()])
+    first = next(iter(curves.values()))
+    leaning = [int(k) for k, method in zip(first.k, first.method, strict=True) if "prior-dependent" in method]
+    if leaning:
+        panel.rule(leaning[0], f"k \u2265 {leaning[0]}: prior-dependent intervals")
+
+
+def curve_ends(curves: Mapping[str, Curve]) -> list[NDArray[np.float64]]:
+    """Everything that the axis of these curves should hold."""
+    return [ends for c in curves.values() for ends in (c.lower, c.upper, c.bound_low, c.bound_high)]
+
+
+def draw_cover(panel: Traces, policy: str, cover: CoverCurve, colour: str) -> None:
+    """Cover@tau: solid smoothed, dashed the likeliest, dotted the plug-in share, ribbon the exact bounds."""
+    name = markup(policy)
+    panel.ribbon(cover.tau, (cover.bounds_lower, cover.bounds_upper), colour, 0.08, name=f"{name}: bounds", of=policy)
+    for values, dash, what in ((cover.plug_in, "dot", "plug-in"), (cover.npmle, "dash", "likeliest")):
+        panel.line(cover.tau, values, colour, dash=dash, width=1.3, name=f"{name}: {what}", of=policy)
+    hover = cover_hover(policy, cover)
+    panel.line(cover.tau, cover.smoothed, colour, hover, name=f"{name}: smoothed", of=policy, entry=True)
+
+
+def chosen_curve(policy: PolicyReport, interval: str) -> Curve:
+    """The curve whose interval answers `interval`: `problems` or `rollouts`."""
+    return policy.curve_problems if interval == "problems" else policy.curve_rollouts
+
+
+def guesses_of(policies: Sequence[PolicyReport]) -> list[Guess]:
+    """The guessers that a report knows of these policies."""
+    return [
+        Guess(policy.name, policy.curve_rollouts.k, value, uniform=value is policy.guess_uniform)
+        for policy in policies
+        for value in (policy.guess_uniform, policy.guess_own)
+        if value is not None
+    ]
+
+
+def end_value(curve: Curve) -> float:
+    """Where a curve's label stands: its last value, or the middle of its last bounds; NaN for a curve without data."""
+    last = float(curve.value[-1])
+    return last if math.isfinite(last) else float(curve.bound_low[-1] + curve.bound_high[-1]) / 2
+
+
+def curve_axis(arrays: Sequence[NDArray[np.float64]], title: str = "pass@k") -> Axis:
+    """The axis in tenths that holds every finite value of `arrays`; it starts at 0 unless all are far from it."""
+    values = np.concatenate([np.ravel(a) for a in arrays] or [np.empty(0)])
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return Axis(title, 0.0, 1.0)
+    low = math.floor(float(values.min()) * 10) / 10
+    low = 0.0 if low < 0.4 else low
+    return Axis(title, low, max(math.ceil(float(values.max()) * 10 - 1e-9) / 10, low + 0.1))
 
 
 def passk_figure(report: PasskReport) -> Any:
@@ -59,33 +163,12 @@ def pairs_shown(report: PasskReport) -> list[Comparison]:
 
 def _draw_curves(canvas: Canvas, report: PasskReport, colours: dict[str, str]) -> None:
     curves = {policy.name: chosen_curve(policy, report.interval) for policy in report.policies}
-    guesses = [g for p in report.policies for g in (p.guess_uniform, p.guess_own) if g is not None]
-    ends = [a for c in curves.values() for a in (c.lower, c.upper, c.bound_low, c.bound_high)]
+    guesses = guesses_of(report.policies)
     about = f"ribbons: {INTERVAL_MEANS[report.interval]}" + ("; dotted: guessers" if guesses else "")
-    panel = canvas.panel(
-        (72, 112, 520, 370),
-        "pass@k",
-        about,
-        log2_axis(report.n_rollouts, "k (log scale)"),
-        curve_axis([*ends, *guesses]),
-    )
-    for policy in report.policies:
-        draw_guesses(panel, policy, colours[policy.name])
-    for name, curve in curves.items():
-        draw_curve(panel, name, curve, colours[name])
-    panel.end_labels([(end_value(curve), name, colours[name]) for name, curve in curves.items()])
-    _mark_prior(panel, next(iter(curves.values())))
-    for comparison in report.comparisons:
-        if comparison.crossing.k is not None:
-            curve = curves[comparison.b]
-            draw_crossing(panel, comparison, float(curve.value[curve.k == comparison.crossing.k][0]))
-
-
-def _mark_prior(panel: Panel, curve: Curve) -> None:
-    """A rule at the first k whose interval leans on a prior, which the estimator says in its method."""
-    leaning = [int(k) for k, method in zip(curve.k, curve.method, strict=True) if "prior-dependent" in method]
-    if leaning:
-        panel.rule(leaning[0], f"k \u2265 {leaning[0]}: prior-dependent intervals")
+    y = curve_axis([*curve_ends(curves), *(guess.value for guess in guesses)])
+    panel = canvas.panel((72, 112, 520, 370), "pass@k", about, log2_axis(report.n_rollouts, "k (log scale)"), y)
+    draw_passk(panel, curves, colours, guesses=guesses, comparisons=report.comparisons)
+    label_curves(panel, curves, colours)
 
 
 def _draw_cover(canvas: Canvas, report: PasskReport, colours: dict[str, str]) -> None:
@@ -97,11 +180,7 @@ def _draw_cover(canvas: Canvas, report: PasskReport, colours: dict[str, str]) ->
         Axis("share of problems", 0.0, 1.0),
     )
     for policy in report.policies:
-        cover, colour, name = policy.cover, colours[policy.name], markup(policy.name)
-        panel.ribbon(cover.tau, (cover.bounds_lower, cover.bounds_upper), colour, 0.08, name=f"{name}: bounds")
-        panel.line(cover.tau, cover.plug_in, colour, dash="dot", width=1.3, name=f"{name}: plug-in")
-        panel.line(cover.tau, cover.npmle, colour, dash="dash", width=1.3, name=f"{name}: likeliest")
-        panel.line(cover.tau, cover.smoothed, colour, cover_hover(policy.name, cover), name=f"{name}: smoothed")
+        draw_cover(panel, policy.name, policy.cover, colours[policy.name])
 
 
 def _draw_difference(
@@ -112,3 +191,34 @@ def _draw_difference(
     x, y = log2_axis(int(comparison.k[-1])), Axis("difference", -half_height, half_height)
     panel = canvas.panel(box, difference_title(comparison, colours), markup(crossing_words(comparison)), x, y)
     draw_difference(panel, comparison)
+
+
+def _draw_curve(panel: Traces, policy: str, curve: Curve, colour: str, scale: float) -> None:
+    hover, name, x = _hover(policy, curve, scale), markup(policy), _scaled(curve.k, scale)
+    panel.ribbon(x, (curve.lower, curve.upper), colour, 0.15, name=f"{name}: interval", of=policy)
+    if np.any(curve.bound_low != curve.bound_high):
+        panel.ribbon(x, (curve.bound_low, curve.bound_high), colour, 0.4, name=f"{name}: bounds", of=policy)
+        for bound in (curve.bound_low, curve.bound_high):
+            panel.line(x, bound, colour, hover, width=1.0, name=f"{name}: bound", of=policy)
+    panel.line(x, curve.value, colour, hover, name=name, of=policy, entry=True)
+
+
+def _scaled(k: NDArray[Any], scale: float) -> NDArray[Any]:
+    return k if scale == 1 else k * scale
+
+
+def _hover(name: str, curve: Curve, scale: float) -> list[str]:
+    about = f"{curve.level:.0%} interval, resampled: {curve.interval}"
+    counts = f"n = {curve.n_problems} problems, N = {curve.n_rollouts}"
+    flops = [f"<br>{k * scale:.3g} FLOPs" if scale != 1 else "" for k in curve.k]
+    return [
+        f"<b>{markup(name)}</b><br>{_reading(curve, i)}{flops[i]}<br>{about}<br>{markup(method)}<br>{counts}"
+        for i, method in enumerate(curve.method)
+    ]
+
+
+def _reading(curve: Curve, i: int) -> str:
+    value, ends = curve.value[i], f"[{curve.lower[i]:.3f}, {curve.upper[i]:.3f}]"
+    if math.isfinite(value):
+        return f"pass@{curve.k[i]} = {value:.3f} {ends}"
+    return f"pass@{curve.k[i]} between {curve.bound_low[i]:.3f} and {curve.bound_high[i]:.3f} {ends}"

@@ -3,10 +3,13 @@
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 from synthetic_reports import SMALL_FAMILY, synthetic_report
 
-from s2l_lab.figures.passk import pairs_shown, passk_figure
+from s2l_lab.figures.palette import member_colours
+from s2l_lab.figures.panel import Traces
+from s2l_lab.figures.passk import draw_passk, guesses_of, pairs_shown, passk_figure
 from s2l_lab.passk.report import PasskReport
 
 HOSTILE = "<script>alert(1)</script>&amp;\x1b[31m"
@@ -147,6 +150,30 @@ def test_one_policy_and_one_rollout_still_show_a_value_with_its_interval() -> No
     low, high = drawn["tiny-60k: interval"].x[:2]
     assert low < 1 < high
     assert "differences" not in caption(figure)
+
+
+@pytest.mark.parametrize("unknown", [0, 2])
+def test_on_any_axes_the_drawing_is_the_reports_figures_with_a_legend_of_its_policies(unknown: int) -> None:
+    report = synthetic_report(problems=30, rollouts=8, unknown=unknown, guessers=100)
+    curves = {policy.name: policy.curve_rollouts for policy in report.policies}
+    printed, figure = traces(passk_figure(report), "x"), go.Figure()
+    flops = {name: 1e6 * (i + 1) for i, name in enumerate(curves)}
+    colours = member_colours(list(curves))
+    draw_passk(
+        Traces(figure, legend=24),
+        curves,
+        colours,
+        guesses=guesses_of(report.policies),
+        flops=flops,
+    )
+    drawn = traces(figure, "x")
+    assert list(drawn) == [name for name in printed if name not in ("crossing", "confidence set of k")]
+    assert [trace.name for trace in figure.data if trace.showlegend is not False] == list(curves)
+    for name, curve in curves.items():
+        assert list(drawn[name].y) == list(printed[name].y)
+        assert list(drawn[name].x) == (curve.k * flops[name]).tolist()
+        assert all(f"{k * flops[name]:.3g} FLOPs" in h for k, h in zip(curve.k, drawn[name].hovertext, strict=True))
+        assert drawn[f"{name}: interval"].legendgroup == drawn[name].legendgroup
 
 
 def test_text_from_outside_has_no_effect() -> None:
