@@ -18,7 +18,7 @@ from s2l_lab.figures.markup import markup, shortened
 from s2l_lab.figures.palette import arm_looks
 from s2l_lab.figures.panel import Traces
 from s2l_lab.figures.passk import draw_passk
-from s2l_lab.figures.run_curves import BAND_ROOM, CUT, draw_band, draw_line, is_cut, readable_range
+from s2l_lab.figures.run_curves import BAND_ROOM, CUT, draw_paper_curve, draw_step_curve, is_cut, readable_range
 
 if TYPE_CHECKING:
     from s2l_lab.estimators import Curve
@@ -69,29 +69,22 @@ def training_beside(theirs: Sequence[PaperCurve], ours: Mapping[str, StepCurve],
     values = [0.0, *(value for series in theirs for value in series.value.tolist())]
     ends = readable_range(ours.values(), values)
     figure = _panels([*(["paper"] if theirs else []), *([_ours_title(ours, ends)] if ours else [])])
-    right = 2 if theirs else 1
     looks = _looks({series.name: series.explores for series in theirs})
+    axes = Traces(figure, legend=NAME_CHARACTERS)
     for series in theirs:
-        points = list(zip(series.step.tolist(), series.value.tolist(), strict=True))
-        hover = [f"<b>{markup(series.name)}</b><br>{s}k prompts: {v:.3f}, digitised; no interval" for s, v in points]
-        steps, heights = [step for step, _ in points], [value for _, value in points]
         look = looks[series.name]
-        _line(figure, steps, heights, f"paper {series.name}", look.colour, look.dash, hover, col=1)
-        figure.data[-1].marker.symbol = look.symbol
-    said: set[str] = set()
+        draw_paper_curve(axes, series, f"paper {series.name}", look, dash=look.dash, width=2.2, size=7)
+    axes = Traces(figure, 2 if theirs else 1, legend=NAME_CHARACTERS)
     looks = _looks({name: explores[name] for name in ours})
-    for name, band in ours.items():
-        at, look = {"row": 1, "col": right}, looks[name]
-        draw_band(figure, at, band, look.colour)
-        draw_line(figure, at, band, shortened(name, NAME_CHARACTERS), look.colour, said, dash=look.dash)
-        figure.data[-1].marker.symbol = look.symbol
+    for name, curve in ours.items():
+        look, said = looks[name], shortened(name, NAME_CHARACTERS)
+        draw_step_curve(axes, curve, said, look.colour, said=set(), dash=look.dash, symbol=look.symbol, size=7)
     if theirs:
         figure.update_xaxes(title_text="thousand prompts", col=1)
     if ours:
-        figure.update_xaxes(title_text="optimiser steps", col=right)
+        figure.update_xaxes(title_text="optimiser steps", col=2 if theirs else 1)
     figure.update_yaxes(title_text="pass@1", col=1)
     figure.update_yaxes(range=ends)
-    figure.update_traces(marker_size=7, selector={"mode": "lines+markers"})
     return figure
 
 
@@ -102,10 +95,10 @@ def _looks(explores: Mapping[str, bool]) -> dict[str, Look]:
 
 
 def _ours_title(ours: Mapping[str, StepCurve], ends: Sequence[float] | None) -> str:
-    seeds = sorted({band.n_seeds for band in ours.values()})
+    seeds = sorted({curve.n_seeds for curve in ours.values()})
     counts = " to ".join(dict.fromkeys((str(seeds[0]), str(seeds[-1]))))
     words = [f"{counts} seed{'s' if counts != '1' else ''} an arm"]
-    words += [CUT] if any(is_cut(band, ends) for band in ours.values()) else []
+    words += [CUT] if any(is_cut(curve, ends) for curve in ours.values()) else []
     return f"ours: {'; '.join(words)}"
 
 
@@ -124,20 +117,3 @@ def _panels(titles: Sequence[str]) -> Any:
     )
     figure.update_annotations(font_size=13)
     return figure
-
-
-def _line(
-    figure: Any, x: list[Any], y: list[float], name: str, colour: str, dash: str, hover: list[str], *, col: int
-) -> None:
-    figure.add_scatter(
-        x=x,
-        y=y,
-        mode="lines+markers" if len(x) <= 20 else "lines",
-        line={"color": colour, "width": 2.2, "dash": dash},
-        marker={"size": 5},
-        name=markup(shortened(name, NAME_CHARACTERS)),
-        hoverinfo="text",
-        hovertext=hover,
-        row=1,
-        col=col,
-    )

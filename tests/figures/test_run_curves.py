@@ -55,7 +55,10 @@ def test_a_band_is_drawn_where_there_is_one_and_one_seed_has_none() -> None:
     figure = run_curves_figure(panels(), "reward")
     filled = [trace for trace in figure.data if trace.fill == "toself"]
     assert len(filled) == 2
-    assert np.allclose(filled[0].y, [0.2, 0.4, 0.2, 0.0])  # the middle step is undefined: upper 1, 3, then lower 3, 1
+    explorer, learner = filled
+    assert np.allclose(learner.y[:6], [0.3, 0.4, 0.5, 0.7, 0.6, 0.5])  # lower ends, then upper ends backwards
+    assert {round(x) for x in explorer.x if x is not None} == {1, 3}  # the middle step is undefined: a gap in both
+    assert [list(line.y) for line in named(figure, "explorer")] == [[0.1, None, 0.3]]
 
 
 def test_no_name_is_markup() -> None:
