@@ -171,8 +171,7 @@ def _rows(theirs: Sequence[PaperCurve], ours: dict[str, StepCurve]) -> list[dict
             rows.append({"whose": "paper", "series": series.name, "thousand prompts": step, "step": None})
             rows[-1] |= {"value": value, "lower": None, "upper": None, "n_seeds": None}
     for name, band in ours.items():
-        columns = (band.step_S, band.value_S, band.lower_S, band.upper_S)
-        for step, value, lower, upper in zip(*(column.tolist() for column in columns), strict=True):
+        for step, value, lower, upper in band.points:
             rows.append({"whose": "ours", "series": name, "thousand prompts": None, "step": step})
             rows[-1] |= {"value": value, "lower": lower, "upper": upper, "n_seeds": band.n_seeds}
     return rows

@@ -54,8 +54,7 @@ def annealing_rows(found: Sequence[Annealing]) -> list[dict[str, Any]]:
         for step, share in zip(arm.planned_step_R.tolist(), arm.planned_share_R.tolist(), strict=True):
             rows.append(_row(arm, PLANNED, step, share))
         for what, band in ((SLOTS, arm.slots), (TOKENS, arm.tokens), (EFFECTIVE, arm.effective)):
-            columns = (band.step_S, band.value_S, band.lower_S, band.upper_S)
-            for step, *numbers in zip(*(column.tolist() for column in columns), strict=True):
+            for step, *numbers in band.points:
                 rows.append(_row(arm, what, step, *numbers, n_seeds=band.n_seeds))
         for one in arm.seeds:
             for step, value in zip(one.step_S.tolist(), one.value_S.tolist(), strict=True):

@@ -102,8 +102,7 @@ def band_rows(panels: Sequence[CurvePanel], name: str) -> list[dict[str, Any]]:
     rows = []
     for panel in panels:
         for source, band in panel.lines.items():
-            columns = (band.step_S, band.value_S, band.lower_S, band.upper_S)
-            for step, mean, lower, upper in zip(*(column.tolist() for column in columns), strict=True):
+            for step, mean, lower, upper in band.points:
                 about = {"arm": panel.name, "metric": name, "source": source, "step": step}
                 rows.append(about | {"mean": mean, "lower": lower, "upper": upper, "n_seeds": band.n_seeds})
     return rows

@@ -87,10 +87,9 @@ def draw_step_curve(
     that the legend has, and `name` joins them. An `alpha` of 0 leaves the interval out.
     """
     if told is None:
-        ends = zip(curve.step_S, curve.value_S, curve.lower_S, curve.upper_S, strict=True)
         told = [
             f"<b>{markup(name)}</b><br>step {step}: {reading(value, low, high)}<br>{markup(curve.method)}"
-            for step, value, low, high in ends
+            for step, value, low, high in curve.points
         ]
     if alpha and np.any(np.isfinite(curve.lower_S) & np.isfinite(curve.upper_S)):
         ribbon = f"{markup(name)}: interval"

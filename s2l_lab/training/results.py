@@ -17,7 +17,7 @@ import numpy as np
 from s2l_lab.digest import content_seed
 from s2l_lab.errors import DataError
 from s2l_lab.estimators import Estimate, pass_at_k_curve, seed_difference, seeds_curve
-from s2l_lab.estimators.curve import settled
+from s2l_lab.estimators.curve import estimate_at, settled
 from s2l_lab.estimators.seed_differences import for_these_banks
 from s2l_lab.estimators.verdicts import Verdict, judge
 from s2l_lab.training.arms import bank_of, evaluations
@@ -67,7 +67,7 @@ class SeedCounts:
         curves = [seeds_curve(one, self.total_SP, [k], rng=np.random.default_rng(0)) for one in bounds]
         low, high = curves[0], curves[-1]
         return replace(
-            _estimate_at(low, 0, int(self.total_SP.sum())),
+            estimate_at(low, 0, int(self.total_SP.sum())),
             value=float(settled(low.value, high.value)[0]),
             upper=float(high.upper[0]),
             given=for_these_banks(len(set(self.bank_S) - {None})),
@@ -96,6 +96,12 @@ class StepCurve:
     """Ends at 95 %; NaN where there is no interval, as over a single seed."""
     n_seeds: int
     method: str
+
+    @property
+    def points(self) -> list[tuple[int, float, float, float]]:
+        """(step, value, lower, upper) of each step."""
+        columns = (self.step_S, self.value_S, self.lower_S, self.upper_S)
+        return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,22 +229,7 @@ def _of_seeds(runs: Sequence[TrainingRun], reports: Sequence[EvaluationReport], 
     (one,) = reports
     ks = sorted({*one.k, k})
     curve = evaluation_curve(one.data, one.step, one.correct, one.total, one.unknown, ks)
-    return _estimate_at(curve, ks.index(k), sum(one.total))
-
-
-def _estimate_at(curve: Curve, place: int, rollouts: int) -> Estimate:
-    """The curve at its k number `place`, with how many rollouts are behind it in all."""
-    return Estimate(
-        value=float(curve.value[place]),
-        lower=float(curve.lower[place]),
-        upper=float(curve.upper[place]),
-        level=curve.level,
-        method=curve.method[place],
-        interval=curve.interval,
-        n_problems=curve.n_problems,
-        n_rollouts=rollouts,
-        n_seeds=curve.n_seeds,
-    )
+    return estimate_at(curve, ks.index(k), sum(one.total))
 
 
 def counts_at(reports: Reports, group: Sequence[str], step: int | None) -> SeedCounts | None:
