@@ -77,8 +77,8 @@ def training_beside(theirs: Sequence[PaperCurve], ours: Mapping[str, StepCurve],
     axes = Traces(figure, 2 if theirs else 1, legend=NAME_CHARACTERS)
     looks = _looks({name: explores[name] for name in ours})
     for name, curve in ours.items():
-        look, said = looks[name], shortened(name, NAME_CHARACTERS)
-        draw_step_curve(axes, curve, said, look.colour, said=set(), dash=look.dash, symbol=look.symbol, size=7)
+        look, short = looks[name], shortened(name, NAME_CHARACTERS)
+        draw_step_curve(axes, curve, short, look.colour, entry=True, dash=look.dash, symbol=look.symbol, size=7)
     if theirs:
         figure.update_xaxes(title_text="thousand prompts", col=1)
     if ours:

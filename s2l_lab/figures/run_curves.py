@@ -2,9 +2,9 @@
 
 Arms are told apart by their panels and sources by their colours, so that a source looks alike wherever it stands. What
 one arm does is compared with a reference arm that is drawn faint behind every other panel. All panels share both axes.
-Numbers arrive as bands and are drawn as they stand; the axis is the lines', and a band of few seeds that reaches far
-beyond them is cut by it, which the panel says. Background and text are left to who shows the figure, a page in
-the reader's colours or a print.
+Numbers arrive with their intervals and are drawn as they stand, undefined ones as gaps; the axis is the lines', and a
+band of few seeds that reaches far beyond them is cut by it, which the panel says. Background and text are left to who
+shows the figure, a page in the reader's colours or a print.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def draw_step_curve(
     """A number over steps, the one way for page and print: the interval where there is one, and on it the line.
 
     `name` is plain text; `told` is what each point says (markup; None makes it from the curve). `said` are the names
-    that the legend has, and `name` joins them. An `alpha` of 0 leaves the interval out.
+    that the legend has, and `name` joins them. An `alpha` of 0 leaves the interval out; `look` is of the line.
     """
     if told is None:
         told = [
