@@ -1,6 +1,7 @@
 """The lower part of every training figure: what each arm ends with, what it costs, and the verdict on every claim.
 
-Tables are these blocks alone, the paper's numbers above ours; figures of curves have their curves above them.
+Tables are these blocks alone, the paper's numbers above ours; figures of curves have their curves above them. The words
+for an arm's numbers are here too, for the whole figure and for the command.
 """
 
 from __future__ import annotations
