@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from s2l_lab.errors import DataError, UsageError
 from s2l_lab.figures.experiment import Experiment
-from s2l_lab.figures.training_plan import TrainingFigure
 from s2l_lab.passk import PasskRequest
 from s2l_lab.plans import plan_of, read_plan, read_values
 from s2l_lab.policies.families import Family
 from s2l_lab.studies.plan import ContrastPlan, TablePlan, ValidityPlan
+from s2l_lab.training.claims import TrainingFigure
 from s2l_lab.training.plan import COUNTS, MAX_COMPLETION_LENGTH, TrainingPlan
 
 if TYPE_CHECKING:

@@ -16,18 +16,18 @@ from parts.runs import Opened, catalog_of
 from parts.states import empty, notes
 from parts.training_caption import arms_caption
 from parts.training_cost import cost_rows
-from parts.training_data import arms_of, band_of, column_words, evaluated, metrics_of, runs_of, training_entries
-from parts.training_evaluations import ABOUT, as_band
+from parts.training_data import arms_of, column_words, evaluated, levels_of, metrics_of, runs_of, training_entries
+from parts.training_evaluations import ABOUT
 from s2l_lab.browse.metric_words import explain_column
-from s2l_lab.browse.paper_arms import TABLES, stands_beside
-from s2l_lab.browse.paper_items import PaperItem, references
+from s2l_lab.browse.paper_items import PaperItem, references, stands_beside
 from s2l_lab.browse.report_page import FigureItem, TableItem
-from s2l_lab.browse.training_cost import cost_row
-from s2l_lab.browse.training_metrics import Band
-from s2l_lab.browse.training_runs import Arm
 from s2l_lab.estimators.display import reading
-from s2l_lab.figures.paper_beside import PaperSeries, training_beside
+from s2l_lab.figures.paper import TABLES, PaperCurve
+from s2l_lab.figures.paper_beside import training_beside
 from s2l_lab.figures.run_curves import cut_words
+from s2l_lab.training.arms import Arm
+from s2l_lab.training.logged import cost_row
+from s2l_lab.training.results import StepCurve, step_curve
 
 MOST_ARMS = 6
 """Arms in one panel."""
@@ -96,13 +96,13 @@ def _with_table(item: PaperItem, drawn: Ours, rows: list[dict[str, Any]], lines:
 
 def _curves(address: Address, item: PaperItem, arms: Sequence[Arm], benchmarks: Sequence[str]) -> Ours:
     theirs = paper_series(item)
-    found: dict[str, Band] = {}
+    found: dict[str, StepCurve] = {}
     benchmark = ""
     if benchmarks:
         key = address.option("benchmark", benchmarks)
         benchmark = st.selectbox("Benchmark of ours", benchmarks, key=key, help=explain_column("benchmark"))
-        bands = {arm.name: band_of(arm, benchmark, 1) for arm in arms}
-        found = {name: as_band(band) for name, band in bands.items() if band.steps}
+        levels = {arm.name: levels_of(arm, benchmark, 1) for arm in arms}
+        found = {name: step_curve(of_arm) for name, of_arm in levels.items() if of_arm}
     ours = dict(list(found.items())[:MOST_ARMS])
     if len(found) > MOST_ARMS:
         notes([f"{len(found)} arms were evaluated; the first {MOST_ARMS} are drawn. Training has all of them."])
@@ -120,14 +120,14 @@ def _curves(address: Address, item: PaperItem, arms: Sequence[Arm], benchmarks: 
     return Ours((FigureItem(figure, item.title, on),), texts=(on,), lines=lines)
 
 
-def paper_series(item: PaperItem) -> list[PaperSeries]:
+def paper_series(item: PaperItem) -> list[PaperCurve]:
     """The paper's curves of an item; none where no number could be had or the file does not ship."""
     points: dict[str, list[tuple[int, float]]] = {}
     for found in references(item):
         for row in found.rows:
             points.setdefault(row["series"], []).append((int(row["step"]), float(row["value"])))
     return [
-        PaperSeries(name, np.array([s for s, _ in found]), np.array([v for _, v in found]))
+        PaperCurve(name, np.array([s for s, _ in found]), np.array([v for _, v in found]))
         for name, found in points.items()
     ]
 
@@ -137,10 +137,10 @@ def _last_rows(item: PaperItem, arms: Sequence[Arm], benchmark: str, ks: Sequenc
     on, and pass@k at the largest k."""
     rows = []
     for arm in arms:
-        band = band_of(arm, benchmark, 1)
-        if not band.steps:
+        levels = levels_of(arm, benchmark, 1)
+        if not levels:
             continue
-        first, last = band.estimates[0], band.estimates[-1]
+        first, last = levels[0].estimate, levels[-1].estimate
         plan = arm.runs[0].plan
         row: dict[str, Any] = {"arm": arm.name}
         if item.name in TABLES:
@@ -152,27 +152,26 @@ def _last_rows(item: PaperItem, arms: Sequence[Arm], benchmark: str, ks: Sequenc
             | {
                 "benchmark": benchmark,
                 "first evaluated": reading(first.value, first.lower, first.upper),
-                "step": band.steps[-1],
+                "step": levels[-1].step,
                 "pass@1": reading(last.value, last.lower, last.upper),
                 "seeds": last.n_seeds,
                 "problems": last.n_problems,
             }
         )
         if item.name == "table2" and max(ks) > 1:
-            reach = band_of(arm, benchmark, max(ks)).estimates
-            rows[-1][f"pass@{max(ks)}"] = reading(reach[-1].value, reach[-1].lower, reach[-1].upper) if reach else None
+            reach = [level.estimate for level in levels_of(arm, benchmark, max(ks))][-1:]
+            rows[-1][f"pass@{max(ks)}"] = next((reading(e.value, e.lower, e.upper) for e in reach), None)
     return rows
 
 
-def _rows(theirs: Sequence[PaperSeries], ours: dict[str, Band]) -> list[dict[str, Any]]:
+def _rows(theirs: Sequence[PaperCurve], ours: dict[str, StepCurve]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for series in theirs:
-        for step, value in zip(series.step_S.tolist(), series.value_S.tolist(), strict=True):
+        for step, value in zip(series.step.tolist(), series.value.tolist(), strict=True):
             rows.append({"whose": "paper", "series": series.name, "thousand prompts": step, "step": None})
             rows[-1] |= {"value": value, "lower": None, "upper": None, "n_seeds": None}
     for name, band in ours.items():
-        columns = (band.step_S, band.mean_S, band.lower_S, band.upper_S)
-        for step, value, lower, upper in zip(*(column.tolist() for column in columns), strict=True):
+        for step, value, lower, upper in band.points:
             rows.append({"whose": "ours", "series": name, "thousand prompts": None, "step": step})
             rows[-1] |= {"value": value, "lower": lower, "upper": upper, "n_seeds": band.n_seeds}
     return rows

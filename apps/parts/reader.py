@@ -20,7 +20,6 @@ from s2l_lab.browse.decoding import decoder_of
 from s2l_lab.browse.log_ratio import LogRatio, log_ratio, scored
 from s2l_lab.browse.provenance import caption
 from s2l_lab.browse.rollout_pages import FullRollout, read_rollout
-from s2l_lab.browse.sampled import sampling_of
 from s2l_lab.browse.store import BrowsedStore
 from s2l_lab.browse.tokens import MEASURES, Measure, Strip, strip
 from s2l_lab.errors import S2LError
@@ -131,7 +130,7 @@ def _colour(url: Address, store: BrowsedStore) -> Measure:
 
 def _tokens(url: Address, here: Opened, one: FullRollout, colour: Measure) -> None:
     store, policy = here.store, one.row.policy
-    decoder, sampling = decoder_of(store, policy), sampling_of(store, policy)
+    decoder, sampling = decoder_of(store, policy), store.sampling(policy)
     tokens = 0 if one.token_ids is None else len(one.token_ids)
     shown = strip(one, decoder, sampling, token_limit(tokens, f"reader.{one.row.address}.tokens"))
     said = list(shown.notes)

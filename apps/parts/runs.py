@@ -25,12 +25,12 @@ from s2l_lab.browse.family_curves import (
     family_curves,
 )
 from s2l_lab.browse.provenance import Provenance, provenance
-from s2l_lab.browse.rounds import Rounds
 from s2l_lab.browse.solve_rates import SolveRates, solve_rates
 from s2l_lab.browse.store import BrowsedStore, open_store
 from s2l_lab.errors import DataError
 from s2l_lab.estimators import Comparison
 from s2l_lab.passk.estimates import Interval
+from s2l_lab.training.rounds import Rounds
 
 RUNS_VARIABLE = "S2L_LAB_RUNS"
 FRESH_SECONDS = 5
@@ -63,7 +63,7 @@ class Opened:
         """The rhythm of the training run whose rollouts are looked at; None for any other store."""
         if self.entry.kind != "training" or self.place is None or self.place.kind != "trained on":
             return None
-        from s2l_lab.browse.training_runs import read_run, rounds_of
+        from s2l_lab.training.arms import read_run, rounds_of
 
         return rounds_of(read_run(self.entry.path))
 

@@ -13,11 +13,11 @@ from parts.states import empty, notes
 from parts.training_caption import arms_caption
 from parts.training_curves import ABOUT_SEEDS
 from parts.training_data import metrics_of
-from s2l_lab.browse.explorer_weight import Annealing, annealing, undefined_words
 from s2l_lab.browse.report_page import FigureItem, Section
-from s2l_lab.browse.training_runs import Arm
 from s2l_lab.figures.annealing import EFFECTIVE, ONE_SEED, PLANNED, SLOTS, TOKENS, annealing_figure
 from s2l_lab.figures.run_curves import cut_words
+from s2l_lab.training.arms import Arm
+from s2l_lab.training.explorer_weight import Annealing, annealing, undefined_words
 
 ABOUT = (
     "Slots are what the schedule gives the explorer of every group. Tokens are what a token-mean loss weighs by. The "
@@ -54,8 +54,7 @@ def annealing_rows(found: Sequence[Annealing]) -> list[dict[str, Any]]:
         for step, share in zip(arm.planned_step_R.tolist(), arm.planned_share_R.tolist(), strict=True):
             rows.append(_row(arm, PLANNED, step, share))
         for what, band in ((SLOTS, arm.slots), (TOKENS, arm.tokens), (EFFECTIVE, arm.effective)):
-            columns = (band.step_S, band.mean_S, band.lower_S, band.upper_S)
-            for step, *numbers in zip(*(column.tolist() for column in columns), strict=True):
+            for step, *numbers in band.points:
                 rows.append(_row(arm, what, step, *numbers, n_seeds=band.n_seeds))
         for one in arm.seeds:
             for step, value in zip(one.step_S.tolist(), one.value_S.tolist(), strict=True):

@@ -13,9 +13,9 @@ import streamlit as st
 
 from s2l_lab.browse.provenance import NOT_RECORDED, Provenance, provenance, spanned
 from s2l_lab.browse.store import open_store
-from s2l_lab.browse.training_runs import Arm, TrainingRun, evaluations, group_size
 from s2l_lab.errors import S2LError
 from s2l_lab.rollouts.parts import LEDGER, ROLLOUTS_FOLDER
+from s2l_lab.training.arms import Arm, TrainingRun, evaluations, group_size
 from s2l_lab.training.plan import MAX_COMPLETION_LENGTH
 from s2l_lab.training.report import EvaluationReport
 

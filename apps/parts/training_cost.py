@@ -13,9 +13,9 @@ from parts.training_caption import arms_caption
 from parts.training_data import column_words, metrics_of
 from s2l_lab.browse.metric_words import explain_column
 from s2l_lab.browse.report_page import FigureItem, Section, TableItem
-from s2l_lab.browse.training_cost import PARTS, CostRow, cost_row
-from s2l_lab.browse.training_runs import Arm
 from s2l_lab.figures.training_cost import cost_figure
+from s2l_lab.training.arms import Arm
+from s2l_lab.training.logged import PARTS, CostRow, cost_row
 
 TITLE = "FLOPs of rollouts and updates"
 ABOUT = (

@@ -15,9 +15,10 @@ from parts.training_caption import arms_caption
 from parts.training_data import metrics_of
 from s2l_lab.browse.metric_words import SOURCES, explain
 from s2l_lab.browse.report_page import FigureItem, Section
-from s2l_lab.browse.training_metrics import Band, Metrics, seed_band
-from s2l_lab.browse.training_runs import Arm
 from s2l_lab.figures.run_curves import BOTH, CurvePanel, cut_words, run_curves_figure
+from s2l_lab.training.arms import Arm
+from s2l_lab.training.logged import Metrics, seed_band
+from s2l_lab.training.results import StepCurve
 
 BY_SOURCE = "<source>/"
 NONE = "none"
@@ -101,14 +102,13 @@ def band_rows(panels: Sequence[CurvePanel], name: str) -> list[dict[str, Any]]:
     rows = []
     for panel in panels:
         for source, band in panel.lines.items():
-            columns = (band.step_S, band.mean_S, band.lower_S, band.upper_S)
-            for step, mean, lower, upper in zip(*(column.tolist() for column in columns), strict=True):
+            for step, mean, lower, upper in band.points:
                 about = {"arm": panel.name, "metric": name, "source": source, "step": step}
                 rows.append(about | {"mean": mean, "lower": lower, "upper": upper, "n_seeds": band.n_seeds})
     return rows
 
 
-def _bands(of_seeds: Sequence[Metrics], name: str) -> Mapping[str, Band]:
+def _bands(of_seeds: Sequence[Metrics], name: str) -> Mapping[str, StepCurve]:
     """The lines of an arm's panel."""
     if not name.startswith(BY_SOURCE):
         source, _, _ = name.partition("/")

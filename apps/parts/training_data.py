@@ -11,10 +11,11 @@ import streamlit as st
 
 from s2l_lab.browse.catalog import Catalog, RunEntry
 from s2l_lab.browse.metric_words import explain_column
-from s2l_lab.browse.training_metrics import EvaluationBand, Metrics, evaluation_band, metrics
-from s2l_lab.browse.training_runs import Arm, TrainingRun, evaluations, group_arms, read_run
 from s2l_lab.errors import S2LError
+from s2l_lab.training.arms import Arm, TrainingRun, evaluations, group_arms, read_run
+from s2l_lab.training.logged import Metrics, metrics
 from s2l_lab.training.report import EVALUATIONS, METRICS, PLAN, REPORT
+from s2l_lab.training.results import Level, evaluation_levels
 
 _FILES = (PLAN, REPORT, METRICS, EVALUATIONS)
 
@@ -62,10 +63,10 @@ def metrics_of(run: TrainingRun) -> Metrics:
     return _metrics(str(run.path), stamp(run.path))
 
 
-def band_of(arm: Arm, benchmark: str, k: int) -> EvaluationBand:
+def levels_of(arm: Arm, benchmark: str, k: int) -> tuple[Level, ...]:
     """pass@k of an arm over steps."""
     paths = tuple((str(run.path), stamp(run.path)) for run in arm.runs)
-    return _band(paths, arm.name, arm.key, benchmark, k)
+    return _levels(paths, arm.name, arm.key, benchmark, k)
 
 
 def evaluated(runs: Sequence[TrainingRun]) -> dict[str, tuple[int, ...]]:
@@ -88,9 +89,9 @@ def _metrics(path: str, changed: str) -> Metrics:
 
 
 @st.cache_resource(max_entries=512, show_spinner="Estimating pass@k over seeds")
-def _band(paths: tuple[tuple[str, str], ...], name: str, key: str, benchmark: str, k: int) -> EvaluationBand:
+def _levels(paths: tuple[tuple[str, str], ...], name: str, key: str, benchmark: str, k: int) -> tuple[Level, ...]:
     runs = [_run(path, changed) for path, changed in paths]
-    return evaluation_band(Arm(name, key, tuple(runs)), benchmark, k)
+    return evaluation_levels(Arm(name, key, tuple(runs)), benchmark, k)
 
 
 def column_words(*names: str) -> dict[str, Any]:

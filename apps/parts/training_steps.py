@@ -20,10 +20,10 @@ from s2l_lab.browse.metric_words import SOURCES
 from s2l_lab.browse.provenance import caption
 from s2l_lab.browse.report_page import Section, TableItem
 from s2l_lab.browse.rollout_pages import Page, page, read_rollout
-from s2l_lab.browse.rounds import Rounds
 from s2l_lab.browse.rows import Row
 from s2l_lab.browse.store import BrowsedStore
-from s2l_lab.browse.training_runs import rounds_of
+from s2l_lab.training.arms import rounds_of
+from s2l_lab.training.rounds import Rounds
 
 BOTH = "both"
 SHOWN = 50

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from s2l_lab.browse.decoding import decoder_of
 from s2l_lab.browse.rows import FullRollout
-from s2l_lab.browse.sampled import plain_temperature, sampling_of
 from s2l_lab.browse.store import BrowsedStore
+from s2l_lab.browse.tokens import plain_temperature
 from s2l_lab.studies.run_members import member_here
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _to_score(store: BrowsedStore, rollout: FullRollout, other: str) -> LogRatio
     policy = rollout.row.policy
     member = member_here(store.config(), other)
     problem = store.problems().get(rollout.row.problem_id)
-    temperature = plain_temperature(sampling_of(store, policy))
+    temperature = plain_temperature(store.sampling(policy))
     own_T = rollout.logprobs
     if rollout.logprobs_t1 is not None:
         temperature, own_T = 1.0, rollout.logprobs_t1

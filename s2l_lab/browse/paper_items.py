@@ -3,6 +3,11 @@ numbers, and what the paper does not give.
 
 Numbers are the CSV files of `s2l_lab.figures.reference`; whichever of them ship are read, and an item whose file does
 not ship says so. Lines that begin with # say how the numbers were had, and go wherever the numbers go.
+
+Arms of ours stand beside rows of its tables. Tables 1 and 2 set S2L-PO beside GRPO after training; Table 4 adds S2L-PO
+whose explorer is a bank of rollouts without its diversity, and ours adds the two arms without which that says nothing:
+the bank with nothing taken away, and with as many rollouts dropped at random. All of them train by the ordinary recipe;
+an arm with another schedule, grouping, correction or temperature belongs to a figure (`experiments/` has all plans).
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ from dataclasses import dataclass
 
 from s2l_lab.figures.paper import reference_file
 from s2l_lab.figures.registry import ITEMS, PaperItem
+from s2l_lab.training.plan import EXPLORER_FIELDS, TrainingPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,19 @@ COLUMN_WORDS = {
     "trajectory-level noise": "S2L-PO: whole rollouts of a smaller model.",
 }
 """What each column of a reference file holds."""
+_RECIPE = {
+    "schedule": "linear",
+    "grouping": "mixed",
+    "correction": "none",
+    "temperature": 1.0,
+    "explorer_temperature": 1.0,
+}
+"""What arms of the figures vary, at its default."""
+_BANKS = {
+    "all": "S2L-PO, explorer from a bank (ours)",
+    "diversity_removed": "S2L-PO without diversity",
+    "placebo": "placebo: as many rollouts dropped at random (ours)",
+}
 
 
 def paper_item(name: str) -> PaperItem:
@@ -77,6 +96,21 @@ def references(item: PaperItem) -> tuple[Reference, ...]:
 def reference_columns(rows: Sequence[dict[str, str]]) -> list[dict[str, float | str | None]]:
     """The rows with numbers as numbers; an empty cell is None."""
     return [{name: _value(text) for name, text in row.items()} for row in rows]
+
+
+def stands_beside(table: str, plan: TrainingPlan) -> str:
+    """The row of this table that an arm of the plan stands beside, in the words of the paper's reference file, or of
+    ours where the paper has none; empty where the arm is not of this table."""
+    said = {name: value for name, value in plan.training.items() if plan.explores or name not in EXPLORER_FIELDS}
+    if any(said.get(name, usual) != usual for name, usual in _RECIPE.items()):
+        return ""
+    if not plan.explores or plan.explorer is None:
+        return "GRPO"
+    if plan.explorer.kind == "member":
+        return "S2L-PO"
+    if plan.explorer.kind == "bank" and table == "table4":
+        return _BANKS[plan.explorer.select]
+    return ""
 
 
 def _reference(name: str, only: str) -> Reference:

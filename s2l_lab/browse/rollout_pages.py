@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from s2l_lab.browse.filters import OUTCOMES, RolloutFilter, Sort
 from s2l_lab.browse.listing import TABLE, Listing, listing, rank_by_surprisal
-from s2l_lab.browse.rounds import Rounds
 from s2l_lab.browse.rows import PREVIEW, FullRollout, Row, address_of, parsed, row_of, step_of
 from s2l_lab.browse.selection import Selection, select
 from s2l_lab.browse.store import Ask, BrowsedStore, Result
 from s2l_lab.errors import DataError
+from s2l_lab.training.rounds import Rounds
 
 EXPORT_ROWS = 50_000
 """Rollouts that a selection is exported with at most."""

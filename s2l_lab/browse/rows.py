@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from s2l_lab.browse.rounds import Rounds, evaluated_step, source_of
 from s2l_lab.errors import DataError
+from s2l_lab.training.rounds import Rounds
 
+_EVALUATED = re.compile(r"step-([0-9]{1,9})")
 PREVIEW = 300
 """Characters of a completion that a row shows."""
 
@@ -111,3 +112,16 @@ def parsed(address: str) -> tuple[str, int]:
         raise DataError(f"{address[:100]!r} is no address of a rollout; choose one in the list.")
     value = int(digits, 16)
     return problem_id, value - 2**64 if value >= 2**63 else value
+
+
+def evaluated_step(policy: str) -> int | None:
+    """The optimiser step in the name of an evaluated learner, `step-20`; None for another name."""
+    match = _EVALUATED.fullmatch(policy)
+    return int(match[1]) if match else None
+
+
+def source_of(policy: str) -> str | None:
+    """`explorer` or `learner` where a policy's name says it, an evaluated learner's included; else None."""
+    if policy in ("explorer", "learner"):
+        return policy
+    return None if evaluated_step(policy) is None else "learner"

@@ -12,7 +12,8 @@ from typing import Any
 
 from s2l_lab.browse.filters import OUTCOMES, RolloutFilter
 from s2l_lab.browse.listing import TABLE, Listing
-from s2l_lab.browse.rounds import Rounds, evaluated_step, source_of
+from s2l_lab.browse.rows import evaluated_step, source_of
+from s2l_lab.training.rounds import Rounds
 
 
 @dataclass(slots=True)

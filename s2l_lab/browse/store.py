@@ -192,8 +192,9 @@ class BrowsedStore:
         """What is to be known of who sampled, oldest first."""
         return self._store.all_remarks()
 
-    def sampling(self) -> SamplingParams | None:
-        """How the rollouts were drawn; None where the configuration does not say."""
+    def sampling(self, policy: str | None = None) -> SamplingParams | None:
+        """How the rollouts of this policy were drawn; None where the configuration does not say. A training run samples
+        its explorer by parameters of its own, beside the learner's."""
         config = self.config()
         training = config.get("training")
         values = config.get("sampling")
@@ -201,9 +202,14 @@ class BrowsedStore:
             values = {name: training[name] for name in ("temperature", "top_p", "seed") if name in training}
             values |= {"max_tokens": training.get("max_completion_length", MAX_COMPLETION_LENGTH)}
         try:
-            return None if values is None else SamplingParams.model_validate(values)
+            sampling = None if values is None else SamplingParams.model_validate(values)
+            if sampling is not None and policy == "explorer" and isinstance(training, dict):
+                # What a plan does not name stands at S2LPOConfig's default, which is 1 for both.
+                own = {name: training.get(f"explorer_{name}", 1.0) for name in ("temperature", "top_p")}
+                sampling = SamplingParams.model_validate(sampling.model_dump() | own)
         except ValidationError:
             return None
+        return sampling
 
 
 def open_store(path: str | Path) -> BrowsedStore:

@@ -17,26 +17,11 @@ from numpy.typing import NDArray
 
 from s2l_lab.browse.filters import RolloutFilter
 from s2l_lab.browse.rollout_pages import EXPORT_BYTES, matching, page
-from s2l_lab.browse.rounds import Rounds
 from s2l_lab.browse.store import BrowsedStore
 from s2l_lab.errors import DataError
+from s2l_lab.figures.strategy_map import MapPoint
 from s2l_lab.studies.vectors import EmbeddingFacts, embed_texts
-
-
-@dataclass(frozen=True, slots=True)
-class MapPoint:
-    """The completions of one policy with one text and one verdict."""
-
-    x: float
-    y: float
-    policy: str
-    answer: str | None
-    """Canonical; None is no answer."""
-    outcome: str
-    count: int
-    address: str
-    """Of the first of them."""
-    preview: str
+from s2l_lab.training.rounds import Rounds
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from s2l_lab.browse.decoding import Decoder
 from s2l_lab.browse.rows import FullRollout
-from s2l_lab.browse.sampled import plain_temperature
 from s2l_lab.errors import unknown_name
 from s2l_lab.policies import SamplingParams
 
@@ -100,6 +99,13 @@ def strip(
     columns = zip(texts, ids, *numbers, strict=True)
     spans = tuple(Span(t, i, s, s1, e, forking=bool(e >= threshold)) for t, i, s, s1, e in columns)
     return Strip(spans, threshold, tuple(notes))
+
+
+def plain_temperature(sampling: SamplingParams | None) -> float | None:
+    """The temperature of sampling that neither truncates nor penalises; None for any other, and where it is unknown."""
+    if sampling is None or not sampling.full_support or sampling.presence_penalty:
+        return None
+    return sampling.temperature
 
 
 def forking_threshold(entropy_T: Floats) -> float:

@@ -21,23 +21,22 @@ from s2l_lab.figures.experiment import plan_path
 from s2l_lab.figures.markup import printable
 from s2l_lab.figures.numbers import as_json
 from s2l_lab.figures.tables import Table, table, texts
-from s2l_lab.figures.training_blocks import claim_words
+from s2l_lab.figures.training_blocks import claim_words, difference_words
 from s2l_lab.figures.training_figure import training_figure, training_numbers
-from s2l_lab.figures.training_looks import difference_words
-from s2l_lab.figures.training_plan import figure_plan
-from s2l_lab.figures.training_results import training_results
 from s2l_lab.figures.write import Written, write_with_numbers
 from s2l_lab.sweeps import read_sweep, reports, run_sweep
 from s2l_lab.sweeps.launch import ROOT
+from s2l_lab.training.claims import figure_plan
+from s2l_lab.training.results import training_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rich.console import Console
 
-    from s2l_lab.figures.training_plan import TrainingFigure
-    from s2l_lab.figures.training_results import Reports, TrainingResults
     from s2l_lab.sweeps import Arm, SweepPlan
+    from s2l_lab.training.claims import TrainingFigure
+    from s2l_lab.training.results import Reports, TrainingResults
 
 Scale = Literal["mini", "paper"]
 

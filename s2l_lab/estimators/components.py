@@ -19,6 +19,7 @@ import numpy as np
 
 from s2l_lab.errors import UsageError
 from s2l_lab.estimators.cells import check_counts
+from s2l_lab.estimators.seeds import crossed_scatter
 from s2l_lab.estimators.unbiased import subset_ratio
 
 if TYPE_CHECKING:
@@ -152,34 +153,13 @@ def pilot_components(a: tuple[ArrayLike, ArrayLike], b: tuple[ArrayLike, ArrayLi
     if seeds == 1:
         problem = max(float(gain_SP[0].var(ddof=1)) - noise, 0.0)
         return Components(k=k, seed=np.nan, problem=problem, interaction=0.0, failure_moment_M=moments_M)
-    squares = crossed_squares(gain_SP)
+    scatter = crossed_scatter(gain_SP)
     return Components(
         k=k,
-        seed=max((squares.seed - squares.interaction) / problems, 0.0),
-        problem=max((squares.problem - squares.interaction) / seeds, 0.0),
-        interaction=max(squares.interaction - noise, 0.0),
+        seed=max((problems * scatter.row - scatter.rest) / problems, 0.0),
+        problem=max((seeds * scatter.problem - scatter.rest) / seeds, 0.0),
+        interaction=max(scatter.rest - noise, 0.0),
         failure_moment_M=moments_M,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Squares:
-    """Mean squares of a two-way table without replication."""
-
-    seed: float
-    problem: float
-    interaction: float
-
-
-def crossed_squares(table_SP: Floats) -> Squares:
-    """Mean squares of rows (seeds), columns (problems) and what is left; two rows and two columns at least."""
-    seeds, problems = table_SP.shape
-    by_seed, by_problem, mean = table_SP.mean(1), table_SP.mean(0), table_SP.mean()
-    left = table_SP - by_seed[:, None] - by_problem + mean
-    return Squares(
-        seed=float(problems * by_seed.var(ddof=1)),
-        problem=float(seeds * by_problem.var(ddof=1)),
-        interaction=float((left**2).sum() / ((seeds - 1) * (problems - 1))),
     )
 
 

@@ -24,7 +24,7 @@ from s2l_lab.estimators.cells import (
     check_unknown,
     pool,
 )
-from s2l_lab.estimators.estimate import Curve, Floats, Ints
+from s2l_lab.estimators.estimate import Curve, Estimate, Floats, Ints
 from s2l_lab.estimators.problem_interval import ProblemEnds, share_ends
 from s2l_lab.estimators.randomness import generator
 from s2l_lab.estimators.rollout_interval import rollout_ends
@@ -55,6 +55,21 @@ def clusters(cells: Cells) -> int | None:
 def settled(low_K: Floats, high_K: Floats) -> Floats:
     """The value where both bounds agree, NaN where unknown rollouts leave it open."""
     return np.where(np.abs(high_K - low_K) <= _AGREE, low_K, np.nan)
+
+
+def estimate_at(curve: Curve, place: int, rollouts: int) -> Estimate:
+    """The curve at its k number `place`, from 0; `rollouts` are those behind it in all."""
+    return Estimate(
+        value=float(curve.value[place]),
+        lower=float(curve.lower[place]),
+        upper=float(curve.upper[place]),
+        level=curve.level,
+        method=curve.method[place],
+        interval=curve.interval,
+        n_problems=curve.n_problems,
+        n_rollouts=rollouts,
+        n_seeds=curve.n_seeds,
+    )
 
 
 def pass_at_k_curve(

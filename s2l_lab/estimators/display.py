@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from s2l_lab.estimators.estimate import Comparison
-
 NOT_IN_NUMBERS = {"numbers": False}
 """Metadata of a field that is kept for showing: numbers.json has what it holds in another place."""
 SHOWN = 3
@@ -87,33 +85,3 @@ def about_interval(level: float, resampled: str, clusters: int | None = None) ->
 def spread_of_k(ks: Sequence[int]) -> list[int]:
     """Places in increasing `ks` of the powers of two and of the last one: the rows of a table."""
     return [i for i, k in enumerate(ks) if k & (k - 1) == 0 or i == len(ks) - 1]
-
-
-def band_words(comparison: Comparison) -> str:
-    """The outcome for a pair, as "tiny-60k overtakes at k = 12 (set: 6 to 20)".
-
-    Who is ahead where is said of the ranges of k that the band excludes, and of nothing else.
-    """
-    c = comparison.crossing
-    first, last = int(comparison.k[0]), int(comparison.k[-1])
-    names = {"a": comparison.a, "b": comparison.b}
-    ranges = [
-        f"{names[one.ahead]} ahead at k = {one.first_k}" + (f" to {one.last_k}" if one.last_k > one.first_k else "")
-        for one in c.shown
-    ]
-    if c.outcome == "at":
-        behind = names["a" if c.leader == "b" else "b"]
-        if c.k is None or c.k_set is None:
-            return f"{behind} overtakes for some k only: {', '.join(ranges)}"
-        low, high = c.k_set
-        crossing = f"{behind} overtakes at k = {c.k} (set: {low} to {high or f'none by {last}'})"
-        # Two ranges that reach both ends are what the set says already.
-        plain = len(c.shown) == 2 and c.shown[0].first_k == first and high
-        return crossing if plain else f"{crossing}: {', '.join(ranges)}"
-    if len(c.shown) == 1:
-        ahead, low, high = names[c.shown[0].ahead], c.shown[0].first_k, c.shown[0].last_k
-        below = "" if low == first else f" from k = {low}, below: cannot tell"
-        beyond = "" if high == last else f" to k = {high}, beyond: cannot tell"
-        if not (below and beyond):
-            return f"{ahead} ahead" + (below or beyond or f" at every k to {last}")
-    return f"{', '.join(ranges)}; elsewhere: cannot tell" if ranges else f"cannot tell who is ahead at any k to {last}"

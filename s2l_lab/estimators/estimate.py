@@ -202,6 +202,37 @@ class Comparison(Displayed):
     n_clusters: int | None = None
     """Clusters of problems that were drawn whole; None where every problem stands alone."""
 
+    def words(self) -> str:
+        """The outcome for a pair, as "tiny-60k overtakes at k = 12 (set: 6 to 20)".
+
+        Who is ahead where is said of the ranges of k that the band excludes, and of nothing else.
+        """
+        c = self.crossing
+        first, last = int(self.k[0]), int(self.k[-1])
+        names = {"a": self.a, "b": self.b}
+        ranges = [
+            f"{names[one.ahead]} ahead at k = {one.first_k}" + (f" to {one.last_k}" if one.last_k > one.first_k else "")
+            for one in c.shown
+        ]
+        if c.outcome == "at":
+            behind = names["a" if c.leader == "b" else "b"]
+            if c.k is None or c.k_set is None:
+                return f"{behind} overtakes for some k only: {', '.join(ranges)}"
+            low, high = c.k_set
+            crossing = f"{behind} overtakes at k = {c.k} (set: {low} to {high or f'none by {last}'})"
+            # Two ranges that reach both ends are what the set says already.
+            plain = len(c.shown) == 2 and c.shown[0].first_k == first and high
+            return crossing if plain else f"{crossing}: {', '.join(ranges)}"
+        if len(c.shown) == 1:
+            ahead, low, high = names[c.shown[0].ahead], c.shown[0].first_k, c.shown[0].last_k
+            below = "" if low == first else f" from k = {low}, below: cannot tell"
+            beyond = "" if high == last else f" to k = {high}, beyond: cannot tell"
+            if not (below and beyond):
+                return f"{ahead} ahead" + (below or beyond or f" at every k to {last}")
+        return (
+            f"{', '.join(ranges)}; elsewhere: cannot tell" if ranges else f"cannot tell who is ahead at any k to {last}"
+        )
+
     def _columns(self) -> dict[str, Any]:
         arrays = ("k", "value", "lower", "upper", "band_lower", "band_upper", "bound_low", "bound_high")
         about = ("level", "n_problems", "n_rollouts", "n_pairs")
@@ -222,10 +253,8 @@ class Comparison(Displayed):
         ]
 
     def _notes(self) -> list[str]:
-        from s2l_lab.estimators.display import band_words
-
         n = f"n = {self.n_problems} problems, N = {self.n_rollouts} rollouts per problem"
-        return [about_interval(self.level, self.resampled, self.n_clusters), n, band_words(self)]
+        return [about_interval(self.level, self.resampled, self.n_clusters), n, self.words()]
 
 
 class Comparisons(tuple[Comparison, ...]):

@@ -21,7 +21,7 @@ from s2l_lab.errors import UsageError
 from s2l_lab.estimators.cells import check_columns, check_ks, check_level, one_whole
 from s2l_lab.estimators.estimate import Estimate, Floats, Ints
 from s2l_lab.estimators.problem_interval import student_t
-from s2l_lab.estimators.seeds import method_words, seed_grid, solve_shares
+from s2l_lab.estimators.seeds import crossed_scatter, method_words, seed_grid, solve_shares
 from s2l_lab.estimators.units import cluster_codes, cluster_columns
 
 if TYPE_CHECKING:
@@ -129,16 +129,14 @@ def _crossed(difference_RP: Floats, weight_R: Floats) -> _Error:
     overstated where small rows scatter more than large ones.
     """
     rows, problems = difference_RP.shape
-    row_R, problem_P = difference_RP.mean(1), difference_RP.mean(0)
-    residual_RP = difference_RP - row_R[:, None] - problem_P + difference_RP.mean()
-    share, free = float((weight_R**2).sum()), (rows - 1) * (problems - 1)
-    by_row = float(row_R.var(ddof=1)) * share
-    by_problem = float((weight_R @ difference_RP).var(ddof=1)) / problems
-    interaction = float((residual_RP**2).sum()) / free * share / problems
+    scatter, share = crossed_scatter(difference_RP, weight_R), float((weight_R**2).sum())
+    by_row = scatter.row * share
+    by_problem = scatter.problem / problems
+    interaction = scatter.rest * share / problems
     both = by_row + by_problem - interaction
     largest = max(by_row, by_problem)
     if both > largest * _TIE:
-        parts = by_row**2 / (rows - 1) + by_problem**2 / (problems - 1) + interaction**2 / free
+        parts = by_row**2 / (rows - 1) + by_problem**2 / (problems - 1) + interaction**2 / ((rows - 1) * (problems - 1))
         return _Error(both, both**2 / parts, by_row)
     dfs = [df for part, df in ((by_row, rows - 1), (by_problem, problems - 1)) if part * _TIE >= largest]
     return _Error(largest, min(dfs), by_row)

@@ -13,6 +13,7 @@ Differences of two methods are in `seed_differences`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -102,6 +103,33 @@ def solve_shares(correct_SP: Ints, total_SP: Ints, ks_K: Ints) -> Floats:
     """Unbiased pass@k of every seed and problem, shape (S, P, K)."""
     correct, total = correct_SP.ravel(), total_SP.ravel()
     return (1.0 - subset_ratio(total - correct, total, ks_K)).reshape(*correct_SP.shape, ks_K.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """Variances in a table of rows (seeds, or banks) crossed with problems, one number a cell. Times the number of
+    problems, or of rows, the first two are mean squares."""
+
+    row: float
+    """Of the rows' means."""
+    problem: float
+    """Of the problems' means."""
+    rest: float
+    """Of a cell about what its row and its problem say: the mean square of the interaction."""
+
+
+def crossed_scatter(table_RP: Floats, weight_R: Floats | None = None) -> Scatter:
+    """Two-way analysis of variance without replication, of two rows and two problems at least. `weight_R` (they sum to
+    1; None: equal ones) weighs the rows in the problems' means."""
+    rows, problems = table_RP.shape
+    row_R, problem_P = table_RP.mean(1), table_RP.mean(0)
+    rest_RP = table_RP - row_R[:, None] - problem_P + table_RP.mean()
+    weighted_P = problem_P if weight_R is None else weight_R @ table_RP
+    return Scatter(
+        row=float(row_R.var(ddof=1)),
+        problem=float(weighted_P.var(ddof=1)),
+        rest=float((rest_RP**2).sum()) / ((rows - 1) * (problems - 1)),
+    )
 
 
 def _crossed_sd(solve_SPK: Floats, rng: np.random.Generator, replicates: int) -> Floats:

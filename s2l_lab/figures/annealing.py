@@ -12,11 +12,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from s2l_lab.figures.palette import FAINT, SOURCE_COLOURS
-from s2l_lab.figures.run_curves import COLUMNS, PANEL_HEIGHT, draw_band, draw_line, panel_title, readable_range
+from s2l_lab.figures.panel import Traces
+from s2l_lab.figures.run_curves import (
+    COLUMNS,
+    LEGEND_CHARACTERS,
+    draw_step_curve,
+    panel_title,
+    readable_range,
+    step_panels,
+)
 
 if TYPE_CHECKING:
-    from s2l_lab.browse.explorer_weight import Annealing
-    from s2l_lab.browse.training_metrics import Band
+    from s2l_lab.training.explorer_weight import Annealing
+    from s2l_lab.training.results import StepCurve
 
 PLANNED, SLOTS, TOKENS, EFFECTIVE = "planned slots", "slots", "tokens", "effective weight"
 ONE_SEED = "effective weight of one seed"
@@ -25,45 +33,24 @@ ONE_SEED = "effective weight of one seed"
 
 def annealing_figure(arms: Sequence[Annealing]) -> Any:
     """The plotly Figure: a panel per arm, shares of 0 to 1 over optimiser steps."""
-    from plotly.subplots import make_subplots
-
-    columns = min(COLUMNS, max(1, len(arms)))
-    rows = max(1, -(-len(arms) // columns))
     planned = [share for arm in arms for share in arm.planned_share_R.tolist()]
-    ends = readable_range([band for arm in arms for band in _bands(arm).values()], [0.0, *planned])
-    figure = make_subplots(
-        rows,
-        columns,
-        shared_xaxes="all",
-        shared_yaxes="all",
-        subplot_titles=[panel_title(arm.name, _bands(arm), ends) for arm in arms],
-        horizontal_spacing=0.05,
-        vertical_spacing=min(0.2, 76 / (PANEL_HEIGHT * rows)),
-    )
+    ends = readable_range([curve for arm in arms for curve in _curves(arm).values()], [0.0, *planned])
+    titles = [panel_title(arm.name, _curves(arm), ends) for arm in arms]
+    figure = step_panels(titles, "the explorer's share", ends)
     said: set[str] = set()
     colour = SOURCE_COLOURS["explorer"]
     for i, arm in enumerate(arms):
-        at = {"row": i // columns + 1, "col": i % columns + 1}
+        at = {"row": i // COLUMNS + 1, "col": i % COLUMNS + 1}
+        axes = Traces(figure, i + 1, legend=LEGEND_CHARACTERS)
         _draw_plan(figure, at, arm, said)
-        draw_line(figure, at, arm.slots, SLOTS, colour, said, mode="markers")
-        draw_line(figure, at, arm.tokens, TOKENS, colour, said, width=1.6, dash="dot")
-        draw_band(figure, at, arm.effective, colour)
-        draw_line(figure, at, arm.effective, EFFECTIVE, colour, said, width=2.6)
+        draw_step_curve(axes, arm.slots, SLOTS, colour, said=said, alpha=0, mode="markers")
+        draw_step_curve(axes, arm.tokens, TOKENS, colour, said=said, alpha=0, width=1.6, dash="dot")
+        draw_step_curve(axes, arm.effective, EFFECTIVE, colour, said=said, width=2.6)
         _draw_seeds(figure, at, arm, said)
-    figure.update_layout(
-        height=PANEL_HEIGHT * rows + 90,
-        legend={"orientation": "h", "y": 1.0, "yref": "container", "yanchor": "top", "x": 0},
-        margin={"t": 86, "l": 60, "r": 20, "b": 50},
-        hovermode="closest",
-    )
-    figure.update_xaxes(title_text="optimiser steps", row=rows)
-    figure.update_yaxes(title_text="the explorer's share", col=1)
-    figure.update_yaxes(range=ends)
-    figure.update_annotations(font_size=13)
     return figure
 
 
-def _bands(arm: Annealing) -> dict[str, Band]:
+def _curves(arm: Annealing) -> dict[str, StepCurve]:
     return {SLOTS: arm.slots, TOKENS: arm.tokens, EFFECTIVE: arm.effective}
 
 

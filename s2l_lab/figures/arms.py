@@ -7,10 +7,9 @@ has several controls of one role, as the learner at the KL of each explorer, the
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from s2l_lab.figures.palette import CONTROL_DASHES, ROLE_SYMBOLS, member_colours
+from s2l_lab.figures.palette import CONTROL_DASHES, ROLE_SYMBOLS, Look, member_colours
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,15 +29,6 @@ class ArmRow(Protocol):
     def temperature(self) -> float: ...
     @property
     def matches(self) -> str | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How an arm is drawn."""
-
-    colour: str
-    symbol: str
-    dash: str
 
 
 MATCHED_WORDS = {"entropy": "entropy", "kl": "KL", "pass@1": "pass@1"}

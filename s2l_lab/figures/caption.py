@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2l_lab.estimators.display import band_words
 from s2l_lab.figures.cover import cover_words
 from s2l_lab.figures.markup import printable, shortened
 from s2l_lab.rollouts.repeats import is_greedy
@@ -104,5 +103,5 @@ def wrapped(lines: list[str], width: int) -> list[str]:
 
 
 def crossing_words(comparison: Comparison) -> str:
-    """`estimators.crossing.band_words` with names that fit a panel. Plain text, not escaped."""
-    return band_words(replace(comparison, a=shortened(comparison.a, NAME), b=shortened(comparison.b, NAME)))
+    """`Comparison.words` with names that fit a panel. Plain text, not escaped."""
+    return replace(comparison, a=shortened(comparison.a, NAME), b=shortened(comparison.b, NAME)).words()

@@ -6,12 +6,15 @@ who do not see red or green as well. Every stop has a contrast of 3 to 1 on whit
 one figure serves light and dark pages. A test holds all of this.
 
 The arms of a study follow one rule: an explorer has its member's colour, and everything that is made from the learner
-(siblings, temperatures, matched controls) has the learner's, with a symbol and a dash of its own. Arms of training are
-learners all; together in one panel they have a scale of their own (`training_looks`), without the sources' colours.
+(siblings, temperatures, matched controls) has the learner's, with a symbol and a dash of its own. An arm of training is
+neither a source nor a member: what is drawn of it is its learner's, whoever explored. Together in one panel such arms
+have a scale of their own, on which the sources' colours do not occur. The baseline comes first, further arms follow in
+the order of the plan. Colour is never alone: every arm has a symbol and a dash of its own as well.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,11 +48,45 @@ ROLE_SYMBOLS: Mapping[Role, str] = {
 CONTROL_DASHES = ("dash", "dashdot", "longdash")
 """Lines of the learner at the entropy, KL or pass@1 of the first, second and third explorer."""
 
+ARM_COLOURS = ("#1e785a", "#aa64fa", "#0aa0b4", "#d20014", "#b48c5a", "#7850a0")
+"""Green, violet, cyan, red, tan, purple; a seventh arm begins again with another symbol and dash. Chosen for their
+least distance from each other, and from the sources' colours, under three kinds of sight (tests), at a contrast of 3 to
+1 on white and on near-black."""
+MARKS = {
+    "circle": "\u25cf\u25cb",
+    "square": "\u25a0\u25a1",
+    "diamond": "\u25c6\u25c7",
+    "triangle-up": "\u25b2\u25b3",
+    "x": "\u2716\u2715",
+    "star": "\u2605\u2606",
+}
+"""Symbol -> the same in a line of text, full and hollow."""
+_SYMBOLS = tuple(MARKS)
+_DASHES = ("solid", "solid", "dash", "dashdot", "dot", "longdash")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How an arm of a study or of training is drawn."""
+
+    colour: str
+    symbol: str
+    dash: str
+
 
 def member_colours(names: Sequence[str]) -> dict[str, str]:
     """Colour (#rrggbb) of each member, for names ordered small to large; one member alone takes the largest's."""
     last = len(names) - 1
     return {name: _ramp(i / last if last else 1.0) for i, name in enumerate(names)}
+
+
+def arm_looks(names: Sequence[str]) -> dict[str, Look]:
+    """A look for each arm, the baseline first."""
+    count = len(ARM_COLOURS)
+    return {
+        name: Look(ARM_COLOURS[i % count], _SYMBOLS[(i + i // count) % count], _DASHES[(i + i // count) % count])
+        for i, name in enumerate(names)
+    }
 
 
 def translucent(colour: str, alpha: float) -> str:

@@ -163,7 +163,7 @@ class Traces:
         """The trace's name, axes and place in the legend."""
         said: dict[str, Any] = {"name": name, "xaxis": f"x{self._suffix}", "yaxis": f"y{self._suffix}"}
         if self._legend:
-            said |= {"legendgroup": of, "showlegend": entry}
+            said |= {"legendgroup": markup(of), "showlegend": entry}
             said |= {"name": markup(shortened(of, self._legend))} if entry else {}
         return said
 

@@ -2,7 +2,9 @@
 
 Figure 2 was digitised from the published picture: pass@k to about 0.01, no interval, no count of correct rollouts, no
 seed. Between-problem standard errors at n = 30 are 0.06 to 0.09, larger than every gap between two of its curves.
-Table 3 is printed with three digits and nothing beside them; no definition of its metrics was published.
+Table 3 is printed with three digits and nothing beside them; no definition of its metrics was published. Curves of
+Figures 4 and 7 and Tables 1, 2 and 4 are one run each, no seed and no interval anywhere, and pass@1 alone: what
+coverage does after training is not in the paper. Figures 3c, 5 and 6 could not be recovered from any source.
 """
 
 from __future__ import annotations
@@ -14,8 +16,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s2l_lab.errors import unknown_name
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+TABLES = ("table1", "table2", "table4")
+"""Of learners after training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,42 @@ class PaperDiversity:
     unique_answers: float
 
 
+@dataclass(frozen=True, slots=True)
+class PaperCurve:
+    """pass@1 averaged over AIME 2024 and 2025. Arrays have shape (steps,)."""
+
+    name: str
+    step: NDArray[np.int64]
+    """Logical steps, of a thousand prompts each."""
+    value: NDArray[np.float64]
+    """A share, 0 to 1."""
+
+    @property
+    def explores(self) -> bool:
+        """Whether it is S2L-PO's, and not GRPO's."""
+        return not self.name.startswith("GRPO")
+
+
+@dataclass(frozen=True, slots=True)
+class PaperCell:
+    """A printed number."""
+
+    family: str
+    learner: str
+    """Size, as `8B`."""
+    method: str
+    explorer: str
+    """Size; empty for GRPO."""
+    benchmark: str
+    value: float
+    """A share, 0 to 1 (printed in percent)."""
+
+    @property
+    def row(self) -> str:
+        """Its row: the method, and the explorer's size."""
+        return f"{self.method}, {self.explorer}" if self.explorer else self.method
+
+
 def table3() -> tuple[PaperDiversity, ...]:
     """The rows of Table 3, small to large."""
     return tuple(
@@ -69,6 +112,27 @@ def fig2_panels() -> dict[str, PaperPanel]:
     for row in reference_rows("fig2_passk.csv"):
         points.setdefault(row["panel"], []).append(row)
     return {row["panel"]: _panel(row, points[row["panel"]]) for row in reference_rows("fig2_crossings.csv")}
+
+
+def paper_curve(figure: str, name: str) -> PaperCurve:
+    """A curve by figure and name. Raises UsageError for one that there is not."""
+    rows = [row for row in reference_rows("training_curves.csv") if row["figure"] == figure]
+    found = [row for row in rows if row["series"] == name]
+    if not found:
+        raise unknown_name("series", name, dict.fromkeys(row["series"] for row in rows), f"(of the paper's {figure})")
+    return PaperCurve(name, np.array([int(r["step"]) for r in found]), np.array([float(r["value"]) for r in found]))
+
+
+def paper_cells(table: str, learner: str) -> tuple[PaperCell, ...]:
+    """The cells of a table for one learner (`8B`), in its order. Raises UsageError for a learner it does not have."""
+    cells = [
+        PaperCell(r["family"], r["learner"], r["method"], r["explorer"], r["benchmark"], float(r["value"]) / 100)
+        for r in reference_rows(f"{table}.csv")
+    ]
+    found = tuple(cell for cell in cells if cell.learner == learner)
+    if not found:
+        raise unknown_name("learner", learner, dict.fromkeys(cell.learner for cell in cells), f"(of {table})")
+    return found
 
 
 def _panel(facts: dict[str, str], points: list[dict[str, str]]) -> PaperPanel:

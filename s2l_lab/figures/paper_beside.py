@@ -2,7 +2,7 @@
 
 Theirs have no interval and none is drawn. The axes of y are one, so that heights can be compared; those of x are not,
 since theirs are prompts or their k and ours are steps or our k. A wide band of ours is cut by the axis rather than
-squeeze the lines, which the panel says. Arms have the looks of the printed figures (`training_looks`), plain GRPO
+squeeze the lines, which the panel says. Arms have the looks of the printed figures (`palette.arm_looks`), plain GRPO
 first. `fig2` and `training_figure` draw the same for print with the verdicts; here is what can be seen at once of
 whatever runs exist.
 """
@@ -11,40 +11,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from s2l_lab.figures.fig2 import draw_paper
 from s2l_lab.figures.markup import markup, shortened
+from s2l_lab.figures.palette import arm_looks
 from s2l_lab.figures.panel import Traces
 from s2l_lab.figures.passk import draw_passk
-from s2l_lab.figures.run_curves import BAND_ROOM, CUT, draw_band, draw_line, is_cut, readable_range
-from s2l_lab.figures.training_looks import arm_looks
+from s2l_lab.figures.run_curves import BAND_ROOM, CUT, draw_paper_curve, draw_step_curve, is_cut, readable_range
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from s2l_lab.browse.training_metrics import Band
     from s2l_lab.estimators import Curve
-    from s2l_lab.figures.paper import PaperPanel
-    from s2l_lab.figures.training_looks import Look
+    from s2l_lab.figures.palette import Look
+    from s2l_lab.figures.paper import PaperCurve, PaperPanel
+    from s2l_lab.training.results import StepCurve
 
 HEIGHT = 420
 NAME_CHARACTERS = 44
-
-
-@dataclass(frozen=True, slots=True)
-class PaperSeries:
-    """A curve of the paper over training. Arrays (S,)."""
-
-    name: str
-    step_S: NDArray[Any]
-    value_S: NDArray[Any]
-
-    @property
-    def explores(self) -> bool:
-        """Whether it is S2L-PO's, and not GRPO's."""
-        return not self.name.startswith("GRPO")
 
 
 def passk_beside(
@@ -80,35 +63,28 @@ def _top(panel: PaperPanel, ours: Mapping[str, Curve]) -> float:
     return 1.06 * float(min((1 + BAND_ROOM) * most, max([most, *bands])))
 
 
-def training_beside(theirs: Sequence[PaperSeries], ours: Mapping[str, Band], explores: Mapping[str, bool]) -> Any:
+def training_beside(theirs: Sequence[PaperCurve], ours: Mapping[str, StepCurve], explores: Mapping[str, bool]) -> Any:
     """pass@1 over training: the paper's series and our arms. `explores` says of each of our arms whether it has an
     explorer."""
-    values = [0.0, *(value for series in theirs for value in series.value_S.tolist())]
+    values = [0.0, *(value for series in theirs for value in series.value.tolist())]
     ends = readable_range(ours.values(), values)
     figure = _panels([*(["paper"] if theirs else []), *([_ours_title(ours, ends)] if ours else [])])
-    right = 2 if theirs else 1
     looks = _looks({series.name: series.explores for series in theirs})
+    axes = Traces(figure, legend=NAME_CHARACTERS)
     for series in theirs:
-        points = list(zip(series.step_S.tolist(), series.value_S.tolist(), strict=True))
-        hover = [f"<b>{markup(series.name)}</b><br>{s}k prompts: {v:.3f}, digitised; no interval" for s, v in points]
-        steps, heights = [step for step, _ in points], [value for _, value in points]
         look = looks[series.name]
-        _line(figure, steps, heights, f"paper {series.name}", look.colour, look.dash, hover, col=1)
-        figure.data[-1].marker.symbol = look.symbol
-    said: set[str] = set()
+        draw_paper_curve(axes, series, f"paper {series.name}", look, dash=look.dash, width=2.2, size=7)
+    axes = Traces(figure, 2 if theirs else 1, legend=NAME_CHARACTERS)
     looks = _looks({name: explores[name] for name in ours})
-    for name, band in ours.items():
-        at, look = {"row": 1, "col": right}, looks[name]
-        draw_band(figure, at, band, look.colour)
-        draw_line(figure, at, band, shortened(name, NAME_CHARACTERS), look.colour, said, dash=look.dash)
-        figure.data[-1].marker.symbol = look.symbol
+    for name, curve in ours.items():
+        look, short = looks[name], shortened(name, NAME_CHARACTERS)
+        draw_step_curve(axes, curve, short, look.colour, entry=True, dash=look.dash, symbol=look.symbol, size=7)
     if theirs:
         figure.update_xaxes(title_text="thousand prompts", col=1)
     if ours:
-        figure.update_xaxes(title_text="optimiser steps", col=right)
+        figure.update_xaxes(title_text="optimiser steps", col=2 if theirs else 1)
     figure.update_yaxes(title_text="pass@1", col=1)
     figure.update_yaxes(range=ends)
-    figure.update_traces(marker_size=7, selector={"mode": "lines+markers"})
     return figure
 
 
@@ -118,11 +94,11 @@ def _looks(explores: Mapping[str, bool]) -> dict[str, Look]:
     return arm_looks(sorted(explores, key=lambda name: name != baseline))
 
 
-def _ours_title(ours: Mapping[str, Band], ends: Sequence[float] | None) -> str:
-    seeds = sorted({band.n_seeds for band in ours.values()})
+def _ours_title(ours: Mapping[str, StepCurve], ends: Sequence[float] | None) -> str:
+    seeds = sorted({curve.n_seeds for curve in ours.values()})
     counts = " to ".join(dict.fromkeys((str(seeds[0]), str(seeds[-1]))))
     words = [f"{counts} seed{'s' if counts != '1' else ''} an arm"]
-    words += [CUT] if any(is_cut(band, ends) for band in ours.values()) else []
+    words += [CUT] if any(is_cut(curve, ends) for curve in ours.values()) else []
     return f"ours: {'; '.join(words)}"
 
 
@@ -141,20 +117,3 @@ def _panels(titles: Sequence[str]) -> Any:
     )
     figure.update_annotations(font_size=13)
     return figure
-
-
-def _line(
-    figure: Any, x: list[Any], y: list[float], name: str, colour: str, dash: str, hover: list[str], *, col: int
-) -> None:
-    figure.add_scatter(
-        x=x,
-        y=y,
-        mode="lines+markers" if len(x) <= 20 else "lines",
-        line={"color": colour, "width": 2.2, "dash": dash},
-        marker={"size": 5},
-        name=markup(shortened(name, NAME_CHARACTERS)),
-        hoverinfo="text",
-        hovertext=hover,
-        row=1,
-        col=col,
-    )

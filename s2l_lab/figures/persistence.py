@@ -25,7 +25,7 @@ from s2l_lab.figures.panel import Axis, Panel, log2_axis
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from s2l_lab.figures.arms import Look
+    from s2l_lab.figures.palette import Look
     from s2l_lab.studies.contrast_arms import Role
     from s2l_lab.studies.persistence_report import ByLag, Persistence, PersistenceRow
 

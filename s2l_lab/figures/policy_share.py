@@ -31,7 +31,7 @@ from s2l_lab.studies.between import FEATURES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from s2l_lab.figures.arms import Look
+    from s2l_lab.figures.palette import Look
     from s2l_lab.studies.between import Feature
     from s2l_lab.studies.policy_share import PolicyShare, ShareRow, SizeRow
 

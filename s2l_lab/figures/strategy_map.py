@@ -9,13 +9,11 @@ through each other's filling; a mark's edge is opaque, and has 3 to 1 on white a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from s2l_lab.figures.markup import markup, shortened
 from s2l_lab.figures.palette import FAINT, translucent
-
-if TYPE_CHECKING:
-    from s2l_lab.browse.strategy_map import MapPoint
 
 ColourBy = Literal["policy", "answer", "outcome"]
 OUTCOME_SYMBOLS = {
@@ -45,6 +43,22 @@ EDGE = 1.5
 FILLING = 0.55
 """Opacity of a closed mark within its edge."""
 LABEL_CHARACTERS = 36
+
+
+@dataclass(frozen=True, slots=True)
+class MapPoint:
+    """The completions of one policy with one text and one verdict."""
+
+    x: float
+    y: float
+    policy: str
+    answer: str | None
+    """Canonical; None is no answer."""
+    outcome: str
+    count: int
+    address: str
+    """Of the first of them."""
+    preview: str
 
 
 def strategy_map_figure(

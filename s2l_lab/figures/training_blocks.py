@@ -1,6 +1,7 @@
 """The lower part of every training figure: what each arm ends with, what it costs, and the verdict on every claim.
 
-Tables are these blocks alone, the paper's numbers above ours; figures of curves have their curves above them.
+Tables are these blocks alone, the paper's numbers above ours; figures of curves have their curves above them. The words
+for an arm's numbers are here too, for the whole figure and for the command.
 """
 
 from __future__ import annotations
@@ -14,25 +15,17 @@ from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM
 from s2l_lab.figures.axes import fine_axis
 from s2l_lab.figures.dots import Dot, Row, draw_dots, height_of
 from s2l_lab.figures.markup import markup
-from s2l_lab.figures.palette import FAINT
-from s2l_lab.figures.training_looks import (
-    absent_dot,
-    arm_looks,
-    cost_dot,
-    difference_words,
-    estimate_dot,
-    level_words,
-)
+from s2l_lab.figures.palette import FAINT, arm_looks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from s2l_lab.estimators import Estimate
     from s2l_lab.figures.canvas import Canvas
-    from s2l_lab.figures.training_looks import Look
-    from s2l_lab.figures.training_paper import PaperCell
-    from s2l_lab.figures.training_plan import TrainingFigure
-    from s2l_lab.figures.training_results import ArmResult, ClaimResult, Level, TrainingResults
+    from s2l_lab.figures.palette import Look
+    from s2l_lab.figures.paper import PaperCell
+    from s2l_lab.training.claims import TrainingFigure
+    from s2l_lab.training.results import ArmResult, ClaimResult, Cost, Level, TrainingResults
 
 LEFT = 214.0
 PITCH = 284.0
@@ -100,6 +93,80 @@ def claim_words(claim: ClaimResult) -> str:
     at += [f"step {plan.step}"] if plan.step is not None else []
     at += [plan.benchmark] if plan.benchmark is not None and plan.benchmark not in plan.text else []
     return f"{plan.text} ({', '.join(at)})" if at else plan.text
+
+
+def signed(value: float) -> str:
+    """A share's difference to three digits, as "+.012"."""
+    if not math.isfinite(value):
+        return "\u2013"
+    text = f"{abs(value):.3f}"
+    return ("\u2212" if value < 0 else "+") + (text[1:] if text.startswith("0.") else text)
+
+
+def difference_words(estimate: Estimate) -> str:
+    """A difference with its interval and seeds, as "+.012 [\u2212.003, +.027], 5 seeds"."""
+    seeds = f"{estimate.n_seeds} seed{'s' if estimate.n_seeds != 1 else ''}"
+    if not (math.isfinite(estimate.lower) and math.isfinite(estimate.upper)):
+        return f"{signed(estimate.value)} (no interval), {seeds}"
+    return f"{signed(estimate.value)} [{signed(estimate.lower)}, {signed(estimate.upper)}], {seeds}"
+
+
+def level_words(estimate: Estimate) -> str:
+    """A share with its interval, as ".731 [.700, .762]"; a dash for one that rollouts without a verdict leave open."""
+    numbers = (estimate.value, estimate.lower, estimate.upper)
+    shares = [f"{v:.3f}".removeprefix("0") if math.isfinite(v) else "\u2013" for v in numbers]
+    if not math.isfinite(estimate.lower):
+        return f"{shares[0]} (no interval)"
+    return f"{shares[0]} [{shares[1]}, {shares[2]}]"
+
+
+def hover(name: str, words: str, estimate: Estimate) -> str:
+    """What a mark says, escaped: the number, what its interval is about, how it was made, and its counts."""
+    given = f", {estimate.given}" if estimate.given else ""
+    lines = [
+        words,
+        f"{estimate.level:.0%} interval about other seeds and other problems of this kind{given}",
+        estimate.method,
+        f"n = {estimate.n_problems} problems, {estimate.n_seeds} seeds, {estimate.n_rollouts:,} rollouts",
+    ]
+    return "<br>".join([f"<b>{markup(name)}</b>", *map(markup, lines)])
+
+
+def estimate_dot(name: str, estimate: Estimate, words: str, look: Look) -> Dot:
+    """A number of one arm as a dot with its whisker; `words` stand beside it, and say where there is no interval."""
+    return Dot(
+        name=markup(name),
+        value=estimate.value,
+        lower=estimate.lower,
+        upper=estimate.upper,
+        colour=look.colour,
+        hover=hover(name, words, estimate),
+        symbol=look.symbol,
+    )
+
+
+def absent_dot(name: str, look: Look, why: str) -> Dot:
+    """The dash, with the reason."""
+    nan = math.nan
+    return Dot(markup(name), nan, nan, nan, look.colour, "", absent=markup(why))
+
+
+def cost_dot(name: str, cost: Cost | None, look: Look) -> Dot:
+    """Relative rollout compute with its range over seeds."""
+    if cost is None:
+        return absent_dot(name, look, "owed")
+    words = f"{cost.relative:.3f} of GRPO's rollout FLOPs ({cost.low:.3f} to {cost.high:.3f} over {cost.n_seeds} seeds)"
+    share = f"{cost.explorer_share:.1%} of it is the explorer's"
+    told = f"<b>{markup(name)}</b><br>{words}<br>{share}"
+    return Dot(markup(name), cost.relative, cost.low, cost.high, look.colour, told, look.symbol)
+
+
+def seeds_words(arm: ArmResult) -> str:
+    """How many of its seeds have a finished run."""
+    done, owed = len(arm.finished), len(arm.owed)
+    if not done:
+        return f"no finished run, {owed} owed" if owed else "no run"
+    return f"{done} of {done + owed} seeds" if owed else f"{done} seed{'s' if done != 1 else ''}"
 
 
 def draw_block(canvas: Canvas, title: str, columns: Sequence[Column], top: float) -> float:

@@ -10,7 +10,7 @@ from s2l_lab.figures.markup import markup, shortened
 from s2l_lab.figures.palette import SOURCE_COLOURS
 
 if TYPE_CHECKING:
-    from s2l_lab.browse.training_cost import CostRow
+    from s2l_lab.training.logged import CostRow
 
 PART_COLOURS = {
     "explorer": SOURCE_COLOURS["explorer"],

@@ -11,26 +11,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from s2l_lab.figures.axes import fine_axis
 from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import wrapped
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, plain
-from s2l_lab.figures.palette import FAINT
-from s2l_lab.figures.training_blocks import DAGGER, claim_words, draw_claims, draw_ends, draw_paper_table
-from s2l_lab.figures.training_looks import MARKS, arm_looks, hover, level_words, seeds_words
-from s2l_lab.figures.training_paper import TABLES, paper_cells, paper_curve
+from s2l_lab.figures.palette import FAINT, MARKS, arm_looks
+from s2l_lab.figures.paper import TABLES, paper_cells, paper_curve
+from s2l_lab.figures.run_curves import draw_paper_curve, draw_step_curve
+from s2l_lab.figures.training_blocks import (
+    DAGGER,
+    claim_words,
+    draw_claims,
+    draw_ends,
+    draw_paper_table,
+    hover,
+    level_words,
+    seeds_words,
+)
+from s2l_lab.training.results import step_curve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from s2l_lab.estimators.verdicts import Expectation
-    from s2l_lab.figures.panel import Box, Panel
-    from s2l_lab.figures.training_looks import Look
-    from s2l_lab.figures.training_plan import PanelPlan, TrainingFigure
-    from s2l_lab.figures.training_results import ArmResult, TrainingResults
+    from s2l_lab.figures.palette import Look
+    from s2l_lab.figures.panel import Box
+    from s2l_lab.training.claims import PanelPlan, TrainingFigure
+    from s2l_lab.training.results import ArmResult, TrainingResults
 
 WIDTH = 1340
 CAPTION_CHARACTERS = 224
@@ -175,30 +183,24 @@ def _our_panel(
     about = "bands: 95 %, other seeds and problems" if estimates else "no finished run was evaluated at this k"
     panel = canvas.panel(box, title, about, x, fine_axis(ends, f"pass@{k}"))
     for name, levels in found.items():
-        _draw_curve(panel, name, levels, looks[name])
-
-
-def _draw_curve(panel: Panel, name: str, levels: Sequence[Any], look: Look) -> None:
-    steps = np.array([level.step for level in levels], dtype=float)
-    value, lower, upper = (
-        np.array([getattr(level.estimate, end) for level in levels]) for end in ("value", "lower", "upper")
-    )
-    told = [
-        hover(name, f"step {level.step}: pass@{level.k} = {level_words(level.estimate)}", level.estimate)
-        for level in levels
-    ]
-    panel.ribbon(steps, (lower, upper), look.colour, 0.11, name=f"{markup(name)}: interval")
-    panel.line(
-        steps,
-        value,
-        look.colour,
-        told,
-        mode="lines+markers",
-        dash=look.dash,
-        symbol=look.symbol,
-        size=7,
-        name=markup(name),
-    )
+        told = [
+            hover(name, f"step {level.step}: pass@{level.k} = {level_words(level.estimate)}", level.estimate)
+            for level in levels
+        ]
+        look = looks[name]
+        draw_step_curve(
+            panel,
+            step_curve(levels),
+            name,
+            look.colour,
+            told=told,
+            alpha=0.11,
+            mode="lines+markers",
+            dash=look.dash,
+            symbol=look.symbol,
+            width=2.4,
+            size=7,
+        )
 
 
 def _paper_panel(canvas: Canvas, name: str, panel: PanelPlan, looks: dict[str, Look], top: float) -> None:
@@ -216,21 +218,7 @@ def _paper_panel(canvas: Canvas, name: str, panel: PanelPlan, looks: dict[str, L
         (PAPER[0], top, PAPER[1], HEIGHT), "paper \u00b7 AIME 2024 and 2025 \u00b7 pass@1", legend, x, y
     )
     for curve in curves:
-        look = own[curve.name]
-        told = [
-            f"<b>{markup(curve.name)}</b><br>{step}k: {value:.3f}, digitised; no interval"
-            for step, value in zip(curve.step, curve.value, strict=True)
-        ]
-        drawn.line(
-            curve.step,
-            curve.value,
-            look.colour,
-            told,
-            mode="lines+markers",
-            size=5,
-            symbol=look.symbol,
-            name=curve.name,
-        )
+        draw_paper_curve(drawn, curve, curve.name, own[curve.name], size=5)
 
 
 def _legend(arms: Sequence[ArmResult], looks: dict[str, Look]) -> str:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from s2l_lab.estimators import (
     Comparison,
     Counts,
-    Curve,
     Estimate,
     Unknown,
     Votes,
@@ -27,6 +26,7 @@ from s2l_lab.estimators import (
     rollout_flops,
     uniform_guess,
 )
+from s2l_lab.estimators.curve import estimate_at
 from s2l_lab.estimators.guess import CHOICE_ANSWERS, CHOICE_MAX_K
 from s2l_lab.estimators.majority import maj_curves
 from s2l_lab.passk.estimates import (
@@ -191,20 +191,10 @@ def _majority(reader: Reader, votes: Sequence[Votes], name: str) -> dict[str, tu
     ks = sorted({2**i for i in range(n.bit_length()) if 2**i <= n} | {n})
     rng = estimate_rng(reader.problem_ids, n, "maj@k", name)
     curves = maj_curves(votes, ks, ("problems", "rollouts"), rng=rng, cluster=reader.cluster)
-    return {interval: tuple((k, _estimate(curve, i)) for i, k in enumerate(ks)) for interval, curve in curves.items()}
-
-
-def _estimate(curve: Curve, at: int) -> Estimate:
-    return Estimate(
-        value=float(curve.value[at]),
-        lower=float(curve.lower[at]),
-        upper=float(curve.upper[at]),
-        level=curve.level,
-        method=curve.method[at],
-        interval=curve.interval,
-        n_problems=curve.n_problems,
-        n_rollouts=curve.n_problems * curve.n_rollouts,
-    )
+    return {
+        interval: tuple((k, estimate_at(curve, i, curve.n_problems * curve.n_rollouts)) for i, k in enumerate(ks))
+        for interval, curve in curves.items()
+    }
 
 
 def _uniform(answer_space: int | None, ks: NDArray[np.int64]) -> NDArray[np.float64] | None:

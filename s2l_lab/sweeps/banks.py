@@ -6,39 +6,21 @@ own values stands for it. Keys may tell apart what is one bank (its second filli
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from s2l_lab.digest import content_digest
+from s2l_lab.training.arms import bank_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from s2l_lab.training.plan import TrainingPlan
-
-DRAWING = {"rollouts", "resample", "select"}
-"""Of the explorer: how many a bank holds, and how it is drawn from."""
-SAMPLING = ("explorer_temperature", "explorer_top_p", "max_completion_length")
 
 
 def bank_key(plan: TrainingPlan) -> str | None:
     """What stands for the plan's bank; None where it draws from none."""
     bank = bank_of(plan.model_dump(mode="json"))
     return None if bank is None else content_digest([bank, str(plan.model_root), str(plan.data_root)])
-
-
-def bank_of(plan: Mapping[str, Any]) -> str | None:
-    """What stands for the bank of a plan's JSON values, wherever its files lie; None where it draws from none."""
-    explorer, training = plan.get("explorer") or {}, plan.get("training") or {}
-    if explorer.get("kind") != "bank" or training.get("explorer_fraction", 1.0) == 0:
-        return None
-    return content_digest(
-        {
-            "learner": {name: value for name, value in (plan.get("learner") or {}).items() if name != "lora"},
-            "explorer": {name: value for name, value in explorer.items() if name not in DRAWING},
-            "problems": plan.get("problems"),
-            "sampling": {name: training.get(name) for name in SAMPLING},
-        }
-    )
 
 
 def banks_of(plans: Iterable[TrainingPlan]) -> dict[str, TrainingPlan]:

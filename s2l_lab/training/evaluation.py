@@ -26,9 +26,9 @@ from s2l_lab.rollouts import Origin, RolloutCounts, RolloutStore, RunManifest, V
 from s2l_lab.rollouts.durable import append_line, replacing
 from s2l_lab.rollouts.listing import is_run
 from s2l_lab.rollouts.lock import RunLockedError
-from s2l_lab.training.evaluation_curve import evaluation_curve
 from s2l_lab.training.perturbed import frozen_copy
 from s2l_lab.training.report import EVALUATIONS, EvaluationReport
+from s2l_lab.training.results import evaluation_curve
 from s2l_lab.verifiers import verifier_version
 
 if TYPE_CHECKING:

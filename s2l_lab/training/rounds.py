@@ -1,4 +1,8 @@
-"""A round: one generation, and what is known of it while its updates last."""
+"""A round: one generation, what is known of it while its updates last, and which of a run's recorded rollouts are its.
+
+`recording` numbers a rollout (number of its group in the run) x G + slot; `round_of` and `Rounds` undo it. A filter by
+steps needs the inverse, so that the store can be asked for a range of sample indices.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +50,38 @@ class Round:
 def round_of(index: int, group_size: int, groups_per_round: int) -> int:
     """The round, from 1, of a recorded rollout by its sample index. `groups_per_round`: of all processes together."""
     return index // group_size // groups_per_round + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """The rhythm of one training run."""
+
+    group_size: int
+    groups_per_round: int
+    """Of all processes."""
+    micro_steps_per_round: int = 1
+    """Forward passes that one generation serves."""
+    accumulation: int = 1
+    """Forward passes of an optimiser step."""
+    exact: bool = True
+    """False where the number of groups is taken from the plan for one process, because no report says how many there
+    were."""
+
+    def of(self, sample_index: int) -> int:
+        """The round, from 1."""
+        return round_of(sample_index, self.group_size, self.groups_per_round)
+
+    def step(self, sample_index: int) -> int:
+        """The first optimiser step, from 1, that was made on the rollout."""
+        return (self.of(sample_index) - 1) * self.micro_steps_per_round // self.accumulation + 1
+
+    def indices(self, first: int | None, last: int | None) -> range:
+        """Sample indices of the rounds that serve any of the optimiser steps `first` to `last`, both included; None is
+        an open end. Step 0 is before training and has no round."""
+        per_round = self.group_size * self.groups_per_round
+        start = (max(first or 1, 1) - 1) * self.accumulation // self.micro_steps_per_round
+        stop = -(-last * self.accumulation // self.micro_steps_per_round) if last is not None else 2**31 // per_round
+        return range(start * per_round, max(start, stop) * per_round)
 
 
 def begin(config: S2LPOConfig, global_step: int, forward_passes: int, max_steps: int, prompts: int | None) -> Round:

@@ -21,9 +21,9 @@ from typer.main import get_command
 from s2l_lab.browse.catalog import HOW_TO_MAKE_ONE
 from s2l_lab.browse.provenance import provenance
 from s2l_lab.browse.store import open_store
-from s2l_lab.browse.training_runs import group_arms, read_run
 from s2l_lab.cli.app import app as command_line
 from s2l_lab.passk import PasskRequest, run_passk
+from s2l_lab.training.arms import group_arms, read_run
 from s2l_lab.training.config import S2LPOConfig
 from s2l_lab.training.plan import MAX_COMPLETION_LENGTH
 

@@ -14,9 +14,9 @@ from s2l_lab.browse.filters import RolloutFilter
 from s2l_lab.browse.metric_words import explain
 from s2l_lab.browse.rollout_pages import page
 from s2l_lab.browse.store import open_store
-from s2l_lab.browse.training_metrics import metrics
-from s2l_lab.browse.training_runs import read_run, rounds_of
 from s2l_lab.rollouts import RolloutStore
+from s2l_lab.training.arms import read_run, rounds_of
+from s2l_lab.training.logged import metrics
 from s2l_lab.training.report import read_report
 
 
@@ -44,7 +44,7 @@ def test_metrics_by_source_are_the_means_of_what_the_seeds_logged(runs: Path, mo
     band = _bands(logged, "<source>/reward")["learner"]
     shared = [step for step, values in by_hand.items() if len(values) == len(RUNS)]
     assert band.step_S.tolist() == sorted(shared)
-    assert band.mean_S == pytest.approx([np.mean(by_hand[step]) for step in sorted(shared)])
+    assert band.value_S == pytest.approx([np.mean(by_hand[step]) for step in sorted(shared)])
 
 
 def test_every_metric_can_be_drawn_and_stands_in_the_address(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

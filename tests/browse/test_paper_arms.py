@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from s2l_lab.browse.paper_arms import TABLES, stands_beside
+from s2l_lab.browse.paper_items import stands_beside
+from s2l_lab.figures.paper import TABLES
 from s2l_lab.training.plan import TrainingPlan, plan_of
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"

@@ -12,8 +12,9 @@ from s2l_lab.browse.rollout_pages import page, read_rollout
 from s2l_lab.browse.solve_rates import solve_rates
 from s2l_lab.browse.store import open_store
 from s2l_lab.browse.tokens import strip
-from s2l_lab.browse.training_metrics import evaluation_band, metrics
-from s2l_lab.browse.training_runs import group_arms, read_run, rounds_of
+from s2l_lab.training.arms import group_arms, read_run, rounds_of
+from s2l_lab.training.logged import metrics
+from s2l_lab.training.results import evaluation_levels
 
 
 def sample() -> Path:
@@ -51,7 +52,7 @@ def test_training_has_two_seeds_with_rollouts_of_both_sources_and_evaluations() 
     runs = [read_run(entry.path) for entry in find_runs(sample()).entries if entry.kind == "training"]
     (arm,) = group_arms(runs)
     assert [run.seed for run in arm.runs] == [0, 1]
-    assert evaluation_band(arm, "countdown", 8).steps == (0, 3, 6)
+    assert [level.step for level in evaluation_levels(arm, "countdown", 8)] == [0, 3, 6]
     for run in runs:
         rounds = rounds_of(run)
         assert (rounds.group_size, rounds.groups_per_round, rounds.exact) == (4, 4, True)

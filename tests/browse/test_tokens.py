@@ -17,9 +17,15 @@ from tokenizers import Tokenizer, decoders, models
 from s2l_lab.browse.decoding import decoder_of
 from s2l_lab.browse.filters import RolloutFilter
 from s2l_lab.browse.rollout_pages import FullRollout, page, read_rollout
-from s2l_lab.browse.sampled import plain_temperature, sampling_of
 from s2l_lab.browse.store import BrowsedStore, open_store
-from s2l_lab.browse.tokens import FORKING_SHARE, SCALE_NATS, colour_positions, forking_threshold, strip
+from s2l_lab.browse.tokens import (
+    FORKING_SHARE,
+    SCALE_NATS,
+    colour_positions,
+    forking_threshold,
+    plain_temperature,
+    strip,
+)
 from s2l_lab.errors import UsageError
 from s2l_lab.policies import Completion, Draw, StopReason
 from s2l_lab.rollouts import Origin, RolloutStore
@@ -93,19 +99,19 @@ def test_an_explorer_has_the_sampling_of_its_own(tmp_path: Path) -> None:
     """A training run's learner at temperature 1 says nothing of how its explorer's surprisal at 1 can be had."""
     texts = {"explorer": ("x", [4]), "learner": ("x", [4])}
     cold = stored(tmp_path / "cold", texts, training={"temperature": 1.0, "explorer_temperature": 0.7})
-    assert [plain_temperature(sampling_of(cold, policy)) for policy in texts] == [0.7, 1.0]
+    assert [plain_temperature(cold.sampling(policy)) for policy in texts] == [0.7, 1.0]
     explorer = first(cold, "explorer")
-    assert math.isnan(strip(explorer, None, sampling_of(cold, "explorer")).spans[0].surprisal_t1)
+    assert math.isnan(strip(explorer, None, cold.sampling("explorer")).spans[0].surprisal_t1)
     hot = stored(tmp_path / "hot", texts, training={"temperature": 1.3})
-    assert [plain_temperature(sampling_of(hot, policy)) for policy in texts] == [1.0, 1.3]
-    assert strip(explorer, None, sampling_of(hot, "explorer")).spans[0].surprisal_t1 == 1
+    assert [plain_temperature(hot.sampling(policy)) for policy in texts] == [1.0, 1.3]
+    assert strip(explorer, None, hot.sampling("explorer")).spans[0].surprisal_t1 == 1
     cut = stored(tmp_path / "cut", texts, training={"explorer_top_p": 0.95})
-    assert [plain_temperature(sampling_of(cut, policy)) for policy in texts] == [None, 1.0]
+    assert [plain_temperature(cut.sampling(policy)) for policy in texts] == [None, 1.0]
     for words in ({"explorer_temperature": "?"}, {"temperature": "?"}):
-        assert sampling_of(stored(tmp_path / str(words)[2:6], texts, training=words), "explorer") is None
+        assert stored(tmp_path / str(words)[2:6], texts, training=words).sampling("explorer") is None
     named = stored(tmp_path / "named", texts, sampling=SAMPLING.model_dump(mode="json"))
-    assert sampling_of(named, "explorer") == SAMPLING
-    assert sampling_of(stored(tmp_path / "none", texts), "explorer") is None
+    assert named.sampling("explorer") == SAMPLING
+    assert stored(tmp_path / "none", texts).sampling("explorer") is None
     assert plain_temperature(None) is None
     assert plain_temperature(SAMPLING.model_copy(update={"presence_penalty": 0.5})) is None
 

@@ -8,7 +8,8 @@ from scipy import stats
 
 from s2l_lab.errors import UsageError
 from s2l_lab.estimators import Clusters, assumed_components, pilot_components, plan_power
-from s2l_lab.estimators.components import Components, crossed_squares
+from s2l_lab.estimators.components import Components
+from s2l_lab.estimators.seeds import crossed_scatter
 from s2l_lab.estimators.unbiased import subset_ratio
 
 RATES = stats.beta(0.3, 1).ppf((np.arange(200) + 0.5) / 200)
@@ -53,10 +54,10 @@ def test_assumed_components_are_those_of_drawn_gains() -> None:
 
     constants = np.linspace(-0.5, 1.5, 9)
     constant = np.interp(0.06, [table(one).mean() for one in constants], constants)
-    squares = crossed_squares(table(float(constant)))
-    assert components.interaction == pytest.approx(squares.interaction, rel=0.05)
-    assert components.problem == pytest.approx((squares.problem - squares.interaction) / seeds, rel=0.1)
-    assert components.seed == pytest.approx((squares.seed - squares.interaction) / problems, rel=0.25)
+    scatter = crossed_scatter(table(float(constant)))
+    assert components.interaction == pytest.approx(scatter.rest, rel=0.05)
+    assert components.problem == pytest.approx(scatter.problem - scatter.rest / seeds, rel=0.1)
+    assert components.seed == pytest.approx(scatter.row - scatter.rest / problems, rel=0.25)
 
 
 def test_a_pilot_gives_back_the_components_on_average() -> None:
@@ -92,14 +93,11 @@ def shift_for(k: int, gain: float, sd: float) -> float:
 def lower_end(table_SP: np.ndarray) -> float:
     """The crossed interval's lower end at .95, written out here: the rule that the plan speaks of."""
     seeds, problems = table_SP.shape
-    squares = crossed_squares(table_SP)
-    both = squares.seed + squares.problem - squares.interaction
-    variance = max(squares.seed, squares.problem, both) / table_SP.size
-    parts = (
-        squares.seed**2 / (seeds - 1)
-        + squares.problem**2 / (problems - 1)
-        + squares.interaction**2 / ((seeds - 1) * (problems - 1))
-    )
+    scatter = crossed_scatter(table_SP)
+    by_seed, by_problem = problems * scatter.row, seeds * scatter.problem
+    both = by_seed + by_problem - scatter.rest
+    variance = max(by_seed, by_problem, both) / table_SP.size
+    parts = by_seed**2 / (seeds - 1) + by_problem**2 / (problems - 1) + scatter.rest**2 / ((seeds - 1) * (problems - 1))
     return float(table_SP.mean() - stats.t.ppf(0.975, both**2 / parts) * np.sqrt(variance))
 
 

@@ -9,11 +9,11 @@ from s2l_lab.errors import DataError, UsageError
 from s2l_lab.figures.experiment import Experiment, load_plan
 from s2l_lab.figures.paper import fig2_panels
 from s2l_lab.figures.registry import FIGURES
-from s2l_lab.figures.training_plan import figure_plan
 from s2l_lab.plans import read_plan
 from s2l_lab.policies.families import find_member, load_family
 from s2l_lab.studies.plan import ContrastPlan, ValidityPlan
 from s2l_lab.sweeps import SweepPlan, read_sweep
+from s2l_lab.training.claims import figure_plan
 from s2l_lab.training.plan import read_plan as read_training_plan
 
 PLAN_OF = {name: figure.plan_type() for name, figure in FIGURES.items() if figure.plan}

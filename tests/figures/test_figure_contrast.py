@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from contrast import DARK, MARK, PAGES, TEXT, THEME, contrast
 
-from s2l_lab.browse.strategy_map import MapPoint
 from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.dots import HOLE
 from s2l_lab.figures.on_page import on_page
 from s2l_lab.figures.palette import FAINT, GRID, INK, RAMP, SOURCE_COLOURS, member_colours
 from s2l_lab.figures.panel import Axis
 from s2l_lab.figures.run_curves import COLOURS
-from s2l_lab.figures.strategy_map import OUTCOME_SYMBOLS, strategy_map_figure
+from s2l_lab.figures.strategy_map import OUTCOME_SYMBOLS, MapPoint, strategy_map_figure
 
 
 def test_contrast_is_that_of_the_definition() -> None:

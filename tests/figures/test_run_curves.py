@@ -7,26 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from s2l_lab.browse.explorer_weight import Annealing, SeedWeight
-from s2l_lab.browse.strategy_map import MapPoint
-from s2l_lab.browse.training_cost import CostRow
-from s2l_lab.browse.training_metrics import Band
 from s2l_lab.figures.annealing import EFFECTIVE, ONE_SEED, PLANNED, annealing_figure
-from s2l_lab.figures.palette import SOURCE_COLOURS, translucent
-from s2l_lab.figures.paper import fig2_panels
-from s2l_lab.figures.paper_beside import PaperSeries, passk_beside, training_beside
+from s2l_lab.figures.palette import SOURCE_COLOURS, arm_looks, translucent
+from s2l_lab.figures.paper import PaperCurve, fig2_panels
+from s2l_lab.figures.paper_beside import passk_beside, training_beside
 from s2l_lab.figures.run_curves import CUT, CurvePanel, readable_range, run_curves_figure
-from s2l_lab.figures.strategy_map import NO_ANSWER, OTHER, strategy_map_figure
+from s2l_lab.figures.strategy_map import NO_ANSWER, OTHER, MapPoint, strategy_map_figure
 from s2l_lab.figures.training_cost import cost_figure
-from s2l_lab.figures.training_looks import arm_looks
+from s2l_lab.training.explorer_weight import Annealing, SeedWeight
+from s2l_lab.training.logged import CostRow
+from s2l_lab.training.results import StepCurve
 
 HOSTILE = "<b>arm</b> & <img src=x>"
 
 
-def band(values: list[float], *, seeds: int = 3) -> Band:
+def band(values: list[float], *, seeds: int = 3) -> StepCurve:
     mean = np.array(values)
     reach = np.full(len(values), np.nan if seeds < 2 else 0.1)
-    return Band(np.arange(1, len(values) + 1), mean, mean - reach, mean + reach, seeds, f"t over {seeds} seeds")
+    return StepCurve(np.arange(1, len(values) + 1), mean, mean - reach, mean + reach, seeds, f"t over {seeds} seeds")
 
 
 def named(figure: Any, name: str) -> list[Any]:
@@ -57,7 +55,10 @@ def test_a_band_is_drawn_where_there_is_one_and_one_seed_has_none() -> None:
     figure = run_curves_figure(panels(), "reward")
     filled = [trace for trace in figure.data if trace.fill == "toself"]
     assert len(filled) == 2
-    assert np.allclose(filled[0].y, [0.2, 0.4, 0.2, 0.0])  # the middle step is undefined: upper 1, 3, then lower 3, 1
+    explorer, learner = filled
+    assert np.allclose(learner.y[:6], [0.3, 0.4, 0.5, 0.7, 0.6, 0.5])  # lower ends, then upper ends backwards
+    assert {round(x) for x in explorer.x if x is not None} == {1, 3}  # the middle step is undefined: a gap in both
+    assert [list(line.y) for line in named(figure, "explorer")] == [[0.1, None, 0.3]]
 
 
 def test_no_name_is_markup() -> None:
@@ -69,7 +70,7 @@ def test_no_name_is_markup() -> None:
         cost_figure([cost(HOSTILE)]),
         annealing_figure([schedule(HOSTILE)]),
         training_beside(
-            [PaperSeries(HOSTILE, np.array([1]), np.array([0.1]))], {HOSTILE: band([0.1, 0.2])}, {HOSTILE: True}
+            [PaperCurve(HOSTILE, np.array([1]), np.array([0.1]))], {HOSTILE: band([0.1, 0.2])}, {HOSTILE: True}
         ),
     ):
         assert "<img" not in figure.to_json().replace("\\u003c", "<")
@@ -127,7 +128,7 @@ def test_theirs_stand_at_the_left_and_ours_at_the_right_on_one_axis_of_heights()
     panel = fig2_panels()["L1"]
     figure = passk_beside(panel, ("#111111", "#222222"), {}, {})
     assert [list(trace.y) for trace in figure.data] == [panel.small_value.tolist(), panel.large_value.tolist()]
-    theirs = [PaperSeries("GRPO 8B", np.array([0, 1]), np.array([0.1, 0.2]))]
+    theirs = [PaperCurve("GRPO 8B", np.array([0, 1]), np.array([0.1, 0.2]))]
     made = training_beside(theirs, {"ours": band([0.5, 0.6])}, {"ours": True})
     assert list(named(made, "paper GRPO 8B")[0].y) == [0.1, 0.2]
     (ours,) = named(made, "ours")
@@ -136,7 +137,7 @@ def test_theirs_stand_at_the_left_and_ours_at_the_right_on_one_axis_of_heights()
 
 def test_arms_beside_the_paper_look_as_in_print_and_none_as_a_source() -> None:
     """Orange was an explorer on one page and S2L-PO's learner in print. The baseline comes first wherever it stands."""
-    theirs = [PaperSeries(name, np.array([0, 1]), np.array([0.1, 0.2])) for name in ("S2L-PO 1.7B", "GRPO 8B")]
+    theirs = [PaperCurve(name, np.array([0, 1]), np.array([0.1, 0.2])) for name in ("S2L-PO 1.7B", "GRPO 8B")]
     ours = {"mixed": band([0.5, 0.6]), "plain": band([0.2, 0.3]), "hot": band([0.1, 0.2])}
     figure = training_beside(theirs, ours, {"mixed": True, "plain": False, "hot": False})
     printed = [*arm_looks(["GRPO 8B", "S2L-PO 1.7B"]).items(), *arm_looks(["plain", "mixed", "hot"]).items()]
@@ -149,9 +150,9 @@ def test_arms_beside_the_paper_look_as_in_print_and_none_as_a_source() -> None:
     assert not {trace.line.color for trace in lines.values()} & set(SOURCE_COLOURS.values())
 
 
-def wide(values: list[float], reach: float) -> Band:
+def wide(values: list[float], reach: float) -> StepCurve:
     mean = np.array(values)
-    return Band(np.arange(1, len(values) + 1), mean, mean - reach, mean + reach, 2, "Student's t over 2 seeds")
+    return StepCurve(np.arange(1, len(values) + 1), mean, mean - reach, mean + reach, 2, "Student's t over 2 seeds")
 
 
 def test_a_wide_band_is_cut_and_said_so_and_leaves_the_lines_half_of_the_axis() -> None:
@@ -162,7 +163,7 @@ def test_a_wide_band_is_cut_and_said_so_and_leaves_the_lines_half_of_the_axis() 
     assert (0.2 - 0.1) / (high - low) > 0.4
     (title,) = [note.text for note in figure.layout.annotations]
     assert f"2 seeds; {CUT}" in title
-    theirs = [PaperSeries("GRPO 8B", np.array([0, 1]), np.array([0.1, 0.2]))]
+    theirs = [PaperCurve("GRPO 8B", np.array([0, 1]), np.array([0.1, 0.2]))]
     beside = training_beside(theirs, {"ours": wide([0.1, 0.2], 1.5)}, {"ours": True})
     assert beside.layout.yaxis.range[1] < 0.4
     assert any(CUT in note.text for note in beside.layout.annotations)

@@ -18,14 +18,14 @@ from s2l_lab.cli.training_figures import write_training
 from s2l_lab.errors import UsageError
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import as_json
-from s2l_lab.figures.palette import SOURCE_COLOURS
+from s2l_lab.figures.palette import ARM_COLOURS, SOURCE_COLOURS, arm_looks
+from s2l_lab.figures.paper import paper_curve
+from s2l_lab.figures.training_blocks import difference_words, level_words, signed
 from s2l_lab.figures.training_figure import training_figure, training_numbers
-from s2l_lab.figures.training_looks import ARM_COLOURS, arm_looks, difference_words, level_words, signed
-from s2l_lab.figures.training_paper import paper_curve
-from s2l_lab.figures.training_plan import TrainingFigure, figure_plan
-from s2l_lab.figures.training_results import TrainingResults, training_results
 from s2l_lab.sweeps import read_sweep
 from s2l_lab.sweeps import reports as sweep_reports
+from s2l_lab.training.claims import TrainingFigure, figure_plan
+from s2l_lab.training.results import TrainingResults, training_results
 
 ARMS = ("GRPO", "8-step", "5-step", "<b>owed</b>")
 SEEDS = {"GRPO": range(10), "8-step": range(10), "5-step": range(5), "<b>owed</b>": range(5)}

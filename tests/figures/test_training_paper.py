@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from s2l_lab.errors import UsageError
-from s2l_lab.figures.paper import reference_rows
-from s2l_lab.figures.training_paper import TABLES, paper_cells, paper_curve
+from s2l_lab.figures.paper import TABLES, paper_cells, paper_curve, reference_rows
 
 
 def test_every_digitised_curve_has_seventeen_points_of_a_share() -> None:

@@ -9,9 +9,9 @@ from synthetic_training import FIGURE, PROBLEMS, STEPS, counts, evaluation, repo
 
 from s2l_lab.errors import DataError, UsageError
 from s2l_lab.estimators import seed_difference, seeds_curve
-from s2l_lab.figures.training_plan import TrainingFigure, figure_plan
-from s2l_lab.figures.training_results import counts_at, difference_at, training_results
 from s2l_lab.sweeps import read_sweep
+from s2l_lab.training.claims import TrainingFigure, figure_plan
+from s2l_lab.training.results import counts_at, difference_at, training_results
 
 GROUP = ("countdown",)
 ARMS = ("GRPO", "S2L-PO", "abrupt", "owed")

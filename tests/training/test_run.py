@@ -13,15 +13,15 @@ from gloo_ranks import run_two_ranks
 from safetensors.numpy import load_file
 
 from s2l_lab.browse.metric_words import EXPLAINED, explain
-from s2l_lab.browse.training_metrics import evaluation_band
-from s2l_lab.browse.training_runs import group_arms, read_run
 from s2l_lab.errors import UsageError
 from s2l_lab.estimators import pass_at_k
 from s2l_lab.rollouts import RolloutStore
 from s2l_lab.training import S2LPOTrainer
+from s2l_lab.training.arms import group_arms, read_run
 from s2l_lab.training.opening import fill_plan_bank
 from s2l_lab.training.plan import TrainingPlan, plan_of
 from s2l_lab.training.report import TrainingReport, read_report
+from s2l_lab.training.results import evaluation_levels
 from s2l_lab.training.rounds import round_of
 from s2l_lab.training.run import METRICS, train
 from s2l_lab.verifiers import verifier_version
@@ -91,8 +91,8 @@ def test_the_report_says_what_the_stores_hold(whole: tuple[Path, TrainingReport]
         assert all(low <= value <= high for low, value, high in zip(found.lower, found.value, found.upper, strict=True))
     (arm,) = group_arms([read_run(run)])
     for k in report.evaluations[0].k:
-        band = evaluation_band(arm, "countdown", k)
-        shown = {step: (e.lower, e.value, e.upper) for step, e in zip(band.steps, band.estimates, strict=True)}
+        levels = evaluation_levels(arm, "countdown", k)
+        shown = {level.step: (e.lower, e.value, e.upper) for level in levels for e in [level.estimate]}
         said = [e for e in report.evaluations if k in e.k]
         at = [e.k.index(k) for e in said]
         assert shown == {e.step: (e.lower[i], e.value[i], e.upper[i]) for e, i in zip(said, at, strict=True)}

@@ -1,8 +1,7 @@
-"""Training runs: what each is, what it logged, which runs are seeds of one arm, and what varies with the seed.
+"""Training runs on disk: what each is, finished or not, which are seeds of one arm, and which draw from one bank.
 
-A run is its plan; two runs whose plans differ in the training seed alone are two seeds of one arm. The band around an
-arm's pass@k is `estimators.seeds_curve` (seeds and problems crossed); the one around a logged metric is Student's t
-over seeds at the steps that every seed has. With one seed there is no band, and the words say so.
+A run is its plan; two runs whose plans differ in the training seed alone are two seeds of one arm. What their numbers
+are together is in `results` (evaluations) and `logged` (metrics).
 """
 
 from __future__ import annotations
@@ -20,18 +19,23 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from s2l_lab.browse.rounds import Rounds
 from s2l_lab.digest import content_digest
 from s2l_lab.errors import DataError, S2LError
 from s2l_lab.rollouts.parts import ROLLOUTS_FOLDER, Parts
-from s2l_lab.training import AnnealingSchedule
 from s2l_lab.training.plan import TrainingPlan, plan_of
 from s2l_lab.training.report import EVALUATIONS, PLAN, REPORT, EvaluationReport, TrainingReport, read_report
+from s2l_lab.training.rounds import Rounds
+from s2l_lab.training.schedule import AnnealingSchedule
 
 Floats = NDArray[np.float64]
 _DEFAULT_GROUP = 16
 """G and batch size of S2LPOConfig, which a plan leaves out where it does not change them (a test holds them equal;
 building the config would import torch)."""
+
+
+_DRAWING = {"rollouts", "resample", "select"}
+"""Of the explorer: how many a bank holds, and how it is drawn from."""
+_SAMPLING = ("explorer_temperature", "explorer_top_p", "max_completion_length")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,21 @@ def evaluations(run: TrainingRun) -> tuple[EvaluationReport, ...]:
             continue  # the last line of a run that is being written may be half there
         found[one.benchmark, one.step] = one
     return tuple(found[key] for key in sorted(found))
+
+
+def bank_of(plan: Mapping[str, Any]) -> str | None:
+    """What stands for the bank of a plan's JSON values, wherever its files lie; None where it draws from none."""
+    explorer, training = plan.get("explorer") or {}, plan.get("training") or {}
+    if explorer.get("kind") != "bank" or training.get("explorer_fraction", 1.0) == 0:
+        return None
+    return content_digest(
+        {
+            "learner": {name: value for name, value in (plan.get("learner") or {}).items() if name != "lora"},
+            "explorer": {name: value for name, value in explorer.items() if name not in _DRAWING},
+            "problems": plan.get("problems"),
+            "sampling": {name: training.get(name) for name in _SAMPLING},
+        }
+    )
 
 
 def group_size(run: TrainingRun) -> int:

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from s2l_lab.browse.explorer_weight import EQUAL_REWARDS, NO_SLOT, NOT_LOGGED, annealing, undefined_words
-from s2l_lab.browse.training_cost import cost_row
-from s2l_lab.browse.training_metrics import metrics
-from s2l_lab.browse.training_runs import group_arms, read_run
 from s2l_lab.training import explorer_slots
+from s2l_lab.training.arms import group_arms, read_run
+from s2l_lab.training.explorer_weight import EQUAL_REWARDS, NO_SLOT, NOT_LOGGED, annealing, undefined_words
+from s2l_lab.training.logged import cost_row, metrics
 
 G, T_MIX, STEPS = 8, 4, 6
 
@@ -53,13 +52,13 @@ def test_the_plan_is_the_schedule_and_the_product_is_over_steps_that_have_both(t
     slots = np.array([explorer_slots(G, T_MIX, i) for i in range(1, STEPS + 1)])
     assert found.planned_step_R.tolist() == [1, 2, 3, 4, 5, 6]
     assert (found.planned_share_R * G).tolist() == slots.tolist()
-    assert (found.slots.mean_S * G).tolist() == slots.tolist()
+    assert (found.slots.value_S * G).tolist() == slots.tolist()
     assert found.tokens.step_S.tolist() == [1, 2, 3]
     assert found.effective.step_S.tolist() == [1, 3]  # step 2 logged no weight: it is left out, and not 0
     mean_weight = (0.5 + 1.5) / 2
-    assert found.effective.mean_S == pytest.approx(slots[[0, 2]] / G / 2 * mean_weight)
+    assert found.effective.value_S == pytest.approx(slots[[0, 2]] / G / 2 * mean_weight)
     assert found.effective.n_seeds == 2
-    assert (found.effective.lower_S < found.effective.mean_S).all()
+    assert (found.effective.lower_S < found.effective.value_S).all()
 
 
 def test_each_seed_keeps_its_own_steps_and_says_why_the_others_have_none(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
-"""Training runs as the app reads them: numbering of rollouts, arms, logged metrics with torn lines, seed bands."""
+"""Training runs on disk: numbering of rollouts, arms, logged metrics with torn lines, seed bands."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 
-from s2l_lab.browse import training_runs
 from s2l_lab.browse.metric_words import EXPLAINED, explain
-from s2l_lab.browse.rounds import Rounds, evaluated_step, source_of
-from s2l_lab.browse.training_metrics import evaluation_band, metrics, seed_band
-from s2l_lab.browse.training_runs import TrainingRun, evaluations, group_arms, planned_slots, read_run, rounds_of
+from s2l_lab.browse.rows import evaluated_step, source_of
 from s2l_lab.errors import DataError
 from s2l_lab.estimators.seeds import seeds_curve
 from s2l_lab.figures.numbers import plain
-from s2l_lab.figures.training_results import seed_counts
+from s2l_lab.training.arms import TrainingRun, evaluations, group_arms, group_size, planned_slots, read_run, rounds_of
 from s2l_lab.training.config import S2LPOConfig
-from s2l_lab.training.evaluation_curve import evaluation_curve
+from s2l_lab.training.logged import metrics, seed_band
 from s2l_lab.training.plan import TrainingPlan, plan_of
 from s2l_lab.training.report import EvaluationReport
-from s2l_lab.training.rounds import round_of
+from s2l_lab.training.results import Level, evaluation_curve, evaluation_levels, seed_counts
+from s2l_lab.training.rounds import Rounds, round_of
 
 POSITIVE = st.integers(1, 5)
 
@@ -80,7 +79,7 @@ def test_names_say_sources_and_steps() -> None:
 def test_a_plan_alone_gives_the_rhythm_that_the_trainer_would_have(tmp_path: Path, training: dict[str, Any]) -> None:
     config: S2LPOConfig = plan(**training).config(tmp_path)
     rounds = rounds_of(run_in(tmp_path / "run", plan(**training)))
-    assert rounds.group_size == config.num_generations == training_runs.group_size(read_run(tmp_path / "run"))
+    assert rounds.group_size == config.num_generations == group_size(read_run(tmp_path / "run"))
     assert rounds.groups_per_round == config.generation_batch_size // config.num_generations
     assert rounds.micro_steps_per_round == config.micro_steps_per_round
     assert rounds.accumulation == config.gradient_accumulation_steps
@@ -148,7 +147,7 @@ def test_a_seed_band_is_students_t_at_the_shared_steps(tmp_path: Path) -> None:
         assert (band.lower_S[i], band.upper_S[i]) == pytest.approx((test.low, test.high))
     assert (band.n_seeds, "cannot tell" in band.method) == (3, True)
     alone = seed_band(logged[:1], "reward")
-    assert alone.mean_S.tolist() == series[0]
+    assert alone.value_S.tolist() == series[0]
     assert np.isnan(alone.lower_S).all()
     assert alone.method == "one seed: no interval"
     assert seed_band(logged, "none").step_S.size == 0
@@ -178,7 +177,11 @@ def report(
     )
 
 
-def test_an_evaluation_band_is_the_seeds_curve(tmp_path: Path) -> None:
+def steps(levels: Sequence[Level]) -> list[int]:
+    return [level.step for level in levels]
+
+
+def test_levels_of_an_evaluation_are_the_seeds_curve(tmp_path: Path) -> None:
     first = run_in(tmp_path / "1", plan(seed=1))
     second = run_in(tmp_path / "2", plan(seed=2))
     counts = {0: ((1, 0, 3), (1, 0, 3)), 2: ((4, 1, 8), (2, 0, 5)), 4: ((4, 1, 8), (2, 0, 5))}
@@ -190,20 +193,20 @@ def test_an_evaluation_band_is_the_seeds_curve(tmp_path: Path) -> None:
         (run.path / "evaluations.jsonl").write_text("".join(f"{one.model_dump_json()}\n" for one in made) + torn)
     assert [one.step for one in evaluations(second)] == [0, 2, 4]
     (arm,) = group_arms([first, second])
-    band = evaluation_band(arm, "countdown", 4)
-    assert band.steps == (0, 2)
+    levels = evaluation_levels(arm, "countdown", 4)
+    assert steps(levels) == [0, 2]
     curve = seeds_curve([counts[2][0], counts[2][1]], [[8] * 3, [9] * 3], [4], rng=np.random.default_rng(0))
-    assert band.estimates[1].value == pytest.approx(curve.value[0])
-    assert band.estimates[1].n_seeds == 2
-    assert "seeds" in band.estimates[1].method
-    assert evaluation_band(arm, "countdown", 5).steps == (2,)
-    assert evaluation_band(arm, "aime", 1).steps == ()
+    assert levels[1].estimate.value == pytest.approx(curve.value[0])
+    assert levels[1].estimate.n_seeds == 2
+    assert "seeds" in levels[1].estimate.method
+    assert steps(evaluation_levels(arm, "countdown", 5)) == [2]
+    assert evaluation_levels(arm, "aime", 1) == ()
     (alone,) = group_arms([first])
-    assert evaluation_band(alone, "countdown", 1).estimates[0].interval == "problems"
-    assert {estimate.given for estimate in band.estimates} == {""}
+    assert evaluation_levels(alone, "countdown", 1)[0].estimate.interval == "problems"
+    assert {level.estimate.given for level in levels} == {""}
 
 
-def test_an_evaluation_band_of_runs_that_share_a_bank_says_so(tmp_path: Path) -> None:
+def test_levels_of_runs_that_share_a_bank_say_so(tmp_path: Path) -> None:
     bank = {"kind": "bank", "member": "tiny-60k", "rollouts": 8}
     runs = []
     for seed in (1, 2):
@@ -211,7 +214,7 @@ def test_an_evaluation_band_of_runs_that_share_a_bank_says_so(tmp_path: Path) ->
         runs.append(run_in(tmp_path / str(seed), plan_of(drawn, "here")))
         (runs[-1].path / "evaluations.jsonl").write_text(report(2, (4, seed, 8)).model_dump_json() + "\n")
     (arm,) = group_arms(runs)
-    assert evaluation_band(arm, "countdown", 1).estimates[0].given == "for this bank"
+    assert evaluation_levels(arm, "countdown", 1)[0].estimate.given == "for this bank"
 
 
 def evaluated(run: TrainingRun, made: list[EvaluationReport]) -> TrainingRun:
@@ -229,12 +232,12 @@ def test_the_apps_number_is_the_figures_and_unknown_is_not_wrong(tmp_path: Path)
     runs = [evaluated(run_in(tmp_path / str(seed), plan(seed=seed)), found) for seed, found in made.items()]
     (arm,) = group_arms(runs)
     for k in (1, 4, 8):
-        band = evaluation_band(arm, "countdown", k)
-        assert (band.steps, band.unknown) == ((0, 2), (0, 6))
-        for place, estimate in enumerate(band.estimates):
+        levels = evaluation_levels(arm, "countdown", k)
+        assert [(level.step, level.k, level.unknown) for level in levels] == [(0, k, 0), (2, k, 6)]
+        for place, estimate in enumerate(level.estimate for level in levels):
             counts = seed_counts((1, 2), [[found[place]] for found in made.values()], (None, None))
             assert plain(estimate) == plain(counts.estimate(k))  # NaN as None
-        known, unsure = band.estimates
+        known, unsure = (level.estimate for level in levels)
         ends = [
             seeds_curve([(4, 1, 5), (2, 0, 5)], [[8] * 3] * 2, [k], rng=np.random.default_rng(0)),
             seeds_curve([(6, 1, 6), (2, 0, 8)], [[8] * 3] * 2, [k], rng=np.random.default_rng(0)),
@@ -250,7 +253,8 @@ def test_one_seeds_interval_is_that_of_its_report(tmp_path: Path) -> None:
     one = report(2, correct, unknown=unknown).model_copy(update={"k": (1, 4)})
     (arm,) = group_arms([evaluated(run_in(tmp_path / "1", plan(seed=1)), [one])])
     for place, k in enumerate((1, 4)):
-        (estimate,) = evaluation_band(arm, "countdown", k).estimates
+        (level,) = evaluation_levels(arm, "countdown", k)
+        estimate = level.estimate
         assert math.isnan(estimate.value)
         assert (estimate.lower, estimate.upper) == (curve.lower[place], curve.upper[place])
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from s2l_lab.browse.training_metrics import Band, Metrics, seed_band
-from s2l_lab.browse.training_runs import Arm, TrainingRun, group_size, planned_slots, rounds_of
+from s2l_lab.training.arms import Arm, TrainingRun, group_size, planned_slots, rounds_of
+from s2l_lab.training.logged import Metrics, seed_band
+from s2l_lab.training.results import StepCurve
 
 SLOTS, TOKENS, FACTOR = "explorer/slots", "explorer/token_share", "explorer/weight"
 EFFECTIVE = "explorer/effective_weight"
@@ -47,11 +48,11 @@ class Annealing:
     """The first optimiser step that is made on the round."""
     planned_share_R: NDArray[np.float64]
     """Of a group's slots, by the plan."""
-    slots: Band
+    slots: StepCurve
     """Of a group's slots, as logged."""
-    tokens: Band
+    tokens: StepCurve
     """Of the completion tokens."""
-    effective: Band
+    effective: StepCurve
     """At the steps where every seed has one."""
     seeds: tuple[SeedWeight, ...]
 

@@ -1,31 +1,36 @@
-"""Reports of a sweep's runs to the numbers of its figure: levels over steps, differences, verdicts, cost.
+"""Evaluated runs to the numbers that figures, tables and the app show: levels over steps, differences, verdicts, cost.
 
-Levels and differences carry intervals about other seeds and other problems, crossed (estimators.seeds,
-seed_differences); they are made there and only put together here. Pairs are by seed: seed s of both arms has the same
-initial model and data order. Where all seeds draw from one rollout bank, by their plans, the number says so. Seeds
-that one arm lacks are left out of the pair, not of the level, and every number says how many it has. An arm without a
-finished run stays, with nothing but the seeds that it owes.
+Nobody else computes any of these. Levels and differences carry intervals about other seeds and other problems, crossed
+(estimators.seeds, seed_differences); they are made there and only put together here. Pairs are by seed: seed s of both
+arms has the same initial model and data order. Where all seeds draw from one rollout bank, by their plans, the number
+says so. Seeds that one arm lacks are left out of the pair, not of the level, and every number says how many it has. An
+arm of a sweep without a finished run stays, with nothing but the seeds that it owes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s2l_lab.digest import content_seed
 from s2l_lab.errors import DataError
-from s2l_lab.estimators import Estimate, seed_difference, seeds_curve
-from s2l_lab.estimators.curve import settled
+from s2l_lab.estimators import Estimate, pass_at_k_curve, seed_difference, seeds_curve
+from s2l_lab.estimators.curve import estimate_at, settled
 from s2l_lab.estimators.seed_differences import for_these_banks
 from s2l_lab.estimators.verdicts import Verdict, judge
-from s2l_lab.sweeps.banks import bank_of
+from s2l_lab.training.arms import bank_of, evaluations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from s2l_lab.estimators.estimate import Ints
-    from s2l_lab.figures.training_plan import ClaimPlan, TrainingFigure
+    from numpy.typing import ArrayLike
+
+    from s2l_lab.estimators import Curve
+    from s2l_lab.estimators.estimate import Floats, Ints
+    from s2l_lab.training.arms import Arm, TrainingRun
+    from s2l_lab.training.claims import ClaimPlan, TrainingFigure
     from s2l_lab.training.report import EvaluationReport, TrainingReport
 
 Reports = dict[int, "TrainingReport"]
@@ -61,16 +66,10 @@ class SeedCounts:
         bounds = [self.correct_SP, *([self.correct_SP + self.unknown_SP] if self.unknown_SP.any() else [])]
         curves = [seeds_curve(one, self.total_SP, [k], rng=np.random.default_rng(0)) for one in bounds]
         low, high = curves[0], curves[-1]
-        return Estimate(
+        return replace(
+            estimate_at(low, 0, int(self.total_SP.sum())),
             value=float(settled(low.value, high.value)[0]),
-            lower=float(low.lower[0]),
             upper=float(high.upper[0]),
-            level=low.level,
-            method=low.method[0],
-            interval="seeds",
-            n_problems=low.n_problems,
-            n_rollouts=int(self.total_SP.sum()),
-            n_seeds=low.n_seeds,
             given=for_these_banks(len(set(self.bank_S) - {None})),
         )
 
@@ -82,6 +81,27 @@ class Level:
     step: int
     k: int
     estimate: Estimate
+    unknown: int = 0
+    """Rollouts at this step that no verifier could judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepCurve:
+    """A number of an arm over optimiser steps, with its interval. Arrays have shape (S,): steps that every seed has."""
+
+    step_S: Ints
+    value_S: Floats
+    lower_S: Floats
+    upper_S: Floats
+    """Ends at 95 %; NaN where there is no interval, as over a single seed."""
+    n_seeds: int
+    method: str
+
+    @property
+    def points(self) -> list[tuple[int, float, float, float]]:
+        """(step, value, lower, upper) of each step."""
+        columns = (self.step_S, self.value_S, self.lower_S, self.upper_S)
+        return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +176,60 @@ def training_results(
         for group in plan.groups
     }
     return TrainingResults(arms, claims, before)
+
+
+def evaluation_levels(arm: Arm, benchmark: str, k: int) -> tuple[Level, ...]:
+    """pass@k of an arm on one benchmark at each evaluated step that every seed has; runs need not be finished.
+
+    Over the arm's seeds, other training runs being resampled with other problems, as `training_results` has it; of one
+    seed the interval is that run's own, over problems, and its method says so. Steps where k exceeds some seed's N, or
+    whose problems differ between seeds, are left out.
+    """
+    by_seed = [(run, {e.step: e for e in evaluations(run) if e.benchmark == benchmark}) for run in arm.runs]
+    by_seed = [(run, found) for run, found in by_seed if found]
+    shared = sorted(set.intersection(*(set(found) for _, found in by_seed))) if by_seed else []
+    levels = []
+    for step in shared:
+        reports = [found[step] for _, found in by_seed]
+        if k <= min(min(report.total) for report in reports) and len({report.problem_ids for report in reports}) == 1:
+            unknown = sum(sum(report.unknown) for report in reports)
+            levels.append(Level(step, k, _of_seeds([run for run, _ in by_seed], reports, k), unknown))
+    return tuple(levels)
+
+
+def step_curve(levels: Sequence[Level]) -> StepCurve:
+    """The estimates of one k, by step, as a curve."""
+    estimates = [level.estimate for level in levels]
+    value, lower, upper = (np.array([getattr(e, end) for e in estimates], float) for end in ("value", "lower", "upper"))
+    seeds = max((e.n_seeds or 1 for e in estimates), default=0)
+    method = "; ".join(dict.fromkeys(map(how, estimates)))
+    return StepCurve(np.array([level.step for level in levels], np.int64), value, lower, upper, seeds, method)
+
+
+def how(estimate: Estimate) -> str:
+    """How the interval was made, and what it holds for alone."""
+    return f"{estimate.method}, {estimate.given}" if estimate.given else estimate.method
+
+
+def evaluation_curve(
+    data: str, step: int, correct_P: ArrayLike, total_P: ArrayLike, unknown_P: ArrayLike, ks: Sequence[int]
+) -> Curve:
+    """pass@k of ONE run at increasing `ks`, with intervals about other problems: what its report says, and whoever
+    reads the report again. Seeded by the problems' digest `data`, the step and N. Counts as in `pass_at_k_curve`, and
+    its errors."""
+    total = np.asarray(total_P)
+    rng = np.random.default_rng(content_seed("evaluation", data, int(total.min(initial=0)), step))
+    return pass_at_k_curve(np.asarray(correct_P), total, ks, interval="problems", unknown_P=unknown_P, rng=rng)
+
+
+def _of_seeds(runs: Sequence[TrainingRun], reports: Sequence[EvaluationReport], k: int) -> Estimate:
+    if len(reports) > 1:
+        banks = [bank_of(run.plan.model_dump(mode="json")) for run in runs]
+        return seed_counts([run.seed for run in runs], [[report] for report in reports], banks).estimate(k)
+    (one,) = reports
+    ks = sorted({*one.k, k})
+    curve = evaluation_curve(one.data, one.step, one.correct, one.total, one.unknown, ks)
+    return estimate_at(curve, ks.index(k), sum(one.total))
 
 
 def counts_at(reports: Reports, group: Sequence[str], step: int | None) -> SeedCounts | None:
@@ -249,7 +323,7 @@ def _levels(counts: SeedCounts | None, step: int, ks: Sequence[int]) -> tuple[Le
     ks = [k for k in sorted(set(ks)) if counts is not None and k <= counts.largest_k]
     if counts is None or not ks:
         return ()
-    return tuple(Level(step, k, counts.estimate(k)) for k in ks)
+    return tuple(Level(step, k, counts.estimate(k), int(counts.unknown_SP.sum())) for k in ks)
 
 
 def _claims(plan: TrainingFigure, reports: Mapping[str, Reports]) -> tuple[ClaimResult, ...]:

@@ -1,8 +1,9 @@
-"""metrics.jsonl of a training run as arrays, and bands over the seeds of an arm.
+"""What training runs logged: metrics.jsonl as arrays, their means over the seeds of an arm, and what each run spent.
 
 A run may be in the middle of a line, and a killed one may have left half a line: such lines are counted and left out.
 null is NaN. Where a step stands twice (a metric that is logged by training and again beside an evaluation), the last
-value counts.
+value counts. What a run spent is its report's once it is finished, and until then what it has logged so far. A part
+that was not logged is NaN: unknown is not free.
 """
 
 from __future__ import annotations
@@ -18,20 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2l_lab.errors import DataError
-from s2l_lab.estimators import Estimate
 from s2l_lab.estimators.problem_interval import student_t
 from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM
-from s2l_lab.figures.training_results import seed_counts
-from s2l_lab.sweeps.banks import bank_of
-from s2l_lab.training.evaluation_curve import evaluation_curve
 from s2l_lab.training.report import METRICS
+from s2l_lab.training.results import StepCurve
 
 if TYPE_CHECKING:
-    from s2l_lab.browse.training_runs import Arm, TrainingRun
-    from s2l_lab.training.report import EvaluationReport
+    from s2l_lab.training.arms import TrainingRun
 
 Floats = NDArray[np.float64]
-LEVEL = 0.95
+PARTS = ("explorer", "learner", "updates")
+"""Sampling by the explorer, sampling by the learner, updates of the learner."""
+_RELATIVE = "cost/rollout_compute_relative_to_grpo"
+_SHARE = "cost/explorer_share"
+_UNITS = ("tokens", "flops", "seconds")
+_LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +53,20 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
-class Band:
-    """A metric over the seeds of an arm. Arrays have shape (S,): the steps that every seed has."""
+class CostRow:
+    """One run. Dictionaries are by PARTS."""
 
-    step_S: NDArray[np.int64]
-    mean_S: Floats
-    lower_S: Floats
-    upper_S: Floats
-    """NaN for a single seed."""
-    n_seeds: int
-    method: str
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationBand:
-    """pass@k of an arm on one benchmark, at each evaluated step that every seed has."""
-
-    steps: tuple[int, ...]
-    estimates: tuple[Estimate, ...]
-    """One for each step."""
-    unknown: tuple[int, ...]
-    """Rollouts at each step that no verifier could judge."""
+    label: str
+    seed: int
+    finished: bool
+    last_step: int | None
+    tokens: dict[str, float]
+    flops: dict[str, float]
+    seconds: dict[str, float]
+    relative: float
+    """Rollout FLOPs over those of GRPO on the same rollouts, the explorer's included; NaN where unknown."""
+    explorer_share: float
+    """Of the rollout FLOPs."""
 
 
 def metrics(path: Path) -> Metrics:
@@ -104,7 +99,7 @@ def metrics(path: Path) -> Metrics:
     )
 
 
-def seed_band(of_seeds: Sequence[Metrics], name: str) -> Band:
+def seed_band(of_seeds: Sequence[Metrics], name: str) -> StepCurve:
     """Mean of a metric over seeds with a 95 % interval of Student's t, at the steps that all have it."""
     series = [dict(zip(m.step[name].tolist(), m.value[name], strict=True)) for m in of_seeds if name in m.value]
     seeds = len(series)
@@ -113,48 +108,38 @@ def seed_band(of_seeds: Sequence[Metrics], name: str) -> Band:
     mean_S = value_NS.mean(axis=0) if seeds else np.zeros(0)
     reach_S = np.full(len(shared), np.nan)
     if seeds > 1:
-        reach_S = student_t(LEVEL, seeds - 1) * value_NS.std(axis=0, ddof=1) / math.sqrt(seeds)
+        reach_S = student_t(_LEVEL, seeds - 1) * value_NS.std(axis=0, ddof=1) / math.sqrt(seeds)
     steps = np.array(shared, np.int64)
-    return Band(steps, mean_S, mean_S - reach_S, mean_S + reach_S, seeds, _method(seeds))
+    return StepCurve(steps, mean_S, mean_S - reach_S, mean_S + reach_S, seeds, _method(seeds))
 
 
-def evaluation_band(arm: Arm, benchmark: str, k: int) -> EvaluationBand:
-    """pass@k over the arm's seeds, other training runs being resampled with other problems, as the figures have it; of
-    one seed the interval is that run's own, over problems, and its method says so. Steps where k exceeds some seed's N
-    are left out. `given` names a bank that all draw from. Rollouts without a verdict leave a value open between its
-    ends: it is NaN."""
-    from s2l_lab.browse.training_runs import evaluations
-
-    by_seed = [(run, {e.step: e for e in evaluations(run) if e.benchmark == benchmark}) for run in arm.runs]
-    by_seed = [(run, found) for run, found in by_seed if found]
-    shared = sorted(set.intersection(*(set(found) for _, found in by_seed))) if by_seed else []
-    steps, estimates, unknown = [], [], []
-    for step in shared:
-        reports = [found[step] for _, found in by_seed]
-        if k <= min(min(report.total) for report in reports) and len({report.problem_ids for report in reports}) == 1:
-            steps.append(step)
-            estimates.append(_estimate([run for run, _ in by_seed], reports, k))
-            unknown.append(sum(sum(report.unknown) for report in reports))
-    return EvaluationBand(tuple(steps), tuple(estimates), tuple(unknown))
-
-
-def _estimate(runs: Sequence[TrainingRun], reports: Sequence[EvaluationReport], k: int) -> Estimate:
-    if len(reports) > 1:
-        banks = [bank_of(run.plan.model_dump(mode="json")) for run in runs]
-        return seed_counts([run.seed for run in runs], [[report] for report in reports], banks).estimate(k)
-    (one,) = reports
-    ks = sorted({*one.k, k})
-    curve = evaluation_curve(one.data, one.step, one.correct, one.total, one.unknown, ks)
-    place = ks.index(k)
-    return Estimate(
-        value=float(curve.value[place]),
-        lower=float(curve.lower[place]),
-        upper=float(curve.upper[place]),
-        level=curve.level,
-        method=curve.method[place],
-        interval=curve.interval,
-        n_problems=curve.n_problems,
-        n_rollouts=sum(one.total),
+def cost_row(run: TrainingRun, metrics: Metrics) -> CostRow:
+    """The row of a run."""
+    report = run.report
+    if report is not None:
+        parts = {name: getattr(report.cost, name) for name in PARTS}
+        return CostRow(
+            label=run.label,
+            seed=run.seed,
+            finished=True,
+            last_step=report.steps,
+            tokens={name: float(part.tokens) for name, part in parts.items()},
+            flops={name: part.flops for name, part in parts.items()},
+            seconds={name: part.seconds for name, part in parts.items()},
+            relative=_known(report.relative_rollout_compute),
+            explorer_share=_known(report.explorer_share),
+        )
+    found = {unit: {name: _last(metrics, f"cost/{name}/{unit}") for name in PARTS} for unit in _UNITS}
+    return CostRow(
+        label=run.label,
+        seed=run.seed,
+        finished=False,
+        last_step=metrics.last_step,
+        tokens=found["tokens"],
+        flops=found["flops"],
+        seconds=found["seconds"],
+        relative=_last(metrics, _RELATIVE),
+        explorer_share=_last(metrics, _SHARE),
     )
 
 
@@ -174,3 +159,12 @@ def _method(seeds: int) -> str:
         return "one seed: no interval"
     few = "" if seeds >= SEEDS_FOR_A_CLAIM else ", cannot tell"
     return f"Student's t over {seeds} seeds{few}"
+
+
+def _known(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _last(metrics: Metrics, name: str) -> float:
+    values = metrics.value.get(name)
+    return math.nan if values is None or not values.size else float(values[-1])
