@@ -36,6 +36,8 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 COMPUTE = ("estimators", "diversity")
+WORDS = "s2l_lab.estimators.display"
+"""Puts a number and its ends into words; it computes none."""
 NAMED = re.compile(r"s2l_lab\.(\w+)[\w.]*")
 
 
@@ -65,7 +67,7 @@ def functions_of(package: tuple[str, ...], source: str) -> list[str]:
     """What the file takes from these packages that is neither a record nor a constant: functions and whole modules."""
     taken = []
     for module, names in imported(source).items():
-        if module.split(".")[1] in package:
+        if module.split(".")[1] in package and module != WORDS:
             values = {name: getattr(import_module(module), name, None) for name in names} or {"": None}
             taken += [
                 f"{module}.{name}".rstrip(".")
