@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from s2l_lab.diversity.metric import Metric
 from s2l_lab.diversity.rarefaction import check_subset, expected_distinct, expected_entropy
 
 if TYPE_CHECKING:
@@ -39,3 +40,43 @@ def answer_entropy(answers: Sequence[str | None], m: int | None = None) -> float
     if len(answers) < 2:
         return float("nan")
     return expected_entropy(list(Counter(answers).values()), check_subset(m, len(answers)))
+
+
+METRICS = (
+    Metric(
+        name="unique_answers",
+        value=lambda s: unique_answer_ratio(s.rollouts.canonical_N, s.m),
+        title="unique answer ratio",
+        level="answer",
+        up=True,
+        most="1",
+        span="1/m to 1",
+        measures="Distinct canonical final answers among m rollouts, divided by m; all failures to answer are one "
+        "class.",
+        fooled_by="Wrong answers scatter, so it rises whenever accuracy falls; it falls with m.",
+        needs=("answers",),
+    ),
+    Metric(
+        name="unique_answers_official",
+        value=lambda s: unique_answer_ratio(s.rollouts.official_N, s.m),
+        title="unique answers, paper's extractor",
+        level="answer",
+        up=True,
+        most="1",
+        span="1/m to 1",
+        measures="The same on what the paper's own extractor reads from the text.",
+        fooled_by="A failure to answer yields a new string each time, so it counts broken formats as diversity.",
+    ),
+    Metric(
+        name="answer_entropy",
+        value=lambda s: answer_entropy(s.rollouts.canonical_N, s.m),
+        title="answer entropy",
+        level="answer",
+        up=True,
+        most="ln m",
+        span="0 to ln m nats",
+        measures="Shannon entropy of the canonical answers of m rollouts, expected over all m-subsets.",
+        fooled_by="As the unique answer ratio: wrong answers scatter.",
+        needs=("answers",),
+    ),
+)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
+from s2l_lab.diversity.metric import SUBSETS, Metric
 from s2l_lab.diversity.rarefaction import check_subset, subset_mean
 
 if TYPE_CHECKING:
@@ -44,3 +45,18 @@ def compression_ratio(
         return len(raw) / len(zlib.compress(raw, 9)) if any(chosen) else float("nan")
 
     return subset_mean(ratio, len(ordered), check_subset(m, len(ordered)), rng=rng, subsets=subsets)
+
+
+METRICS = (
+    Metric(
+        name="compression",
+        value=lambda s: compression_ratio(s.rollouts.text_N, s.m, rng=s.rng, subsets=SUBSETS),
+        title="compression ratio",
+        level="text",
+        up=False,
+        most="unbounded",
+        span="about 1 and up, lower is more diverse",
+        measures="Bytes of m completions over their bytes under zlib.",
+        fooled_by="Length alone raises it: longer text compresses better whatever it says.",
+    ),
+)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s2l_lab.diversity.metric import Metric
 from s2l_lab.diversity.ngrams import token_codes
 
 if TYPE_CHECKING:
@@ -49,3 +50,19 @@ def edit_diversity(tokens_N: Sequence[Tokens]) -> float:
     if n < 2 or not any(len(tokens) for tokens in tokens_N):
         return float("nan")
     return float(edit_distances(tokens_N).sum() / (n * (n - 1)))
+
+
+METRICS = (
+    Metric(
+        name="edit_diversity",
+        value=lambda s: edit_diversity(s.token_ids),
+        title="edit diversity",
+        level="text",
+        up=True,
+        most="1",
+        span="0 to 1",
+        measures="Mean Levenshtein distance of two rollouts' tokens, divided by the longer length.",
+        fooled_by="Another wording or another order of the same steps counts as much as another solution.",
+        needs=("token ids",),
+    ),
+)

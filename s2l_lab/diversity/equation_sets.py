@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s2l_lab.diversity.metric import Metric
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -273,3 +275,18 @@ def _multiplied(a: _Sum, b: _Sum, *, inverse: bool) -> _Sum:
     x, y = (t[0] if len(t) == 1 else _Term(1, (_as_factor(t),)) for t in (a, b))
     over, under = (y.below, y.above) if inverse else (y.above, y.below)
     return (_Term(x.sign * y.sign, x.above + over, x.below + under),)
+
+
+METRICS = (
+    Metric(
+        name="equations",
+        value=lambda s: equation_diversity(s.rollouts.text_N),
+        title="equation diversity",
+        level="text",
+        up=True,
+        most="1",
+        span="0 to 1",
+        measures="1 - Jaccard overlap of the sets of equations in two rollouts, mean over pairs that have any.",
+        fooled_by="Wrong arithmetic makes new equations; orders of equal steps do not count.",
+    ),
+)

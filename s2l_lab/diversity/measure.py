@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from s2l_lab.digest import content_seed
+from s2l_lab.diversity.metric import Need
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.diversity.over_problems import mean_over_problems
 from s2l_lab.diversity.problem_profile import profile
@@ -44,8 +45,14 @@ Vectors = dict[str, "NDArray[np.float32]"]
 
 NEEDED = ("problem", "policy", "text", "outcome", "canonical", "token_ids", "tokens", "stop_reason", "kind", "metadata")
 """Columns of a frame of rollouts that are read."""
-ANSWERS = ("unique_answers", "answer_entropy", "strategies")
-TOKENS = ("self_bleu", "self_bleu_all", "edit_diversity", "distinct_4")
+WORDS: dict[Need, str] = {
+    "answers": "answers=, the canonical answer of every text",
+    "strategies": "answers= (the solution class of every text) and correct=",
+    "all strategies": "the number of solution classes that exist: a frame of Countdown rollouts has it",
+    "token ids": "token_ids=, the token ids of every text",
+    "embeddings": "an embedder",
+}
+"""What a metric needs, as arguments."""
 ELSEWHERE = {
     "variance_ratio": "the log-probabilities of every token under the learner: s2l.persistence has it",
     "drift": "the log-probabilities of every token under the learner: s2l.persistence has it",
@@ -135,13 +142,13 @@ def measure_diversity(
         if correct is not None or problems is not None or answers is not None or token_ids is not None:
             raise UsageError("a frame of rollouts was given, and lists beside it; it has its own columns. Give one.")
         sets = frame_sets(texts)
-        known = (*METRICS,) if all(s.n_classes for s in sets) else tuple(set(METRICS) - {"strategy_coverage"})
+        lacking: set[Need] = set() if all(s.n_classes for s in sets) else {"all strategies"}
         graded = True
     else:
         sets = _list_sets(texts, correct, problems, answers, token_ids)
-        known = _known(correct is not None, answers is not None, token_ids is not None)
+        lacking = _lacking(correct is not None, answers is not None, token_ids is not None)
         graded = correct is not None
-    chosen = _chosen(metrics, known)
+    chosen = _chosen(metrics, lacking)
     return _measured(sets, chosen, m, level, graded)
 
 
@@ -216,32 +223,28 @@ def _list_sets(
     ]
 
 
-def _known(correct: bool, answers: bool, token_ids: bool) -> tuple[str, ...]:
-    """The metrics that these lists define."""
-    missing = {"strategy_coverage"} | (set() if token_ids else set(TOKENS)) | (set() if answers else set(ANSWERS))
-    return tuple(name for name in METRICS if name not in missing and (correct or name != "strategies"))
+def _lacking(correct: bool, answers: bool, token_ids: bool) -> set[Need]:
+    """What these lists do not give."""
+    there: dict[Need, bool] = {"answers": answers, "strategies": answers and correct, "token ids": token_ids}
+    return {"all strategies", *(need for need, given in there.items() if not given)}
 
 
-def _chosen(metrics: Sequence[str] | None, known: Sequence[str]) -> list[str]:
+def _chosen(metrics: Sequence[str] | None, lacking: set[Need]) -> list[str]:
     """The metrics to measure, checked: each is known and has what it needs."""
     if metrics is None:
-        return [name for name in METRICS if name in known and METRICS[name].level != "embedding"]
+        left_out = {*lacking, "embeddings"}
+        return [name for name, metric in METRICS.items() if left_out.isdisjoint(metric.needs)]
     if isinstance(metrics, str):
         raise UsageError(f"metrics = {metrics!r} is one text; give a list of names, as [{metrics!r}].")
-    needs = (
-        dict.fromkeys(TOKENS, "token_ids=, the token ids of every text")
-        | dict.fromkeys(ANSWERS, "answers=, the canonical answer of every text")
-        | {
-            "strategies": "answers= (the solution class of every text) and correct=",
-            "strategy_coverage": "the number of solution classes that exist: a frame of Countdown rollouts has it",
-        }
-        | ELSEWHERE
-    )
     for name in metrics:
-        if name not in METRICS and name not in ELSEWHERE:
+        if name in METRICS:
+            needs = [WORDS[need] for need in METRICS[name].needs if need in lacking][-1:]
+        elif name in ELSEWHERE:
+            needs = [ELSEWHERE[name]]
+        else:
             raise unknown_name("metric", name, METRICS)
-        if name not in known:
-            raise UsageError(f"{name} cannot be measured on these texts alone: it needs {needs[name]}.")
+        if needs:
+            raise UsageError(f"{name} cannot be measured on these texts alone: it needs {needs[0]}.")
     if not metrics:
         raise UsageError(f"no metric was named. Known: {', '.join(METRICS)}.")
     return list(dict.fromkeys(metrics))

@@ -1,4 +1,4 @@
-"""Self-BLEU and distinct-n: how far rollouts of one problem repeat each other's n-grams.
+"""Self-BLEU: how far rollouts of one problem repeat each other's n-grams.
 
 BLEU(o; R) = BP * exp(mean over n = 1..max_n of ln p_n), p_n = sum_g min(c_o(g), max_{r in R} c_r(g)) / #n-grams of o,
 BP = exp(min(0, 1 - |r*| / |o|)) with r* the reference nearest in length, the shorter of two (Papineni et al. 2002).
@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from s2l_lab.diversity.rarefaction import check_subset, seen_probability, subset_mean
+from s2l_lab.diversity.metric import SUBSETS, Metric
+from s2l_lab.diversity.rarefaction import check_subset, subset_mean
 from s2l_lab.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def self_bleu(
     """
     if references not in ("pairwise", "all"):
         raise unknown_name("kind of references", references, ("pairwise", "all"))
-    _check_order(max_n)
+    check_order(max_n)
     n = len(tokens_N)
     if m is not None and m < 2:
         raise UsageError(f"Self-BLEU of m = {m} rollouts was asked; a rollout needs another as its reference.")
@@ -71,7 +72,7 @@ def self_bleu(
     m = check_subset(m, n)
     if references == "pairwise":
         return float(pair_bleu(tokens_N, max_n)[~np.eye(n, dtype=bool)].mean())
-    length_N, orders = _tables(tokens_N, max_n)
+    length_N, orders = gram_tables(tokens_N, max_n)
     return subset_mean(
         lambda index_m: float(_rest_bleu(orders, length_N, index_m).mean()), n, m, rng=rng, subsets=subsets
     )
@@ -79,34 +80,17 @@ def self_bleu(
 
 def pair_bleu(tokens_N: Sequence[Tokens], max_n: int = 4) -> Floats:
     """BLEU(o_i; o_j) of all pairs, shape (N, N), in [0, 1]: the row is the hypothesis, the column its reference."""
-    _check_order(max_n)
-    length_N, orders = _tables(tokens_N, max_n)
+    check_order(max_n)
+    length_N, orders = gram_tables(tokens_N, max_n)
     matched = np.stack([_overlaps(table, length_N.size) for table in orders])
     return _bleu(matched, length_N[:, None], length_N[None, :])
 
 
 def rest_bleu(tokens_N: Sequence[Tokens], max_n: int = 4) -> Floats:
     """BLEU(o_i; all others) of each of N >= 2 completions, shape (N,), in [0, 1]."""
-    _check_order(max_n)
-    length_N, orders = _tables(tokens_N, max_n)
+    check_order(max_n)
+    length_N, orders = gram_tables(tokens_N, max_n)
     return _rest_bleu(orders, length_N, np.arange(length_N.size))
-
-
-def distinct_n(tokens_N: Sequence[Tokens], n: int, m: int | None = None) -> float:
-    """Expected number of distinct n-grams in m of N completions, over m times the mean number of n-grams.
-
-    Above 0, at most 1 (no n-gram twice). A ratio of two expectations, not the mean of ratios. NaN where no completion
-    has n tokens. Raises UsageError for n < 1 and unless 1 <= m <= N.
-    """
-    _check_order(n)
-    length_N, orders = _tables(tokens_N, n)
-    grams = orders[-1]
-    if not grams.count.size:
-        return float("nan")
-    m = check_subset(m, length_N.size)
-    holders_G = np.bincount(grams.gram)
-    distinct = seen_probability(length_N.size, m)[holders_G].sum()
-    return float(distinct / (m * grams.count.sum() / length_N.size))
 
 
 def token_codes(tokens_N: Sequence[Tokens]) -> list[Ints]:
@@ -126,7 +110,7 @@ class _Grams:
     count: Ints
 
 
-def _tables(tokens_N: Sequence[Tokens], max_n: int) -> tuple[Ints, list[_Grams]]:
+def gram_tables(tokens_N: Sequence[Tokens], max_n: int) -> tuple[Ints, list[_Grams]]:
     """Lengths (N,), and the n-grams of orders 1 to max_n."""
     codes_N = token_codes(tokens_N)
     length_N = np.array([codes.size for codes in codes_N], dtype=np.int64)
@@ -211,6 +195,34 @@ def _bleu(matched: Floats, length: Ints, reference: Ints) -> Floats:
     return np.where(matched[0] > 0, np.exp(brevity + log_precision), 0.0)
 
 
-def _check_order(n: int) -> None:
+def check_order(n: int) -> None:
     if n < 1:
         raise UsageError(f"n-grams of order {n} were asked; the order must be at least 1.")
+
+
+METRICS = (
+    Metric(
+        name="self_bleu",
+        value=lambda s: self_bleu(s.token_ids),
+        title="Self-BLEU, pairwise",
+        level="text",
+        up=False,
+        most="1",
+        span="0 to 1, lower is more diverse",
+        measures="Mean BLEU-4 of one rollout's tokens against another's, over ordered pairs.",
+        fooled_by="Length and shared boilerplate raise it; another wording of the same solution lowers it.",
+        needs=("token ids",),
+    ),
+    Metric(
+        name="self_bleu_all",
+        value=lambda s: self_bleu(s.token_ids, references="all", m=s.m, rng=s.rng, subsets=SUBSETS),
+        title="Self-BLEU, all references",
+        level="text",
+        up=False,
+        most="1",
+        span="0 to 1, lower is more diverse",
+        measures="Mean BLEU-4 of each rollout against all m - 1 others at once (Texygen).",
+        fooled_by="It rises with m and with length, towards 1 for any policy.",
+        needs=("token ids",),
+    ),
+)

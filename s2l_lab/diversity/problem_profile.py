@@ -13,24 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2l_lab.digest import content_seed
-from s2l_lab.diversity.answers import answer_entropy, unique_answer_ratio
-from s2l_lab.diversity.compression import compression_ratio
-from s2l_lab.diversity.edit import edit_diversity
-from s2l_lab.diversity.equation_sets import equation_diversity
+from s2l_lab.diversity.metric import Metric, Sample
 from s2l_lab.diversity.metrics import METRICS
-from s2l_lab.diversity.ngrams import distinct_n, self_bleu
-from s2l_lab.diversity.strategies import distinct_strategies, strategy_coverage
-from s2l_lab.diversity.vendi import dispersion, vendi_score
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from s2l_lab.diversity.rollout_set import RolloutSet
-
-SUBSETS = 8
-"""Random m-subsets that a metric without a closed form is averaged over."""
 
 
 def profile(
@@ -50,61 +39,25 @@ def profile(
     if len(rollouts) < m or m < 2:
         return dict.fromkeys(METRICS, np.nan)
     root = int(rng.integers(2**63))
+    there_ND = np.empty((0, 1), np.float32) if embedding_ND is None else embedding_ND
+    there_ND = there_ND[np.isfinite(there_ND).all(1)]
 
-    def rng_of(metric: str) -> np.random.Generator:
-        return np.random.default_rng(content_seed(root, metric))
+    def value(metric: Metric) -> float:
+        at = m_embedding if "embeddings" in metric.needs and m_embedding is not None else m
+        if not _defined(metric, rollouts, len(there_ND), at):
+            return float("nan")
+        own = np.random.default_rng(content_seed(root, metric.name))
+        return metric.value(Sample(rollouts, at, own, there_ND))
 
-    values = _answers(rollouts, m) | _strategies(rollouts, m)
-    values |= {
-        "compression": compression_ratio(rollouts.text_N, m, rng=rng_of("compression"), subsets=SUBSETS),
-        "equations": equation_diversity(rollouts.text_N),
+    return {name: value(metric) for name, metric in METRICS.items()}
+
+
+def _defined(metric: Metric, rollouts: RolloutSet, embeddings: int, m: int) -> bool:
+    """Whether what the metric needs is there. Answers always are: no answer is one too."""
+    there = {
+        "strategies": rollouts.n_classes is not None,
+        "all strategies": rollouts.n_classes is not None,
+        "token ids": rollouts.token_ids_N is not None,
+        "embeddings": embeddings >= m,
     }
-    values |= _tokens(rollouts, m, rng_of)
-    values |= _embedding(embedding_ND, m if m_embedding is None else m_embedding, rng_of)
-    return {name: values[name] for name in METRICS}
-
-
-def _answers(rollouts: RolloutSet, m: int) -> dict[str, float]:
-    return {
-        "unique_answers": unique_answer_ratio(rollouts.canonical_N, m),
-        "unique_answers_official": unique_answer_ratio(rollouts.official_N, m),
-        "answer_entropy": answer_entropy(rollouts.canonical_N, m),
-    }
-
-
-def _strategies(rollouts: RolloutSet, m: int) -> dict[str, float]:
-    """Distinct correct classes among m rollouts: wrong rollouts take places in the m and count for none."""
-    if rollouts.n_classes is None:
-        return {"strategies": np.nan, "strategy_coverage": np.nan}
-    pairs = zip(rollouts.canonical_N, rollouts.correct_N, strict=True)
-    strategy_N = [strategy if correct else None for strategy, correct in pairs]
-    return {
-        "strategies": distinct_strategies(strategy_N, m),
-        "strategy_coverage": strategy_coverage(strategy_N, rollouts.n_classes, m),
-    }
-
-
-def _tokens(rollouts: RolloutSet, m: int, rng_of: Callable[[str], np.random.Generator]) -> dict[str, float]:
-    names = ("self_bleu", "self_bleu_all", "edit_diversity", "distinct_4")
-    if rollouts.token_ids_N is None:
-        return dict.fromkeys(names, np.nan)
-    tokens_N = rollouts.token_ids_N
-    return {
-        "self_bleu": self_bleu(tokens_N),
-        "self_bleu_all": self_bleu(tokens_N, references="all", m=m, rng=rng_of("self_bleu_all"), subsets=SUBSETS),
-        "edit_diversity": edit_diversity(tokens_N),
-        "distinct_4": distinct_n(tokens_N, 4, m),
-    }
-
-
-def _embedding(
-    embedding_ND: NDArray[np.float32] | None, m: int, rng_of: Callable[[str], np.random.Generator]
-) -> dict[str, float]:
-    there_ND = np.empty((0, 1)) if embedding_ND is None else embedding_ND[np.isfinite(embedding_ND).all(1)]
-    if len(there_ND) < m:
-        return dict.fromkeys(("vendi", "vendi_2", "dispersion"), np.nan)
-    return {
-        "vendi": vendi_score(there_ND, m=m, rng=rng_of("vendi"), subsets=SUBSETS),
-        "vendi_2": vendi_score(there_ND, q=2.0, m=m, rng=rng_of("vendi_2"), subsets=SUBSETS),
-        "dispersion": dispersion(there_ND),
-    }
+    return all(there.get(need, True) for need in metric.needs)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from s2l_lab.diversity.metric import Metric
 from s2l_lab.diversity.rarefaction import check_subset, seen_probability
 from s2l_lab.errors import UsageError
 
@@ -47,3 +48,35 @@ def strategy_coverage(strategies: Sequence[str | None], n_classes: int, m: int |
             "exist. With n_whole_classes, leave out strategies that need fractions or negative numbers."
         )
     return distinct_strategies(strategies, m) / n_classes
+
+
+METRICS = (
+    Metric(
+        name="strategies",
+        value=lambda s: distinct_strategies(s.strategies, s.m),
+        title="correct strategies found",
+        level="strategy",
+        up=True,
+        most="m",
+        span="0 to m",
+        measures="Distinct correct solution classes (expressions modulo commutativity and associativity) among m "
+        "rollouts.",
+        fooled_by="Over all rollouts it mixes accuracy with breadth: read it beside the correct-only value.",
+        needs=("strategies",),
+    ),
+    Metric(
+        name="strategy_coverage",
+        value=lambda s: strategy_coverage(s.strategies, s.n_classes, s.m),
+        title="share of strategies found",
+        level="strategy",
+        up=True,
+        most="1",
+        span="0 to 1",
+        measures="Distinct correct solution classes among m rollouts, divided by all that exist for the problem.",
+        fooled_by="Small where most existing classes are outside what the policy was ever trained to write.",
+        needs=(
+            "strategies",
+            "all strategies",
+        ),
+    ),
+)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s2l_lab.diversity.metric import SUBSETS, Metric
 from s2l_lab.diversity.rarefaction import check_subset, subset_mean
 from s2l_lab.errors import UsageError
 
@@ -122,3 +123,45 @@ def _effective_number(eigenvalue: NDArray[np.floating], q: float) -> float:
         return float(np.exp(np.log1p((p * np.expm1((q - 1.0) * np.log(p))).sum()) / (1.0 - q)))
     log_sum = q * np.log(p.max()) + np.log(((p / p.max()) ** q).sum())
     return float(np.exp(log_sum / (1.0 - q)))
+
+
+METRICS = (
+    Metric(
+        name="vendi",
+        value=lambda s: vendi_score(s.embedding_ND, m=s.m, rng=s.rng, subsets=SUBSETS),
+        title="Vendi score, q = 1",
+        level="embedding",
+        up=True,
+        most="m",
+        span="1 to m",
+        measures="Effective number of different rollouts among m, from the cosine similarities of their embeddings.",
+        fooled_by="It follows what the embedder notices, which is topic and wording before it is strategy.",
+        least=1.0,
+        needs=("embeddings",),
+    ),
+    Metric(
+        name="vendi_2",
+        value=lambda s: vendi_score(s.embedding_ND, q=2.0, m=s.m, rng=s.rng, subsets=SUBSETS),
+        title="Vendi score, q = 2",
+        level="embedding",
+        up=True,
+        most="m",
+        span="1 to m",
+        measures="The same with Renyi order 2, which listens to frequent kinds of rollouts more than to rare ones.",
+        fooled_by="As for q = 1.",
+        least=1.0,
+        needs=("embeddings",),
+    ),
+    Metric(
+        name="dispersion",
+        value=lambda s: dispersion(s.embedding_ND),
+        title="embedding dispersion",
+        level="embedding",
+        up=True,
+        most="2",
+        span="0 to 2",
+        measures="Mean cosine distance between the embeddings of two rollouts.",
+        fooled_by="One far outlier moves it as much as many small differences.",
+        needs=("embeddings",),
+    ),
+)

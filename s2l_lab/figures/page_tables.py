@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from s2l_lab.diversity.decomposition import Decomposition
-    from s2l_lab.diversity.metrics import Level
+    from s2l_lab.diversity.metric import Level
     from s2l_lab.estimators import Estimate
     from s2l_lab.figures.paper import PaperDiversity
     from s2l_lab.figures.tables import Cell

@@ -19,7 +19,7 @@ from s2l_lab.studies.within import CONDITIONS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from s2l_lab.diversity.metrics import Level
+    from s2l_lab.diversity.metric import Level
     from s2l_lab.estimators import Estimate
     from s2l_lab.figures.canvas import Canvas
     from s2l_lab.studies.diversity import DiversityReport

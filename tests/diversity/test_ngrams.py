@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
-from s2l_lab.diversity.ngrams import distinct_n, pair_bleu, rest_bleu, self_bleu
+from s2l_lab.diversity.distinct import distinct_n
+from s2l_lab.diversity.ngrams import pair_bleu, rest_bleu, self_bleu
 from s2l_lab.errors import UsageError
 
 Tokens = list[list[int]]

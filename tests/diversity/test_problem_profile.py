@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from s2l_lab.diversity.compression import compression_ratio
+from s2l_lab.diversity.metric import SUBSETS
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.diversity.ngrams import self_bleu
-from s2l_lab.diversity.problem_profile import SUBSETS, profile
+from s2l_lab.diversity.problem_profile import profile
 from s2l_lab.diversity.rollout_set import RolloutSet
 from s2l_lab.diversity.vendi import vendi_score
 
