@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from s2l_lab.errors import DataError, UsageError, unknown_name
 from s2l_lab.plans import read_plan
+from s2l_lab.policies.engines import ENGINE_OF_SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,7 +147,7 @@ def parse_policy(text: str) -> Member:
         raise UsageError(f"--policy {text!r} is not NAME=SOURCE. For example --policy mine=checkpoints/step-100.")
     if not re.match(_NAME, name):
         raise UsageError(f"--policy {text!r}: the name {name!r} may hold letters, digits, '.', '_' and '-' only.")
-    if source.startswith(("scripted:", "http://", "https://", EMBEDDED)):
+    if source.startswith((*ENGINE_OF_SOURCE, EMBEDDED)):
         return Member(name=name, source=source)
     directory = Path(source).expanduser()
     if directory.is_dir():

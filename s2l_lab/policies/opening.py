@@ -8,11 +8,12 @@ digest: float32 on a CPU, the checkpoint's own on a GPU. What needs no model is 
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from s2l_lab.errors import PolicyError, UsageError, unknown_name
 from s2l_lab.policies.checkpoint import Checkpoint, locate
 from s2l_lab.policies.device import has_gpu
+from s2l_lab.policies.engines import ENGINE_OF_SOURCE, Engine
 from s2l_lab.policies.families import Member, named_member
 from s2l_lab.policies.model_shape import shape_of
 from s2l_lab.policies.templates import bind_template
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from s2l_lab.policies.policy import Policy
     from s2l_lab.policies.scripted import Script
 
-Engine = Literal["auto", "transformers", "vllm", "endpoint", "scripted"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 _CHECKPOINT_ENGINES = ("transformers", "vllm")
 
@@ -114,18 +114,14 @@ def check_members(
 
 def choose_engine(member: Member, engine: Engine) -> Engine:
     """The engine that will run this member. Raises UsageError if it cannot, PolicyError if it is not installed."""
-    if engine not in ("auto", "endpoint", "scripted", *_CHECKPOINT_ENGINES):
-        raise unknown_name("engine", engine, ("auto", "endpoint", "scripted", *_CHECKPOINT_ENGINES))
-    named: Engine | None = None
-    if member.source.startswith("scripted:"):
-        named = "scripted"
-    elif member.source.startswith(("http://", "https://")):
-        named = "endpoint"
+    if engine not in get_args(Engine):
+        raise unknown_name("engine", engine, get_args(Engine))
+    named = next((own for start, own in ENGINE_OF_SOURCE.items() if member.source.startswith(start)), None)
     if named is not None:
-        if engine in _CHECKPOINT_ENGINES or engine not in ("auto", named):
+        if engine not in ("auto", named):
             raise UsageError(f"{member.name}: {member.source} can only be run by the engine {named}, not by {engine}.")
         return named
-    if engine in ("endpoint", "scripted"):
+    if engine in ENGINE_OF_SOURCE.values():
         example = "http://localhost:8000/v1" if engine == "endpoint" else "scripted:beta(0.3,1)"
         raise UsageError(
             f"{member.name}: the engine {engine} does not run checkpoints ({member.source}). Use --policy "

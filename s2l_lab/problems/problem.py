@@ -13,7 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from s2l_lab.digest import content_digest
 
-VerifierKind = Literal["countdown", "math", "choice", "exact", "reasoning_gym"]
+VerifierKind = Literal[
+    "countdown",
+    "math",
+    "choice",
+    "exact",
+    "reasoning_gym",
+]
 """How completions are checked: by Countdown's rules, mathematical equality, choice letter, equal text, or
 reasoning-gym's own scorer of the set named in the problem's metadata."""
 

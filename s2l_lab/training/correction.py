@@ -18,12 +18,19 @@ truncating sampler (top-p, top-k) lacks support and is refused where b is used.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
-Correction = Literal["none", "behaviour", "behaviour_sequence", "truncated", "masked"]
+Correction = Literal[
+    "none",
+    "behaviour",
+    "behaviour_sequence",
+    "truncated",
+    "masked",
+]
 
 CLIPPED_LOSSES = ("grpo", "bnpo", "dr_grpo", "dapo")
 """TRL's losses of the form min(ratio A, clip(ratio) A), for which folding a weight into A is exact."""
@@ -38,6 +45,58 @@ class Corrected:
     weight_BT: torch.Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a correction may read of B rollouts of up to T tokens: log-probabilities in nats, without gradient."""
+
+    logps_BT: torch.Tensor
+    """Of the learner now."""
+    old_logps_BT: torch.Tensor
+    """Of the learner at generation."""
+    behaviour_logps_BT: torch.Tensor
+    """Of the explorer when it sampled; meaningful in its rows alone."""
+    mask_BT: torch.Tensor
+    """1 on completion tokens."""
+    cap: float
+    """`correction_cap` of the config."""
+
+
+def _none(seen: Seen) -> Corrected:
+    return Corrected(seen.old_logps_BT, torch.ones_like(seen.old_logps_BT))
+
+
+def _behaviour(seen: Seen) -> Corrected:
+    return Corrected(seen.behaviour_logps_BT, torch.ones_like(seen.old_logps_BT))
+
+
+def _behaviour_sequence(seen: Seen) -> Corrected:
+    """exp(logp - denominator) has the value of the rollout's ratio in every token and, since the denominator is a
+    constant, the gradient ratio * d logp_t; summed over tokens that is the gradient of the product."""
+    log_ratio_B1 = ((seen.logps_BT - seen.behaviour_logps_BT) * seen.mask_BT).sum(dim=1, keepdim=True)
+    return Corrected(seen.logps_BT - log_ratio_B1, torch.ones_like(seen.old_logps_BT))
+
+
+def _truncated(seen: Seen) -> Corrected:
+    ratio_BT = torch.exp(seen.old_logps_BT - seen.behaviour_logps_BT)
+    return Corrected(seen.old_logps_BT, ratio_BT.clamp(max=seen.cap))
+
+
+def _masked(seen: Seen) -> Corrected:
+    ratio_BT = torch.exp(seen.old_logps_BT - seen.behaviour_logps_BT)
+    inside_BT = (ratio_BT >= 1 / seen.cap) & (ratio_BT <= seen.cap)
+    return Corrected(seen.old_logps_BT, torch.where(inside_BT, ratio_BT, torch.zeros_like(ratio_BT)))
+
+
+CORRECTIONS: dict[str, Callable[[Seen], Corrected]] = {
+    "none": _none,
+    "behaviour": _behaviour,
+    "behaviour_sequence": _behaviour_sequence,
+    "truncated": _truncated,
+    "masked": _masked,
+}
+"""By name, what explorer rows get; the keys are the values of `Correction`."""
+
+
 def correct(
     correction: Correction,
     logps_BT: torch.Tensor,
@@ -47,30 +106,17 @@ def correct(
     mask_BT: torch.Tensor,
     cap: float,
 ) -> Corrected:
-    """Denominators and weights of B rollouts of up to T tokens.
+    """Denominators and weights of B rollouts of up to T tokens; rows of the learner keep pi_old and weight 1.
 
     `logps_BT`: the learner's log-probabilities now; `old_logps_BT`: at generation; `behaviour_logps_BT`: the explorer's
     when it sampled (read in its rows alone); all in nats. `mask_BT` is 1 on completion tokens.
     """
-    logps_BT, old_logps_BT = logps_BT.detach(), old_logps_BT.detach()
-    rows_B1 = explorer_B[:, None]
-    ones_BT = torch.ones_like(old_logps_BT)
-    if correction == "none":
-        return Corrected(old_logps_BT, ones_BT)
-    if correction == "behaviour":
-        return Corrected(torch.where(rows_B1, behaviour_logps_BT, old_logps_BT), ones_BT)
-    if correction == "behaviour_sequence":
-        # exp(logp - denominator) has the value of the rollout's ratio in every token and, since the denominator is a
-        # constant, the gradient ratio * d logp_t; summed over tokens that is the gradient of the product.
-        log_ratio_B1 = ((logps_BT - behaviour_logps_BT) * mask_BT).sum(dim=1, keepdim=True)
-        return Corrected(torch.where(rows_B1, logps_BT - log_ratio_B1, old_logps_BT), ones_BT)
-    ratio_BT = torch.exp(old_logps_BT - behaviour_logps_BT)
-    if correction == "truncated":
-        weight_BT = ratio_BT.clamp(max=cap)
-    else:
-        inside_BT = (ratio_BT >= 1 / cap) & (ratio_BT <= cap)
-        weight_BT = torch.where(inside_BT, ratio_BT, torch.zeros_like(ratio_BT))
-    return Corrected(old_logps_BT, torch.where(rows_B1, weight_BT, ones_BT))
+    seen = Seen(logps_BT.detach(), old_logps_BT.detach(), behaviour_logps_BT, mask_BT, cap)
+    found, rows_B1 = CORRECTIONS[correction](seen), explorer_B[:, None]
+    return Corrected(
+        torch.where(rows_B1, found.denominator_BT, seen.old_logps_BT),
+        torch.where(rows_B1, found.weight_BT, torch.ones_like(seen.old_logps_BT)),
+    )
 
 
 def passes_gradient(

@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Kind = Literal[
-    "math", "countdown", "choice", "exact", "reasoning_gym", "official", "official-reward", "official-online-reward"
+    "math",
+    "countdown",
+    "choice",
+    "exact",
+    "reasoning_gym",
+    "official",
+    "official-reward",
+    "official-online-reward",
 ]
 """How a completion is checked. The `official` ones are the scorers of arXiv 2605.30789, to compare with."""
 
