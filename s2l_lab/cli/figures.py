@@ -44,7 +44,7 @@ def run(
     """
     console, places = Console(), {"model_root": model_root, "data_root": data_root}
     if name is None:
-        console.print(figures_table())
+        console.print(in_terminal(figures_table()))
         return
     figure = find_figure(name)
     if figure.kind == "training":
