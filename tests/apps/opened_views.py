@@ -29,7 +29,6 @@ def open_view(monkeypatch: pytest.MonkeyPatch, runs: Path, view: str, **address:
     monkeypatch.setenv("S2L_LAB_RUNS", str(runs))
     monkeypatch.setenv("XDG_CACHE_HOME", str(runs / "no-run-cache"))
     app = AppTest.from_file(str(APPS / "dashboard.py"), default_timeout=600)
-    app.run()
     for name, value in address.items():
         app.query_params[name.replace("_", "-")] = value
     app.switch_page(f"views/{view}.py").run()

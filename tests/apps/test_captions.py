@@ -187,7 +187,7 @@ def test_a_measurement_names_its_rollouts_and_the_switches_that_its_command_lack
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     about = provenance(open_store(runs / PASSK))
-    for m, correct in (("8", "2"), ("4", "2"), ("8", "3")):
+    for m, correct in (("8", "2"), ("4", "3")):
         address = {"part": "within", **SMALL, "m": m, "m_correct": correct}
         caption = opened(monkeypatch, runs, "diversity", address, "Measure")["diversity.within.dots"]
         assert f"Rollouts {about.rollouts_hash}" in caption

@@ -38,7 +38,9 @@ def report(runs: Path) -> DiversityReport:
     return diversity_of_run(runs / PASSK, policies=POLICIES, n=8, m_all=4, embedder="none")
 
 
-@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize(
+    "condition", [CONDITIONS[0], *(pytest.param(one, marks=pytest.mark.slow) for one in CONDITIONS[1:])]
+)
 def test_the_table_is_the_studys_and_a_link_shows_it_at_once(
     runs: Path, report: DiversityReport, condition: Condition, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from in_process import own_process, this_process
 
 HEAVY = ("torch", "transformers", "trl", "vllm", "streamlit", "ray", "pandas", "scipy", "duckdb", "pydantic")
 SCRIPTED = ("--policy", "a=scripted:beta(0.3,1)", "--policy", "b=scripted:point(0.5)", "--problems", "5", "-n", "8")
-
-
-def s2l_lab(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run the installed command in a directory, without a hub."""
-    code = "from s2l_lab.cli import main; main()"
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "80"}
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
-    )
 
 
 @pytest.mark.parametrize(
@@ -34,7 +25,7 @@ def test_import_and_help_load_nothing_heavy(code: str) -> None:
 
 
 def test_passk_prints_tables_and_leaves_figure_and_numbers(tmp_path: Path) -> None:
-    first = s2l_lab("passk", *SCRIPTED, "--out", "run", cwd=tmp_path)
+    first = own_process("passk", *SCRIPTED, "--out", "run", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     assert "pass@k on countdown" in first.stdout
     assert "n = 5 problems, N = 8 rollouts" in first.stdout
@@ -44,7 +35,7 @@ def test_passk_prints_tables_and_leaves_figure_and_numbers(tmp_path: Path) -> No
     assert (tmp_path / "run" / "passk.html").stat().st_size > 1_000_000
 
     drawn = (tmp_path / "run" / "passk.html").stat().st_mtime_ns
-    second = s2l_lab("passk", *SCRIPTED, "--out", "run", "--json", cwd=tmp_path)
+    second = this_process("passk", *SCRIPTED, "--out", "run", "--json", cwd=tmp_path)
     again = json.loads(second.stdout)
     assert again["sampled"] == 0
     assert again["curves"] == written["curves"]
@@ -52,7 +43,7 @@ def test_passk_prints_tables_and_leaves_figure_and_numbers(tmp_path: Path) -> No
 
 
 def test_passk_shows_a_prompt_and_a_completion_of_each_policy(tmp_path: Path) -> None:
-    done = s2l_lab("passk", *SCRIPTED, "--member", "tiny-60k", "--family", "tiny", "--out", "run", cwd=tmp_path)
+    done = this_process("passk", *SCRIPTED, "--member", "tiny-60k", "--family", "tiny", "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
     prompts = [line for line in lines if ", prompt of " in line]
@@ -61,12 +52,12 @@ def test_passk_shows_a_prompt_and_a_completion_of_each_policy(tmp_path: Path) ->
         re.search(r"tiny-60k, prompt of \S+ \(template countdown-compact\): '[\d ]+=\d+\\n'$", p) for p in prompts
     )
     assert any(re.search(r"tiny-60k, a completion of \S+ \([\d,]+ tokens, ended\): '", line) for line in lines)
-    again = s2l_lab("passk", *SCRIPTED, "--out", "run", cwd=tmp_path)
+    again = this_process("passk", *SCRIPTED, "--out", "run", cwd=tmp_path)
     assert "prompt of" not in again.stderr, "nothing is sampled"
 
 
 def test_a_dry_run_samples_nothing(tmp_path: Path) -> None:
-    done = s2l_lab("passk", *SCRIPTED, "--dry-run", cwd=tmp_path)
+    done = own_process("passk", *SCRIPTED, "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "80 of 80 rollouts are owed" in done.stdout
     assert list(tmp_path.iterdir()) == []
@@ -94,8 +85,15 @@ def test_a_dry_run_samples_nothing(tmp_path: Path) -> None:
 def test_bad_input_gets_one_message_with_a_way_out(
     arguments: list[str], status: int, words: str, tmp_path: Path
 ) -> None:
-    done = s2l_lab(*arguments, cwd=tmp_path)
+    done = this_process(*arguments, cwd=tmp_path)
     assert done.returncode == status, done.stderr
     assert words in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == [], "a refused request leaves nothing behind"
+
+
+def test_a_process_ends_with_the_status_and_the_message_alone(tmp_path: Path) -> None:
+    done = own_process("passk", "--benchmark", "amie24", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Did you mean aime24" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from in_process import this_process
 
 SMALL = ("--family", "tiny", "--member", "tiny-60k", "--member", "tiny-360k", "--problems", "3", "-n", "4")
 OF_THE_CALL = ("command", "seconds")
-
-
-def s2l_lab(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "80", "OMP_NUM_THREADS": "1"}
-    code = "from s2l_lab.cli import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
-    )
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A run with the default embedder, and what was printed."""
     folder = tmp_path_factory.mktemp("diversity")
-    done = s2l_lab("diversity", *SMALL, "--out", "run", cwd=folder)
+    done = this_process("diversity", *SMALL, "--out", "run", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 
@@ -56,7 +46,7 @@ def test_a_stored_run_gives_the_same_numbers_and_samples_nothing(made: tuple[Pat
     folder, _ = made
     first = json.loads((folder / "run" / "diversity" / "numbers.json").read_text())
     parts = sorted(path.name for path in (folder / "run" / "rollouts").iterdir())
-    done = s2l_lab("diversity", "--run", "run", "--json", cwd=folder)
+    done = this_process("diversity", "--run", "run", "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
     again = json.loads(done.stdout)
     assert {k: v for k, v in again.items() if k not in OF_THE_CALL} == {
@@ -78,7 +68,7 @@ def test_a_stored_run_gives_the_same_numbers_and_samples_nothing(made: tuple[Pat
 )
 def test_bad_input_gets_one_message(made: tuple[Path, str], arguments: tuple[str, ...], status: int, says: str) -> None:
     folder, _ = made
-    done = s2l_lab("diversity", *arguments, cwd=folder)
+    done = this_process("diversity", *arguments, cwd=folder)
     assert done.returncode == status, done.stderr
     assert says in " ".join(done.stderr.replace("│", " ").split()), done.stderr
     assert "Traceback" not in done.stderr

@@ -305,7 +305,8 @@ def labels_of(policy: ScriptedPolicy, problems: list[Problem], seed: int) -> lis
     return [texts[8 * p : 8 * p + 8] for p in range(len(problems))]
 
 
-def test_two_names_of_one_scripted_policy_differ_in_outcomes_and_not_in_law() -> None:
+@pytest.mark.parametrize("repetitions", [60, pytest.param(200, marks=pytest.mark.slow)])
+def test_two_names_of_one_scripted_policy_differ_in_outcomes_and_not_in_law(repetitions: int) -> None:
     """Rollouts that share their uniforms (one name twice) are coupled: the test never rejects, p-values sit at 1."""
     problems = [Problem.make(str(i), "gold", "exact", "test", {}) for i in range(8)]
     script = parse_script("0.3*point(0.2)+0.7*point(0.6);wrong=3;no_answer=0.2")
@@ -316,7 +317,7 @@ def test_two_names_of_one_scripted_policy_differ_in_outcomes_and_not_in_law() ->
         return decompose(distances, [8] * 8, rng=rng(seed), permutations=199).p_value
 
     independent, coupled = [], []
-    for seed in range(200):
+    for seed in range(repetitions):
         first, second = labels_of(x, problems, seed), labels_of(y, problems, seed)
         assert first != second
         independent.append(p_value(first, second, seed))

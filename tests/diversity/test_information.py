@@ -87,9 +87,10 @@ def test_one_policy_under_two_names_has_plug_in_40_and_centred_0() -> None:
     assert error < 0.005
 
 
-def test_p_values_are_uniform_where_problems_have_labels_of_their_own() -> None:
+@pytest.mark.parametrize("repetitions", [80, pytest.param(250, marks=pytest.mark.slow)])
+def test_p_values_are_uniform_where_problems_have_labels_of_their_own(repetitions: int) -> None:
     p_values = []
-    for seed in range(250):
+    for seed in range(repetitions):
         a, b = ([[7 * p + x for x in row] for p, row in enumerate(draws(4, 12, 5, 2 * seed + i))] for i in (0, 1))
         p_values.append(mutual_information(a, b, rng=rng(seed)).p_value)
     assert stats.kstest(p_values, "uniform").pvalue > 0.005

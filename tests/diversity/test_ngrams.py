@@ -30,7 +30,7 @@ def nltk_all(tokens: Tokens, max_n: int = 4) -> list[float]:
     return [nltk_bleu(tokens[:i] + tokens[i + 1 :], hypothesis, max_n) for i, hypothesis in enumerate(tokens)]
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(some_tokens, st.integers(1, 5))
 def test_equals_nltk_on_short_empty_and_repeated_completions(tokens: Tokens, max_n: int) -> None:
     pairs = [[nltk_bleu([reference], hypothesis, max_n) for reference in tokens] for hypothesis in tokens]

@@ -33,8 +33,9 @@ def test_one_problem_has_no_interval_and_none_no_value() -> None:
 
 
 @pytest.mark.parametrize("draw", ["normal", "exponential"])
-def test_intervals_of_means_cover(draw: str) -> None:
-    rng, hits, repetitions = np.random.default_rng(1), 0, 300
+@pytest.mark.parametrize("repetitions", [100, pytest.param(300, marks=pytest.mark.slow)])
+def test_intervals_of_means_cover(draw: str, repetitions: int) -> None:
+    rng, hits = np.random.default_rng(1), 0
     for _ in range(repetitions):
         value_P = rng.normal(1, 2, 30) if draw == "normal" else rng.exponential(1.0, 30)
         seen = mean_over_problems(value_P, 1)
@@ -42,8 +43,9 @@ def test_intervals_of_means_cover(draw: str) -> None:
     assert abs(hits / repetitions - 0.95) < 0.02 + three_errors(0.95, repetitions)
 
 
-def test_intervals_of_shares_cover_and_stay_inside() -> None:
-    rng, hits, repetitions = np.random.default_rng(2), 0, 300
+@pytest.mark.parametrize("repetitions", [100, pytest.param(300, marks=pytest.mark.slow)])
+def test_intervals_of_shares_cover_and_stay_inside(repetitions: int) -> None:
+    rng, hits = np.random.default_rng(2), 0
     for _ in range(repetitions):
         seen = mean_over_problems(rng.beta(0.3, 1, 30), 1, bounds=(0.0, 1.0))
         hits += seen.lower <= 0.3 / 1.3 <= seen.upper

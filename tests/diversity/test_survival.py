@@ -94,17 +94,18 @@ def test_traces_that_differ_survive_longer_than_their_mean_hazard_says() -> None
     assert (curve.survival_T1[2:] > curve.constant_T1[2:]).all()
 
 
-def test_the_interval_holds_the_mean_and_covers_it() -> None:
-    """200 draws of 30 traces: the true mean of S(5) is covered nearly as often as .95; seed and level count."""
+@pytest.mark.parametrize("repetitions", [60, pytest.param(200, marks=pytest.mark.slow)])
+def test_the_interval_holds_the_mean_and_covers_it(repetitions: int) -> None:
+    """Draws of 30 traces: the true mean of S(5) is covered nearly as often as .95; seed and level count."""
     rng = np.random.default_rng(0)
     truth = np.mean(np.exp(-5 * rng.gamma(2, 0.1, 200_000)))
     covered = 0
-    for _ in range(200):
+    for _ in range(repetitions):
         rate_P = rng.gamma(2, 0.1, 30)
         curve = survival_curve([np.full(5, -rate) for rate in rate_P], [True] * 30)
         assert curve.lower_T1[5] < curve.survival_T1[5] < curve.upper_T1[5]
         covered += curve.lower_T1[5] <= truth <= curve.upper_T1[5]
-    assert covered >= 180
+    assert covered >= 0.9 * repetitions
     args = [np.full(5, -rate) for rate in np.random.default_rng(1).gamma(2, 0.1, 6)], [True] * 6
     curve = survival_curve(*args)
     assert survival_curve(*args, seed=1).lower_T1[5] != survival_curve(*args, seed=2).lower_T1[5]

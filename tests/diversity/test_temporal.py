@@ -149,8 +149,9 @@ def test_with_entropy_for_cross_entropy_m_is_no_martingale() -> None:
     assert abs(z(variance_ratio(*series("explorer", "e"), 20), 1)) > 4
 
 
-def test_the_plug_in_mean_of_two_rollouts_shows_noise_as_negative_covariance() -> None:
-    there = chain.sample(LEARNER, problems=20_000, rollouts=2, seed=2)
+@pytest.mark.parametrize("problems", [3_000, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_the_plug_in_mean_of_two_rollouts_shows_noise_as_negative_covariance(problems: int) -> None:
+    there = chain.sample(LEARNER, problems=problems, rollouts=2, seed=2)
     m = there.by_rollout(split(*chain.scores(there, LEARNER, LEARNER)).m)
     assert abs(z(autocovariance(m, there.problem_R, [2])[0], 0)) < 4
     centred = []

@@ -196,14 +196,15 @@ def population(items: int, rng: np.random.Generator) -> np.ndarray:
     return strength * np.log2(np.array([1.0, 2, 4]))[None, :, None, None, None] + rng.normal(size=(items, 3, 3, 2, 2))
 
 
-def test_intervals_cover_the_mean_over_items() -> None:
+@pytest.mark.parametrize("repetitions", [15, pytest.param(60, marks=pytest.mark.slow)])
+def test_intervals_cover_the_mean_over_items(repetitions: int) -> None:
     rng = np.random.default_rng(5)
     truth = validity(population(1_000, rng)).strategies
     hits = np.zeros(2)
-    for _ in range(60):
+    for _ in range(repetitions):
         seen = validity(population(20, rng)).strategies
         hits += [e.lower <= t.value <= e.upper for e, t in ((seen.follows, truth.follows), (seen.share, truth.share))]
-    assert (hits >= 60 * 0.95 - 3 * math.sqrt(60 * 0.95 * 0.05)).all(), hits
+    assert (hits >= repetitions * 0.95 - 3 * math.sqrt(repetitions * 0.95 * 0.05)).all(), hits
 
 
 @pytest.mark.parametrize("shape", [(4, 3, 3, 2), (4, 1, 3, 2, 2), (4, 3, 1, 2, 2), (4, 3, 3, 1, 2), (4, 3, 3, 2, 1)])

@@ -38,43 +38,46 @@ def allowance(aim: float, repetitions: int) -> float:
 
 
 @pytest.mark.parametrize("population", simulate.POPULATIONS)
-def test_rollouts_interval_meets_its_aims(population: str) -> None:
-    repetitions = 250
+@pytest.mark.parametrize("repetitions", [80, pytest.param(250, marks=pytest.mark.slow)])
+def test_rollouts_interval_meets_its_aims(population: str, repetitions: int) -> None:
     smallest = simulate.by_band(simulate.rollouts_coverage(population, repetitions, seed=11)["ours"])
     for band, aim in simulate.ROLLOUT_AIMS.items():
         assert smallest[band] >= aim - allowance(aim, repetitions), (band, smallest)
 
 
-def test_the_u_statistic_alone_fails_near_half_of_n_and_ours_does_not() -> None:
-    coverage = simulate.rollouts_coverage(ZERO_INFLATED, 700, seed=12)
+@pytest.mark.parametrize("repetitions", [150, pytest.param(700, marks=pytest.mark.slow)])
+def test_the_u_statistic_alone_fails_near_half_of_n_and_ours_does_not(repetitions: int) -> None:
+    coverage = simulate.rollouts_coverage(ZERO_INFLATED, repetitions, seed=12)
     at_half = simulate.KS.tolist().index(32)
     assert coverage["u-statistic"][at_half] < 0.88 < coverage["ours"][at_half]
 
 
-def test_plug_in_variance_fails_beyond_half_of_n_and_ours_does_not() -> None:
-    coverage = simulate.rollouts_coverage("Beta(.1,3)", 600, seed=13)
+@pytest.mark.parametrize("repetitions", [150, pytest.param(600, marks=pytest.mark.slow)])
+def test_plug_in_variance_fails_beyond_half_of_n_and_ours_does_not(repetitions: int) -> None:
+    coverage = simulate.rollouts_coverage("Beta(.1,3)", repetitions, seed=13)
     at_n = simulate.KS.tolist().index(64)
     assert coverage["plug-in"][at_n] < 0.83
     assert coverage["ours"][at_n] > 0.88
 
 
-def test_problems_interval_covers_where_percentiles_do_not() -> None:
-    repetitions = 500
+@pytest.mark.parametrize("repetitions", [150, pytest.param(500, marks=pytest.mark.slow)])
+def test_problems_interval_covers_where_percentiles_do_not(repetitions: int) -> None:
     coverage = simulate.problems_coverage("Beta(.1,3)", repetitions, seed=14)
     assert coverage["percentile"].min() < 0.86
     assert (coverage["ours"] - coverage["percentile"]).min() > 0.02
     for population in ("Beta(.3,1)", "half .02, half .9"):
-        shares = simulate.problems_coverage(population, 200, seed=15)
-        assert shares["ours"].min() >= 0.93 - allowance(0.93, 200)
+        shares = simulate.problems_coverage(population, repetitions // 2, seed=15)
+        assert shares["ours"].min() >= 0.93 - allowance(0.93, repetitions // 2)
 
 
-def test_the_band_holds_all_k_at_once_and_pointwise_ends_do_not() -> None:
-    coverage = simulate.problems_coverage("Beta(.3,1)", 400, seed=16)
+@pytest.mark.parametrize("repetitions", [150, pytest.param(400, marks=pytest.mark.slow)])
+def test_the_band_holds_all_k_at_once_and_pointwise_ends_do_not(repetitions: int) -> None:
+    coverage = simulate.problems_coverage("Beta(.3,1)", repetitions, seed=16)
     assert coverage["pointwise as band"][0] < 0.92 < coverage["band"][0]
 
 
-def test_crossed_seeds_cover_and_nested_problems_do_not() -> None:
-    repetitions = 120
+@pytest.mark.parametrize("repetitions", [24, pytest.param(120, marks=pytest.mark.slow)])
+def test_crossed_seeds_cover_and_nested_problems_do_not(repetitions: int) -> None:
     for seeds in (5, 10):
         coverage = simulate.seeds_coverage(seeds, repetitions, seed=17)
         assert coverage["ours"].min() >= 0.94 - allowance(0.94, repetitions)
@@ -82,8 +85,9 @@ def test_crossed_seeds_cover_and_nested_problems_do_not() -> None:
         assert coverage["seed percentile"].min() < 0.75
 
 
-def test_identical_policies_cross_in_at_most_5_percent_of_runs_and_by_the_estimate_in_many() -> None:
-    shares = simulate.crossings_of_equals("Beta(.3,1)", 150, seed=18)
+@pytest.mark.parametrize("repetitions", [30, pytest.param(150, marks=pytest.mark.slow)])
+def test_identical_policies_cross_in_at_most_5_percent_of_runs_and_by_the_estimate_in_many(repetitions: int) -> None:
+    shares = simulate.crossings_of_equals("Beta(.3,1)", repetitions, seed=18)
     assert shares["supported"] <= 0.05
-    assert shares["band excludes 0"] <= 0.05 + allowance(0.05, 150)
+    assert shares["band excludes 0"] <= 0.05 + allowance(0.05, repetitions)
     assert shares["sign change"] > 0.35

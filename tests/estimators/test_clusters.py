@@ -52,8 +52,9 @@ def test_the_standard_error_is_the_ratio_estimators() -> None:
 
 
 @pytest.mark.parametrize(("clusters", "size"), [(8, 12), (20, 5), (40, 8)])
-def test_whole_clusters_cover_and_single_problems_do_not(clusters: int, size: int) -> None:
-    rng, repetitions, truth = np.random.default_rng(1), 120, 0.5 / 1.3
+@pytest.mark.parametrize("repetitions", [40, pytest.param(120, marks=pytest.mark.slow)])
+def test_whole_clusters_cover_and_single_problems_do_not(clusters: int, size: int, repetitions: int) -> None:
+    rng, truth = np.random.default_rng(1), 0.5 / 1.3
     hits = {"clusters": 0, "problems": 0}
     for _ in range(repetitions):
         rates, correct, labels = clustered(rng, clusters, size)
@@ -64,8 +65,9 @@ def test_whole_clusters_cover_and_single_problems_do_not(clusters: int, size: in
     assert hits["problems"] / repetitions < 0.7
 
 
-def test_differences_are_drawn_by_cluster_too() -> None:
-    rng, repetitions = np.random.default_rng(2), 80
+@pytest.mark.parametrize("repetitions", [30, pytest.param(80, marks=pytest.mark.slow)])
+def test_differences_are_drawn_by_cluster_too(repetitions: int) -> None:
+    rng = np.random.default_rng(2)
     hits = {True: 0, False: 0}
     for _ in range(repetitions):
         rates, correct, labels = clustered(rng, 15, 6)

@@ -73,8 +73,9 @@ def test_the_papers_fit_without_zeros_reaches_one() -> None:
 
 
 @pytest.mark.parametrize(("a", "b", "zero"), [(0.3, 1.0, 0.0), (0.5, 1.0, 0.3)])
-def test_the_ends_cover_a_population_of_the_model(a: float, b: float, zero: float) -> None:
-    ks, repetitions = np.array([32, 256, 1024]), 80
+@pytest.mark.parametrize("repetitions", [10, pytest.param(80, marks=pytest.mark.slow)])
+def test_the_ends_cover_a_population_of_the_model(a: float, b: float, zero: float, repetitions: int) -> None:
+    ks = np.array([32, 256, 1024])
     truth = (1 - zero) * np.array([1 - stats.betabinom.pmf(0, k, a, b) for k in ks])
     hits, free, refuted = np.zeros(3), np.zeros(3), 0
     for i in range(repetitions):

@@ -60,8 +60,9 @@ def test_neighbours_and_a_threshold_that_rounding_would_move() -> None:
     assert mg_pass_at_k([1000] * 3, [1000] * 3, 512).value == pytest.approx(1)
 
 
-def test_the_interval_covers_and_the_counts_are_named() -> None:
-    repetitions, hits = 300, 0
+@pytest.mark.parametrize("repetitions", [100, pytest.param(300, marks=pytest.mark.slow)])
+def test_the_interval_covers_and_the_counts_are_named(repetitions: int) -> None:
+    hits = 0
     rates = np.random.default_rng(5).beta(0.5, 0.5, 200_000)
     truth = np.mean([2 / 8 * sum(math.comb(8, x) * (x - 4) * rates**x * (1 - rates) ** (8 - x) for x in range(5, 9))])
     for i in range(repetitions):

@@ -124,9 +124,10 @@ def drawn(rng: np.random.Generator, rollouts: int, right: float) -> Votes:
     return Votes(answers | {f"new {i}": 1 for i in range(counts[-1])}, RIGHT)
 
 
-def test_rollouts_intervals_cover_these_problems_and_are_narrower_than_those_over_problems() -> None:
+@pytest.mark.parametrize("repetitions", [12, pytest.param(60, marks=pytest.mark.slow)])
+def test_rollouts_intervals_cover_these_problems_and_are_narrower_than_those_over_problems(repetitions: int) -> None:
     """20 problems at rates of .02 to .8, N = 16: the truth is the mean over some 10,000 votes each."""
-    rng, ks, repetitions = np.random.default_rng(4), [1, 3, 8], 60
+    rng, ks = np.random.default_rng(4), [1, 3, 8]
     rates = np.linspace(0.02, 0.8, 20)
     truth = np.mean([value([drawn(rng, 900, rate) for _ in range(12)], ks, subsets=400) for rate in rates], axis=0)
     hits, width = np.zeros(3), np.zeros((2, 3))

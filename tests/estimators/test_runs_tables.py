@@ -106,10 +106,10 @@ def test_same_seed_same_bits_whatever_names_it() -> None:
             make(0.5)
 
 
-def test_runs_that_all_tasks_share_are_resampled_whole() -> None:
+@pytest.mark.parametrize("repetitions", [60, pytest.param(200, marks=pytest.mark.slow)])
+def test_runs_that_all_tasks_share_are_resampled_whole(repetitions: int) -> None:
     """Ten runs of one spread on 30 tasks: strata average it away and cover about .4, rows cover the level."""
     covered = {"shared": 0, "separate": 0}
-    repetitions = 200
     for i in range(repetitions):
         rng = np.random.default_rng(i)
         scores = 0.5 + rng.normal(0, 0.05, (10, 1)) + rng.normal(0, 0.05, (10, 30))
@@ -120,8 +120,9 @@ def test_runs_that_all_tasks_share_are_resampled_whole() -> None:
     assert covered["separate"] / repetitions < 0.6
 
 
-def test_shared_rows_cover_for_improvement_and_profiles() -> None:
-    repetitions, hits, band_hits = 200, 0, 0
+@pytest.mark.parametrize("repetitions", [60, pytest.param(200, marks=pytest.mark.slow)])
+def test_shared_rows_cover_for_improvement_and_profiles(repetitions: int) -> None:
+    hits, band_hits = 0, 0
     taus = np.array([0.42, 0.5, 0.58])
     truth = norm.sf((taus - 0.5) / np.hypot(0.05, 0.05))
     for i in range(repetitions):

@@ -67,13 +67,14 @@ def test_a_model_that_is_sharper_and_crossed_pays() -> None:
     assert seen.post_ahead.value > 0.05
 
 
-def test_the_intervals_cover() -> None:
+@pytest.mark.parametrize("repetitions", [40, pytest.param(200, marks=pytest.mark.slow)])
+def test_the_intervals_cover(repetitions: int) -> None:
     def population(rng: np.random.Generator, problems: int) -> tuple[np.ndarray, np.ndarray]:
         base = rng.beta(0.3, 1, problems)
         logit = 1.6 * np.log(base / (1 - base)) + 1.5 + rng.normal(0, 0.5, problems)
         return base, 1 / (1 + np.exp(-logit))
 
-    top, repetitions, problems = 16, 200, 40
+    top, problems = 16, 40
     many = population(np.random.default_rng(1), 100_000)
     curves = [np.array([np.mean(1 - (1 - rates) ** k) for k in range(1, top + 1)]) for rates in many]
     raw = [(one[-1] - one[:-1]).sum() for one in curves]

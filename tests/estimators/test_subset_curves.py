@@ -91,9 +91,10 @@ def test_rollouts_ends_are_finite_ordered_and_rise_with_k_whichever_ks_are_asked
 
 
 @pytest.mark.parametrize("rates", [(0.0002, 0.95), (0.2, 0.6), (0.02, 0.9), (0.5, 0.9998)])
-def test_rollouts_intervals_cover_to_half_of_n(rates: tuple[float, float]) -> None:
+@pytest.mark.parametrize("repetitions", [40, pytest.param(150, marks=pytest.mark.slow)])
+def test_rollouts_intervals_cover_to_half_of_n(rates: tuple[float, float], repetitions: int) -> None:
     """30 problems at two rates, N = 16, 2, 3 and 4 of up to 8, and pass^k."""
-    draws, p, repetitions = rng(3), np.where(np.arange(30) < 10, *rates), 150
+    draws, p = rng(3), np.where(np.arange(30) < 10, *rates)
     hits = np.zeros(3)
     for _ in range(repetitions):
         correct = draws.binomial(16, p)

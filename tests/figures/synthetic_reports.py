@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,27 @@ from s2l_lab.passk.report import PasskReport, PolicyReport
 from s2l_lab.policies import ModelShape, SamplingParams
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 SMALL_FAMILY = (("tiny-60k", 61_000, 0.8, 2.6), ("tiny-360k", 362_000, 0.8, 2.0), ("tiny-2m", 1_930_000, 0.25, 0.45))
 """Name, parameters, and the Beta law of the solve rates: the largest is sharp, so the smaller ones overtake it."""
 
 
+def once(make: Callable[..., PasskReport]) -> Callable[..., PasskReport]:
+    """The same report for the same arguments: it is frozen, and tests only read it."""
+    made: dict[str, PasskReport] = {}
+
+    @functools.wraps(make)
+    def report(*arguments: object, **options: object) -> PasskReport:
+        key = repr((arguments, options))
+        if key not in made:
+            made[key] = make(*arguments, **options)
+        return made[key]
+
+    return report
+
+
+@once
 def synthetic_report(
     members: Sequence[tuple[str, int, float, float]] = SMALL_FAMILY,
     *,

@@ -72,6 +72,7 @@ def test_without_a_working_browser_old_images_go_and_the_note_says_why(
     assert "\n" not in written.note
 
 
+@pytest.mark.usefixtures("image_browser")
 def test_images_have_the_figures_size_or_the_note_says_why_there_are_none(figure: Any, tmp_path: Path) -> None:
     written = write_figure(figure, tmp_path / "v0.1.passk")
     names = [path.name for path in written.paths]

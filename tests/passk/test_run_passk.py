@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -34,26 +35,36 @@ def content(report: PasskReport) -> str:
     return json.dumps({k: v for k, v in numbers(report).items() if k not in OF_THE_CALL})
 
 
-def test_a_second_call_samples_nothing_and_says_the_same(tmp_path: Path) -> None:
-    first, second = (run_passk(request(tmp_path / "run")) for _ in range(2))
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> PasskReport:
+    """What the plain request reports of a run that it makes."""
+    return run_passk(request(tmp_path_factory.mktemp("made") / "run"))
+
+
+@pytest.fixture
+def run(made: PasskReport, tmp_path: Path) -> Path:
+    """A copy of that run."""
+    return Path(shutil.copytree(made.run_directory, tmp_path / "run"))
+
+
+def test_a_second_call_samples_nothing_and_says_the_same(made: PasskReport, run: Path) -> None:
+    first, second = made, run_passk(request(run))
     assert (first.sampled, second.sampled) == (2 * 10 * 16, 0)
     assert content(first) == content(second)
 
 
-def test_a_top_up_samples_what_is_owed_and_ends_where_one_call_would(tmp_path: Path) -> None:
-    run_passk(request(tmp_path / "grown"))
-    grown = run_passk(request(tmp_path / "grown", rollouts=40, problems=12))
+def test_a_top_up_samples_what_is_owed_and_ends_where_one_call_would(run: Path, tmp_path: Path) -> None:
+    grown = run_passk(request(run, rollouts=40, problems=12))
     at_once = run_passk(request(tmp_path / "whole", rollouts=40, problems=12))
     assert grown.sampled == 2 * (12 * 40 - 10 * 16)
     assert content(grown) == content(at_once)
 
 
-def test_a_larger_run_answers_for_a_smaller_n_and_fewer_problems(tmp_path: Path) -> None:
+def test_a_larger_run_answers_for_a_smaller_n_and_fewer_problems(made: PasskReport, tmp_path: Path) -> None:
     run_passk(request(tmp_path / "large", rollouts=40, problems=12))
     part = run_passk(request(tmp_path / "large"))
-    alone = run_passk(request(tmp_path / "small"))
     assert part.sampled == 0
-    assert content(part) == content(alone)
+    assert content(part) == content(made)
 
 
 def test_a_policy_can_join_and_leave(tmp_path: Path) -> None:
@@ -65,47 +76,41 @@ def test_a_policy_can_join_and_leave(tmp_path: Path) -> None:
     assert one.comparisons == ()
 
 
-def test_another_policy_under_a_known_name_is_refused(tmp_path: Path) -> None:
-    run_passk(request(tmp_path / "run"))
+def test_another_policy_under_a_known_name_is_refused(run: Path) -> None:
     with pytest.raises(UsageError, match=r"another policy called high .*0\.6\) -> .*0\.7\)"):
-        run_passk(request(tmp_path / "run", policies=("high=scripted:point(0.7)",)))
+        run_passk(request(run, policies=("high=scripted:point(0.7)",)))
 
 
-def test_another_identity_is_refused_with_the_keys_that_differ(tmp_path: Path) -> None:
-    run_passk(request(tmp_path / "run"))
+def test_another_identity_is_refused_with_the_keys_that_differ(run: Path) -> None:
     with pytest.raises(UsageError, match=r"sampling\.seed: 0 -> 1"):
-        run_passk(request(tmp_path / "run", sampling=SamplingParams(seed=1)))
+        run_passk(request(run, sampling=SamplingParams(seed=1)))
 
 
-def test_fresh_keeps_the_old_run(tmp_path: Path) -> None:
-    run_passk(request(tmp_path / "run"))
-    report = run_passk(request(tmp_path / "run"), fresh=True)
+def test_fresh_keeps_the_old_run(run: Path) -> None:
+    report = run_passk(request(run), fresh=True)
     assert report.sampled == 2 * 10 * 16
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(run.parent.iterdir())) == 2
 
 
-def test_a_plan_counts_what_a_run_then_samples(tmp_path: Path) -> None:
-    run_passk(request(tmp_path / "run"))
-    grown = request(tmp_path / "run", rollouts=24)
+def test_a_plan_counts_what_a_run_then_samples(run: Path) -> None:
+    grown = request(run, rollouts=24)
     assert make_plan(grown).owed == run_passk(grown).sampled == 2 * 10 * 8
     assert make_plan(grown).owed == 0
     assert make_plan(grown, fresh=True).owed == 2 * 10 * 24
 
 
-def test_the_report_counts_every_rollout_once_and_agrees_with_itself(tmp_path: Path) -> None:
-    report = run_passk(request(tmp_path / "run"))
-    for policy in report.policies:
+def test_the_report_counts_every_rollout_once_and_agrees_with_itself(made: PasskReport) -> None:
+    for policy in made.policies:
         assert sum(policy.outcomes.values()) == 10 * 16
         assert policy.curve_rollouts.value[0] == pytest.approx(policy.outcomes["correct"] / 160)
         np.testing.assert_array_equal(policy.curve_rollouts.value, policy.curve_problems.value)
         assert (np.diff(policy.curve_rollouts.value) >= -1e-12).all()
         assert (np.diff(policy.pass_hat_rollouts.value) <= 1e-12).all()
-    assert {(c.a, c.b) for c in report.comparisons} == {("low", "high")}
+    assert {(c.a, c.b) for c in made.comparisons} == {("low", "high")}
 
 
-def test_the_interval_chooses_what_is_drawn_and_nothing_else(tmp_path: Path) -> None:
-    rollouts = run_passk(request(tmp_path / "run"))
-    problems = run_passk(request(tmp_path / "run", interval="problems"))
+def test_the_interval_chooses_what_is_drawn_and_nothing_else(made: PasskReport, run: Path) -> None:
+    rollouts, problems = made, run_passk(request(run, interval="problems"))
     assert problems.sampled == 0
     assert numbers(rollouts)["curves"] != numbers(problems)["curves"]
     pairs = zip(rollouts.policies, problems.policies, strict=True)

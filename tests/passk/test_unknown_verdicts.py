@@ -58,10 +58,17 @@ def spoil(wanted: PasskRequest, unknown: Sequence[int], detail: str = "the gold 
             verify_unverified(store, verify, verifier_version(done.plan.benchmark.kind), origin)
 
 
+UNKNOWN = {"one": (0, N), "both": (N, N), "nearly": (N - 2, N - 3), "one-and-some": (N, 1), "single": (1, 0)}
+
+
 @pytest.mark.parametrize(
-    "unknown", [(0, N), (N, N), (N - 2, N - 3), (N, 1), (1, 0)], ids=["one", "both", "nearly", "one-and-some", "single"]
+    ("unknown", "interval"),
+    [  # by default every table, with either interval in turn
+        pytest.param(unknown, interval, id=f"{name}-{interval}", marks=[pytest.mark.slow] if (i + j) % 2 else [])
+        for i, (name, unknown) in enumerate(UNKNOWN.items())
+        for j, interval in enumerate(("rollouts", "problems"))
+    ],
 )
-@pytest.mark.parametrize("interval", ["rollouts", "problems"])
 def test_a_run_with_unknown_verdicts_reports_its_curves_and_says_what_has_no_data(
     tmp_path: Path, unknown: tuple[int, int], interval: str
 ) -> None:
@@ -117,7 +124,9 @@ def test_a_report_without_missing_verdicts_has_no_such_words(tmp_path: Path) -> 
     assert [policy.no_data for policy in report.policies] == [{}, {}]
 
 
-@pytest.mark.parametrize("detail", ["the maths worker died (SIGKILL)", "no verdict in 30 s"])
+@pytest.mark.parametrize(
+    "detail", ["no verdict in 30 s", pytest.param("the maths worker died (SIGKILL)", marks=pytest.mark.slow)]
+)
 def test_the_next_call_asks_again_by_itself_and_ends_where_one_call_would(tmp_path: Path, detail: str) -> None:
     wanted = request(tmp_path)
     spoil(wanted, (3, N), detail)

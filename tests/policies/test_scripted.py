@@ -116,13 +116,14 @@ def test_seed_and_sampling_parameters_key_the_draws() -> None:
     assert (solved(policy, problem, 200) == base).all()
 
 
-def test_two_names_of_one_script_are_independent_policies() -> None:
+@pytest.mark.parametrize("repetitions", [50, pytest.param(150, marks=pytest.mark.slow)])
+def test_two_names_of_one_script_are_independent_policies(repetitions: int) -> None:
     """Coupled draws make every comparison of the two say `equal`: p-values pile up at 1 instead of being uniform."""
     problems = [a_problem(prompt=str(i)) for i in range(30)]
     script = parse_script("0.2*point(0.1)+0.8*point(0.6)")
     requests, p_values = [Draws(problem, tuple(range(8))) for problem in problems], []
     variance = 2 * 8 * sum(script.rate(p) * (1 - script.rate(p)) for p in problems)
-    for seed in range(150):
+    for seed in range(repetitions):
         correct = [
             sum("gold" in draw.completion.text for draw in policy.sample(requests, SamplingParams(seed=seed)))
             for policy in (ScriptedPolicy("a", script), ScriptedPolicy("b", script))

@@ -44,7 +44,7 @@ def stored(run: Path) -> set[tuple[str, int]]:
     return keys
 
 
-@pytest.mark.parametrize("seed", range(KILLS))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, KILLS))])
 def test_killed_at_a_random_moment_and_resumed_equals_uninterrupted(
     tmp_path: Path, seed: int, uninterrupted: list[dict[str, object]]
 ) -> None:
@@ -65,12 +65,14 @@ def test_killed_at_a_random_moment_and_resumed_equals_uninterrupted(
     assert content(run) == uninterrupted
 
 
-@pytest.mark.parametrize("events", [(3, 9, 14), (314, 25, 33, 41)])
+@pytest.mark.parametrize(
+    "events", [(3, 9), (314, 25), *(pytest.param(e, marks=pytest.mark.slow) for e in ((3, 9, 14), (314, 25, 33, 41)))]
+)
 def test_killed_at_any_step_of_a_flush_or_merge_and_resumed_equals_uninterrupted(
     tmp_path: Path, events: tuple[int, ...], uninterrupted: list[dict[str, object]]
 ) -> None:
-    """Each session goes on where the last one was killed; what it had is never lost. The first chain dies while a run
-    begins, the second while sixteen parts are merged."""
+    """Each session goes on where the last one was killed; what it had is never lost. The chains from 3
+    die while a run begins, those from 314 while sixteen parts are merged."""
     run = tmp_path / "run"
     before: set[tuple[str, int]] = set()
     for event in events:

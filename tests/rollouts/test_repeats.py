@@ -72,12 +72,13 @@ def laws(rng: np.random.Generator) -> Iterator[np.ndarray]:
 
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("length", [5, 200])
-def test_honest_draws_are_never_refused_whatever_their_law(known: bool, length: int) -> None:
-    """3,000 runs of every shape. Long completions of a policy that is sure of itself are judged where log-probabilities
-    say how sure it is."""
+@pytest.mark.parametrize("runs", [50, pytest.param(500, marks=pytest.mark.slow)])
+def test_honest_draws_are_never_refused_whatever_their_law(known: bool, length: int, runs: int) -> None:
+    """Runs of every shape. Long completions of a policy that is sure of itself are judged where log-probabilities say
+    how sure it is."""
     rng = np.random.default_rng(0)
     for n, p in ((2, 40), (4, 10), (8, 3), (16, 5), (64, 1), (64, 6)):
-        for law in itertools.islice(itertools.cycle(laws(rng)), 500):
+        for law in itertools.islice(itertools.cycle(laws(rng)), runs):
             if length >= LONG and not known and len(law) < 20:
                 continue
             drawn = [rng.choice(len(law), n, p=law) for _ in range(p)]
@@ -90,7 +91,7 @@ def test_honest_draws_are_never_refused_whatever_their_law(known: bool, length: 
 @pytest.mark.parametrize(
     "law", [[1.0], [0.5, 0.5], [1 / 3] * 3, [0.25] * 4, [0.2] * 5, [0.6, 0.2, 0.2], [0.4, 0.4, 0.1, 0.1]]
 )
-@pytest.mark.parametrize("n", [4, 5, 6])
+@pytest.mark.parametrize("n", [4, 5, pytest.param(6, marks=pytest.mark.slow)])
 def test_the_bits_of_copies_are_no_more_than_honest_chance(law: list[float], n: int) -> None:
     """Every sequence of n draws, weighed by its probability: b bits or more have probability 2^-b at most."""
     scored = [
@@ -285,7 +286,9 @@ def test_what_was_accepted_is_remarked_and_need_not_be_accepted_again(tmp_path: 
         assert store.remarks(origin) == (f"repeats were accepted: {EQUAL}",)
 
 
-@pytest.mark.parametrize("how", TWICE)
+@pytest.mark.parametrize(
+    "how", ["neighbours", *(pytest.param(h, marks=pytest.mark.slow) for h in TWICE if h != "neighbours")]
+)
 def test_an_engine_that_gives_every_text_twice_is_refused_at_the_end(tmp_path: Path, how: str) -> None:
     """Its first batch, of ten rollouts, shows nothing."""
     with pytest.raises(RepeatedRolloutsError, match=COPIES):
@@ -319,7 +322,7 @@ def test_texts_are_told_from_the_ways_to_write_them(tmp_path: Path) -> None:
     assert (found.rollouts_P.tolist(), found.texts_P.tolist(), found.draws_P.tolist()) == ([4, 0], [1, 0], [3, 0])
 
 
-@pytest.mark.parametrize("temperature", [1.0, 0.3])
+@pytest.mark.parametrize("temperature", [pytest.param(1.0, marks=pytest.mark.slow), 0.3])
 def test_the_embedded_family_is_never_refused(tmp_path: Path, temperature: float) -> None:
     """A real sampler with log-probabilities; at T .3 many of its completions repeat."""
     benchmark = load_benchmark("countdown", n=6)

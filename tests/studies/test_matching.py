@@ -48,7 +48,7 @@ def validation(learner: TransformersPolicy) -> Iterator[Validation]:
         yield Validation(benchmark, 24, SAMPLING, learner, pool)
 
 
-@pytest.mark.parametrize("matched", [m for m in MATCHED if m != "pass@1"])
+@pytest.mark.parametrize("matched", ["kl", pytest.param("entropy", marks=pytest.mark.slow)])
 def test_the_learner_at_another_temperature_is_found(
     validation: Validation, twin: TransformersPolicy, matched: Matched
 ) -> None:

@@ -21,8 +21,13 @@ def sampled(path: Path, **sampling: float) -> Path:
     return path
 
 
-def test_the_learner_is_its_own_null_and_an_explorer_is_not(tmp_path: Path) -> None:
-    path = sampled(tmp_path / "run")
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run at T = 1 that the tests only read."""
+    return sampled(tmp_path_factory.mktemp("persistence") / "run")
+
+
+def test_the_learner_is_its_own_null_and_an_explorer_is_not(path: Path) -> None:
     found = persistence_of_run(path, problems=4, n=4)
     learner, explorer = found.result.rows
     assert (learner.name, learner.role, explorer.role) == ("tiny-360k", "learner", "explorer")
@@ -44,8 +49,7 @@ def test_at_another_temperature_the_learner_deviates_from_itself(tmp_path: Path)
     assert learner.kl.value > 0
 
 
-def test_one_policy_an_unknown_one_and_truncated_sampling_are_refused(tmp_path: Path) -> None:
-    path = sampled(tmp_path / "run")
+def test_one_policy_an_unknown_one_and_truncated_sampling_are_refused(path: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="only tiny-60k"):
         persistence_of_run(path, policies=["tiny-60k"])
     with pytest.raises(S2LError, match="tiny-2m"):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from sweep_files import sweep_of
 
 from s2l_lab.sweeps import reports, run_sweep, state_of
@@ -13,7 +14,10 @@ change = {explorer = {kind = "bank", rollouts = 8}}
 """
 
 
+@pytest.mark.slow
 def test_the_real_commands_fill_a_bank_and_train_from_it(tmp_path: Path) -> None:
+    """By default its two halves are held: sweeps of a small process in the place of training (test_sweep_launch), and a
+    bank that is filled and trained from (tests/training/test_run)."""
     sweep = sweep_of(tmp_path, ARM, "[3]")
     said: list[str] = []
     outcome = run_sweep(sweep, root=tmp_path / "runs", workers=1, announce=said.append)

@@ -48,7 +48,7 @@ def slots(trainer: Any) -> list[float]:
     return [entry["explorer/slots"] for entry in trainer.state.log_history if "explorer/slots" in entry]
 
 
-@pytest.mark.parametrize("step", [1, 3, 6])
+@pytest.mark.parametrize("step", [3, *(pytest.param(s, marks=pytest.mark.slow) for s in (1, 6))])
 def test_the_budget_of_step_s_stops_at_s_and_changes_nothing_before(whole: Any, tmp_path: Path, step: int) -> None:
     """A longer max_steps too: neither losses nor parameters nor slots know of it."""
     trainer, recorder, after = whole
@@ -61,10 +61,16 @@ def test_the_budget_of_step_s_stops_at_s_and_changes_nothing_before(whole: Any, 
     assert spent == after[:step]
 
 
-def test_it_is_the_first_step_that_reaches_it(whole: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("more", "step"), [(1, 3), (-1, 2)])
+def test_it_is_the_first_step_that_reaches_it(whole: Any, tmp_path: Path, more: int, step: int) -> None:
     _, _, after = whole
-    for budget, step in ((after[1] + 1, 3), (after[1] - 1, 2), (1.0, 1)):
-        assert run(tmp_path, budget)[0].state.global_step == step
+    assert run(tmp_path, after[1] + more)[0].state.global_step == step
+
+
+@pytest.mark.slow
+def test_the_smallest_budget_ends_after_the_first_step(tmp_path: Path) -> None:
+    """By default the step before and after a budget between two steps are held."""
+    assert run(tmp_path, 1.0)[0].state.global_step == 1
 
 
 def test_all_three_parts_count(whole: Any) -> None:

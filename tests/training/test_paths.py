@@ -117,7 +117,7 @@ def test_bf16_is_autocast_around_float32_weights(tmp_path: Path, bf16: bool) -> 
     assert (entry["explorer/ess"] == pytest.approx(1, abs=1e-8)) is not bf16
 
 
-@pytest.mark.parametrize("correction", ["none", "truncated"])
+@pytest.mark.parametrize("correction", ["none", pytest.param("truncated", marks=pytest.mark.slow)])
 def test_gradient_checkpointing_changes_no_loss_and_is_paid_for(tmp_path: Path, correction: str) -> None:
     runs = []
     for on in (False, True):

@@ -51,8 +51,14 @@ def assert_equal_runs(found: tuple[Recorder, list[float]], expected: tuple[Recor
         assert (a[2] == b[2]).all(), "NumPy's RNG"
 
 
-@pytest.mark.parametrize("grouping", ["mixed", "split"])
-@pytest.mark.parametrize("correction", CORRECTIONS)
+@pytest.mark.parametrize(
+    ("grouping", "correction"),
+    [  # by default every correction, with either grouping in turn
+        pytest.param(grouping, correction, marks=[pytest.mark.slow] if (i + j) % 2 else [])
+        for i, grouping in enumerate(("mixed", "split"))
+        for j, correction in enumerate(CORRECTIONS)
+    ],
+)
 def test_explorer_fraction_0_is_grpo_to_the_bit(tmp_path: Path, grouping: str, correction: str) -> None:
     trainer = s2l(tmp_path, explorer_fraction=0.0, grouping=grouping, correction=correction)
     assert_equal_runs((trained(trainer), losses(trainer)), reference())
@@ -193,7 +199,7 @@ def test_advantages_sum_to_zero_where_they_should(tmp_path: Path, grouping: str)
     assert (max(sources) < 1e-5) == (grouping == "split")  # float32 sums of advantages of about 1
 
 
-@pytest.mark.parametrize("fraction", [0.0, 0.5])
+@pytest.mark.parametrize("fraction", [pytest.param(0.0, marks=pytest.mark.slow), 0.5])
 def test_a_run_resumed_in_its_second_epoch_sees_the_same_prompts(tmp_path: Path, fraction: float) -> None:
     """TRL alone sees the first epoch's order again. Four rounds an epoch, checkpoint after the fifth."""
     settings: dict[str, Any] = {"save_strategy": "steps", "save_steps": 5, "max_steps": 7, "learning_rate": 1e-5}
@@ -207,7 +213,7 @@ def test_a_run_resumed_in_its_second_epoch_sees_the_same_prompts(tmp_path: Path,
     assert torch.equal(found.parameters[-1], expected.parameters[-1])
 
 
-@pytest.mark.parametrize("correction", ["behaviour", "truncated"])
+@pytest.mark.parametrize("correction", ["behaviour", pytest.param("truncated", marks=pytest.mark.slow)])
 def test_a_resumed_run_is_an_uninterrupted_one(tmp_path: Path, correction: str) -> None:
     """Losses, parameters, rounds and cost, from a checkpoint in the middle of the mix."""
     settings = {"correction": correction, "save_strategy": "steps", "save_steps": 2, "max_steps": 4, "mix_steps": 4}

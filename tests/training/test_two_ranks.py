@@ -8,15 +8,23 @@ from typing import Any
 
 import pytest
 from gloo_ranks import run_two_ranks
-from two_ranks import SMALL_ONLY, run
+from two_ranks import PLANNED, SMALL_ONLY, run
+
+from s2l_lab.rollouts import RolloutStore
+from s2l_lab.training.report import read_report
 
 SCRIPT = Path(__file__).with_name("two_ranks.py")
 
 
 @pytest.fixture(scope="module")
-def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    folder = tmp_path_factory.mktemp("ranks")
-    run_two_ranks(str(SCRIPT), str(folder))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("ranks")
+    run_two_ranks(str(SCRIPT), str(made))
+    return made
+
+
+@pytest.fixture(scope="module")
+def ranks(folder: Path) -> list[dict[str, Any]]:
     return [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(2)]
 
 
@@ -45,3 +53,12 @@ def test_roles_are_right_on_both_ranks(ranks: list[dict[str, Any]]) -> None:
 
 def test_a_group_cut_between_ranks_is_refused(ranks: list[dict[str, Any]]) -> None:
     assert all("a group would be cut between processes" in rank["refusal"] for rank in ranks)
+
+
+def test_two_processes_write_one_run(folder: Path) -> None:
+    report = read_report(folder / "run")
+    assert [e.step for e in report.evaluations] == [0, 1, 2]
+    with RolloutStore(folder / "run" / "rollouts") as store:
+        indices = sorted(store.read(("sample_index",))["sample_index"].to_pylist())
+    of_both_ranks = 2 * PLANNED["training"]["per_device_train_batch_size"]
+    assert indices == list(range(of_both_ranks * PLANNED["training"]["max_steps"]))

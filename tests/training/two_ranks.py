@@ -1,4 +1,5 @@
-"""One rank of training runs over gloo: `python two_ranks.py FOLDER`. Writes what it saw as FOLDER/rank-R.json.
+"""One rank of training runs over gloo: `python two_ranks.py FOLDER`. Writes what it saw as FOLDER/rank-R.json, and
+the run of a plan as FOLDER/run.
 
 Every rank has whole groups of its own. `run` in one process trains on the same groups.
 """
@@ -15,9 +16,29 @@ from tiny_training import config, explorer, flat, losses, s2l, trained
 
 from s2l_lab.errors import UsageError
 from s2l_lab.training.explorer import PolicyExplorer
+from s2l_lab.training.plan import plan_of
+from s2l_lab.training.run import train
 
 SMALL_ONLY = {"schedule": "constant", "explorer_fraction": 1.0, "correction": "truncated", "max_steps": 2}
 ANNEALED = {"mix_steps": 3, "grouping": "split", "max_steps": 2}
+
+PLANNED: dict[str, Any] = {
+    "learner": {"member": "tiny-60k"},
+    "explorer": {"member": "tiny-60k"},
+    "problems": {"count": 8},
+    "evaluation": [{"benchmark": "countdown", "problems": 2, "rollouts": 2, "every": 1, "k": [1, 2]}],
+    "training": {
+        "max_steps": 2,
+        "num_generations": 4,
+        "per_device_train_batch_size": 8,
+        "mix_steps": 2,
+        "max_completion_length": 12,
+        "gradient_checkpointing": False,
+        "save_strategy": "no",
+        "seed": 3,
+    },
+}
+"""Of a run: two groups of four on each rank."""
 
 
 class Overheard(PolicyExplorer):
@@ -72,6 +93,7 @@ def main(folder: Path) -> None:
         "annealed": run(folder / "annealed", ANNEALED | one_group),
     }
     seen["refusal"] = refusal(folder / "cut")
+    train(plan_of(PLANNED, "given"), folder / "run")
     (folder / f"rank-{seen['small_only']['rank']}.json").write_text(json.dumps(seen))
     torch.distributed.destroy_process_group()
 

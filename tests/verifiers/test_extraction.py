@@ -121,14 +121,16 @@ FILLERS += [
 
 
 @pytest.mark.parametrize("filler", FILLERS)
-def test_time_is_linear_in_hostile_text(filler):
-    for text in (filler * (100_000 // len(filler)), "Answer: 1" + filler * (100_000 // len(filler)) + "x"):
+@pytest.mark.parametrize("length", [40_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_time_is_linear_in_hostile_text(filler, length):
+    for text in (filler * (length // len(filler)), "Answer: 1" + filler * (length // len(filler)) + "x"):
         start = time.process_time()
         extract_answer(text)
         lenient_answer(text, cut=False)
         chosen_letter(text, extraction="lenient")
         last_tagged(text)
-        assert time.process_time() - start < 5  # a quadratic scan of 100,000 characters needs longer
+        # A quadratic scan of 100,000 characters needs longer than 5 s.
+        assert time.process_time() - start < 5 * (length / 100_000) ** 2
 
 
 TAGS = ["<think>", "</think>", "<THOUGHT>", "</reasoning>", r"\boxed{1}", "Answer: 2\n", "#### 3\n", " or "]
