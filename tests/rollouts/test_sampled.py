@@ -64,7 +64,7 @@ def test_problems_may_be_pairs_mappings_or_records() -> None:
         (DataError, {"problems": [*PAIRS, PAIRS[0]]}, "the same problem as line 1"),
         (DataError, {"problems": [{"question": "1+1"}]}, "no answer"),
         (UsageError, {"first": 3}, "Ask for 1 to 2"),
-        (UsageError, {"sampling": {"temp": 1}}, "unknown sampling parameter 'temp'"),
+        (UsageError, {"sampling": {"temp": 1}}, "unknown key 'temp'"),
         (UsageError, {"policy": "tiny-3m"}, "unknown member 'tiny-3m'"),
         (UsageError, {"policy": "tiny-60k"}, "renders Countdown problems only"),
         (PolicyError, {"policy": "no/model"}, "cannot be opened"),
