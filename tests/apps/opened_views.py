@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from s2l_lab.app.parts.address import VIEWS, view_file
+
 APPS = Path(__file__).parents[2] / "apps"
 SAMPLE = APPS / "sample"
+SOURCES = [path for folder in ("views", "parts") for path in sorted((VIEWS.parent / folder).glob("[a-z]*.py"))]
+"""The app's modules."""
 PASSK = "passk-tiny-countdown"
 RUNS = ("training/seed-0", "training/seed-1")
-if str(APPS) not in sys.path:
-    sys.path.insert(0, str(APPS))
 
 
 def sample(place: Path) -> Path:
@@ -32,7 +33,7 @@ def open_view(monkeypatch: pytest.MonkeyPatch, runs: Path, view: str, **address:
     app.run()
     for name, value in address.items():
         app.query_params[name.replace("_", "-")] = value
-    app.switch_page(f"views/{view}.py").run()
+    app.switch_page(view_file(view)).run()
     return app
 
 

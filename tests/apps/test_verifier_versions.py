@@ -14,6 +14,8 @@ from opened_views import PASSK, SAMPLE, address_of, open_view, said, sound
 from small_store import LATER, VERSION, Known, make
 from streamlit.testing.v1 import AppTest
 
+from s2l_lab.app.parts.address import view_file
+
 SWITCH = f"frame.verifier.{KNOWN}..widget"
 
 
@@ -98,7 +100,7 @@ def test_the_choice_stays_on_other_pages_until_an_address_says_otherwise(
     app = open_view(monkeypatch, place, "family", verifier=VERSION)
     for view in ("rollouts", "compare", "family"):
         app.query_params.clear()  # as the sidebar's links do
-        shows(app.switch_page(f"views/{view}.py").run(), view, known, VERSION)
+        shows(app.switch_page(view_file(view)).run(), view, known, VERSION)
         assert address_of(app)["verifier"] == [VERSION]
     del app.query_params["verifier"]  # the browser went back
     shows(app.run(), "family", known, LATER)
