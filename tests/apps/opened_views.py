@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from s2l_lab.app.parts.address import VIEWS, view_file
+import s2l_lab.app
+from s2l_lab.app.parts.address import view_file
 
 APPS = Path(__file__).parents[2] / "apps"
 SAMPLE = APPS / "sample"
-SOURCES = [path for folder in ("views", "parts") for path in sorted((VIEWS.parent / folder).glob("[a-z]*.py"))]
-"""The app's modules."""
+SOURCES = sorted(Path(s2l_lab.app.__file__).parent.glob("*/[a-z]*.py"))
+"""Views and parts."""
 PASSK = "passk-tiny-countdown"
 RUNS = ("training/seed-0", "training/seed-1")
 

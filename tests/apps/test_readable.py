@@ -18,7 +18,7 @@ TEXTS = (THEME["light"]["textColor"], THEME["dark"]["textColor"])
 
 
 def test_the_page_is_the_themes() -> None:
-    from s2l_lab.app.parts.page_setup import DARK_PAPER
+    from s2l_lab.app.parts.look import DARK_PAPER
 
     assert DARK_PAPER == DARK
 
@@ -37,7 +37,8 @@ def test_tokens_of_any_shade_are_read(page: str, text: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_the_ends_of_the_solve_rates_have_forms_of_their_own(page: str) -> None:
     """A rate of 0 was a square in the clearest of the shades, which a low rate nearly was too."""
-    from s2l_lab.app.parts.family_figures import SHADES, heat_figure
+    from s2l_lab.app.parts.family_figures import heat_figure
+    from s2l_lab.figures.palette import SHADES
 
     correct_PM, total_PM = np.array([[0, 1], [8, 0]]), np.array([[8, 8], [8, 0]])
     rates = SolveRates(("a", "b"), ("p", "q"), correct_PM, total_PM, np.zeros((2, 2), int), "1")

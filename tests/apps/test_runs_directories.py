@@ -8,11 +8,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from hostile_runs import KNOWN, known_runs
-from opened_views import APPS, PASSK, address_of, open_view, said, sample, sound
+from opened_views import APPS, PASSK, SOURCES, address_of, open_view, said, sample, sound
 from small_store import SAMPLING, make, manifest
 from streamlit.testing.v1 import AppTest
 
-from s2l_lab.app.parts.address import view_file
+from s2l_lab.app.parts.address import VIEWS, view_file
 from s2l_lab.browse.catalog import HOW_TO_MAKE_ONE
 from s2l_lab.rollouts import RolloutStore
 
@@ -56,7 +56,6 @@ def test_one_damaged_part_is_named_and_the_rest_is_shown(monkeypatch: pytest.Mon
     assert left == len(known) - lost
 
 
-VIEWS = ("family", "rollouts", "compare", "diversity", "training", "paper", "provenance")
 PARTS = [("diversity", part) for part in ("within", "between", "persistence", "map")]
 DAMAGED = {"problems": "problems.parquet", "verdicts": "verdicts/*/part-*.parquet"}
 
@@ -236,3 +235,7 @@ def test_a_choice_outlives_its_widget(monkeypatch: pytest.MonkeyPatch) -> None:
         assert _choice("run", asked, "b", names, "a") == state["run.widget"] == "b"
     assert _choice("run", "gone", "b", names, "a") == "b"
     assert _choice("run", "b", "b", ["a", "c"], "c") == "c"
+
+
+def test_every_view_has_a_page_and_every_page_a_view() -> None:
+    assert {path.stem for path in SOURCES if path.parent.name == "views"} == set(VIEWS)

@@ -7,7 +7,7 @@ values; else they keep what the reader chose. A value that cannot be is reported
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,23 @@ from s2l_lab.app.parts.safe import plain
 
 SHARED = ("run", "store", "verifier")
 """Parameters of the frame, on every page."""
-VIEWS = Path(__file__).parents[1] / "views"
+VIEWS = {
+    "family": ("Family", ":material/show_chart:"),
+    "rollouts": ("Rollouts", ":material/article:"),
+    "compare": ("Compare", ":material/compare_arrows:"),
+    "diversity": ("Diversity", ":material/scatter_plot:"),
+    "training": ("Training", ":material/model_training:"),
+    "paper": ("Paper", ":material/menu_book:"),
+    "provenance": ("Provenance", ":material/fingerprint:"),
+}
+"""Name and icon by file in views/, which is the path in the URL; a visit begins at the first."""
 _PUBLISHED = "address.published"
 _SHARED = "address.shared"
 
 
 def view_file(view: str) -> str:
     """The file of a view, by which Streamlit knows its page."""
-    return str(VIEWS / f"{view}.py")
+    return str(Path(__file__).parents[1] / "views" / f"{view}.py")
 
 
 def current() -> dict[str, list[str]]:
@@ -62,6 +71,22 @@ def publish(view: str, parameters: Mapping[str, Sequence[str] | str]) -> None:
     if current() != wanted:
         st.query_params.from_dict(wanted)
     st.session_state[_PUBLISHED] = (view, wanted)
+
+
+def link(view: str, label: str, parameters: Mapping[str, Sequence[str] | str]) -> None:
+    """A link to a view at an address; most go on from `shared`."""
+    _, icon = VIEWS[view]
+    st.page_link(view_file(view), label=label, icon=icon, query_params=parameters)
+
+
+def pager(pages: int, current: int, key: str, turn: Callable[[int], None]) -> None:
+    """Draw the pages 1 to `pages` of a long list with `current` chosen; a click calls `turn` before the next run, so
+    that the caller keeps the page and a link can set it. Nothing for one."""
+    if pages < 2:
+        return
+    # A key for each page: the widget starts from `current` also where a link or a filter has moved it.
+    own = f"{key}.{pages}.{current}"
+    st.pagination(pages, default=current, key=own, on_change=lambda: turn(int(st.session_state[own])))
 
 
 class Address:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from s2l_lab.app.parts.address import came_from_outside, shared, view_file
+from s2l_lab.app.parts.address import came_from_outside, link, shared
 from s2l_lab.app.parts.export_row import chart, export_figure, export_report
 from s2l_lab.app.parts.look import policy_colours
 from s2l_lab.app.parts.measured import embeddings_folder, on_demand
@@ -134,12 +134,8 @@ def _read(rollout: FullRollout) -> None:
     answer = "no answer" if row.canonical is None else f"answer {row.canonical}"
     st.markdown(plain(f"{row.policy}, rollout {row.sample_index}: {row.outcome.replace('_', ' ')}, {answer}"))
     model_text(rollout.text, "diversity.map.text")
-    st.page_link(
-        view_file("rollouts"),
-        label="Open in Rollouts",
-        icon=":material/article:",
-        query_params=shared() | {"problem": row.problem_id, "policy": row.policy, "rollout": row.address},
-    )
+    there = {"problem": row.problem_id, "policy": row.policy, "rollout": row.address}
+    link("rollouts", "Open in Rollouts", shared() | there)
 
 
 def point_rows(found: StrategyMap) -> list[dict[str, Any]]:

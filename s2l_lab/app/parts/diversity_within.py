@@ -167,15 +167,8 @@ def number_rows(report: DiversityReport) -> list[dict[str, Any]]:
 
 def numbers_of(estimate: Estimate) -> dict[str, Any]:
     """An estimate as columns."""
-    return {
-        "value": estimate.value,
-        "lower": estimate.lower,
-        "upper": estimate.upper,
-        "level": estimate.level,
-        "n_problems": estimate.n_problems,
-        "n_rollouts": estimate.n_rollouts,
-        "method": estimate.method,
-    }
+    names = ("value", "lower", "upper", "level", "n_problems", "n_rollouts", "method")
+    return {name: getattr(estimate, name) for name in names}
 
 
 def _sections(report: DiversityReport, figure: Any) -> list[Section]:

@@ -19,15 +19,13 @@ from s2l_lab.browse.solve_rates import SolveRates
 from s2l_lab.estimators import Comparison
 from s2l_lab.figures.differences import draw_difference
 from s2l_lab.figures.markup import markup, shortened
-from s2l_lab.figures.palette import RAMP, translucent
+from s2l_lab.figures.palette import RAMP, SHADES
 from s2l_lab.figures.panel import Traces
 from s2l_lab.figures.passk import Guess, draw_cover, draw_passk
 
 HEIGHT = 400
 CELL = 24
 """Largest side of a heat map's cell in pixels."""
-SHADES = [[place / 8, translucent(RAMP[-1], 0.03 + 0.97 * (place / 8) ** 0.5)] for place in range(9)]
-"""Solve rates on any background: from clear to the blue of the largest member, in steps that part small rates."""
 CELLS = "Ring: none solved; disc: all solved; square: its shade is the solve rate; dash: no verdict."
 """The forms of the heat map's cells, for its caption: the ends of a shade are not read from the shade."""
 _WIDTH = 900

@@ -11,7 +11,7 @@ import streamlit as st
 
 from s2l_lab.app.parts.address import Address
 from s2l_lab.app.parts.export_row import chart, export_figure, export_table, show_caption
-from s2l_lab.app.parts.paper_report import Ours
+from s2l_lab.app.parts.paper_item import Ours
 from s2l_lab.app.parts.runs import Opened, catalog_of
 from s2l_lab.app.parts.states import empty, notes
 from s2l_lab.app.parts.training_caption import arms_caption

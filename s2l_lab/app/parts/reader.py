@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from s2l_lab.app.parts.address import Address, shared, view_file
+from s2l_lab.app.parts.address import Address, link, shared
 from s2l_lab.app.parts.export_row import export_table
 from s2l_lab.app.parts.look import OUTCOME_BADGES, OUTCOME_WORDS, outcome_label
 from s2l_lab.app.parts.measured import on_demand
@@ -56,10 +56,7 @@ def read(url: Address, here: Opened, address: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         how = st.segmented_control("Show as", SHOW, key=url.key("show"), required=True, label_visibility="collapsed")
         colour = _colour(url, store) if how == "tokens" else "surprisal"
-        st.page_link(
-            view_file("compare"), label="Compare policies on this problem", icon=":material/compare_arrows:",
-            query_params=shared() | {"problem": one.row.problem_id},
-        )  # fmt: skip
+        link("compare", "Compare policies on this problem", shared() | {"problem": one.row.problem_id})
     if how == "tokens":
         _tokens(url, here, one, colour)
     else:

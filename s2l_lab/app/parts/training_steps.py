@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from s2l_lab.app.parts.address import Address, came_from_outside, view_file
+from s2l_lab.app.parts.address import Address, came_from_outside, link
 from s2l_lab.app.parts.export_row import export_report, export_table, show_caption
 from s2l_lab.app.parts.look import outcome_label
 from s2l_lab.app.parts.runs import Opened, provenance_of, store_of
@@ -66,12 +66,8 @@ def show_steps(here: Opened, address: Address, entries: Mapping[str, RunEntry]) 
         notes(["The run is not finished: which step a rollout belongs to is taken from its plan for one process."])
     notes(found.notes)
     _list(store, address, found, rounds, step, opened)
-    st.page_link(
-        view_file("rollouts"),
-        label=f"All {found.total:,} in Rollouts, with every filter",
-        icon=":material/article:",
-        query_params={"run": name, "store": place.name, **to_query(chosen.model_copy(update={"page_size": 20}))},
-    )
+    there = {"run": name, "store": place.name, **to_query(chosen.model_copy(update={"page_size": 20}))}
+    link("rollouts", f"All {found.total:,} in Rollouts, with every filter", there)
 
 
 def _steps(rounds: Rounds, rollouts: int, last_step: int | None) -> list[str]:

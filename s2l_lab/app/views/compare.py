@@ -11,11 +11,10 @@ from typing import Any
 
 import streamlit as st
 
-from s2l_lab.app.parts.address import Address, came_from_outside, shared, view_file
+from s2l_lab.app.parts.address import Address, came_from_outside, link, pager, shared
 from s2l_lab.app.parts.export_row import export_report, export_table, show_caption
 from s2l_lab.app.parts.header import header
 from s2l_lab.app.parts.look import outcome_label
-from s2l_lab.app.parts.pager import pager
 from s2l_lab.app.parts.reader import answers as show_answers
 from s2l_lab.app.parts.reader import facts
 from s2l_lab.app.parts.runs import Opened, provenance_of, rates_of
@@ -125,10 +124,7 @@ def _side_by_side(
             facts(one, problem=False)
             show_answers(one)
             model_text(one.text, f"compare.text.{place}")
-            st.page_link(
-                view_file("rollouts"), label="All its rollouts here", icon=":material/article:",
-                query_params=shared() | {"problem": problem, "policy": policy},
-            )  # fmt: skip
+            link("rollouts", "All its rollouts here", shared() | {"problem": problem, "policy": policy})
     return shown
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 import streamlit as st
 
-from s2l_lab.app.parts.address import Address, shared, view_file
+from s2l_lab.app.parts.address import Address, pager, shared, view_file
 from s2l_lab.app.parts.export_row import chart, export_figure, export_report, export_table
 from s2l_lab.app.parts.family_figures import (
     CELLS,
@@ -24,7 +24,6 @@ from s2l_lab.app.parts.family_figures import (
 )
 from s2l_lab.app.parts.header import header
 from s2l_lab.app.parts.look import policy_colours
-from s2l_lab.app.parts.pager import pager
 from s2l_lab.app.parts.runs import Opened, comparisons_of, covers_of, family_of, provenance_of, rates_of
 from s2l_lab.app.parts.safe import plain, visible
 from s2l_lab.app.parts.states import empty, notes

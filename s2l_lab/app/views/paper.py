@@ -10,10 +10,8 @@ import streamlit as st
 
 from s2l_lab.app.parts.address import Address
 from s2l_lab.app.parts.header import header
-from s2l_lab.app.parts.paper_diversity import show_diversity
-from s2l_lab.app.parts.paper_passk import show_passk
-from s2l_lab.app.parts.paper_reference import show_made, show_reference
-from s2l_lab.app.parts.paper_report import show_report
+from s2l_lab.app.parts.paper_item import show_made, show_reference, show_report
+from s2l_lab.app.parts.paper_rollouts import show_diversity, show_passk
 from s2l_lab.app.parts.paper_training import show_cost, show_training
 from s2l_lab.app.parts.safe import plain
 from s2l_lab.browse.paper_items import SCHEMATIC, paper_item

@@ -10,12 +10,11 @@ import math
 
 import streamlit as st
 
-from s2l_lab.app.parts.address import Address, current
+from s2l_lab.app.parts.address import Address, current, pager
 from s2l_lab.app.parts.export_row import export_report, export_table, show_caption
 from s2l_lab.app.parts.filter_bar import KEY, filter_bar
 from s2l_lab.app.parts.header import header
 from s2l_lab.app.parts.look import OUTCOME_BADGES, OUTCOME_WORDS, outcome_label
-from s2l_lab.app.parts.pager import pager
 from s2l_lab.app.parts.reader import read, token_switches
 from s2l_lab.app.parts.runs import Opened, provenance_of
 from s2l_lab.app.parts.safe import plain, visible

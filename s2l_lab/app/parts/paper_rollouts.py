@@ -1,4 +1,5 @@
-"""Figure 2: a panel of the paper beside pass@k of two of our policies, with what our band says of their crossing."""
+"""The open run's rollouts beside the paper: Figure 2 with pass@k of two of our policies and what our band says of their
+crossing; Table 3 with both readings of each of its columns."""
 
 from __future__ import annotations
 
@@ -7,9 +8,10 @@ from typing import Any
 import streamlit as st
 
 from s2l_lab.app.parts.address import Address
+from s2l_lab.app.parts.diversity_measure import measured_caption, measured_report
 from s2l_lab.app.parts.export_row import chart, export_figure
 from s2l_lab.app.parts.look import policy_colours
-from s2l_lab.app.parts.paper_report import Ours
+from s2l_lab.app.parts.paper_item import Ours
 from s2l_lab.app.parts.runs import Opened, comparisons_of, family_of, provenance_of, rates_of
 from s2l_lab.app.parts.safe import plain
 from s2l_lab.app.parts.states import empty, notes
@@ -20,10 +22,11 @@ from s2l_lab.estimators import Curve
 from s2l_lab.figures.caption import crossing_words
 from s2l_lab.figures.fig2 import PAPER_SIZES
 from s2l_lab.figures.palette import member_colours
-from s2l_lab.figures.paper import PaperPanel, fig2_panels
+from s2l_lab.figures.paper import PaperPanel, fig2_panels, table3
 from s2l_lab.figures.paper_beside import passk_beside
 from s2l_lab.figures.registry import PaperItem
 from s2l_lab.figures.run_curves import cut_words
+from s2l_lab.figures.table3 import table3_figure, table3_numbers
 
 PAPER_CAPTION = (
     "Paper: arXiv 2605.30789, Figure 2, Qwen3-Base on 30 problems a panel, digitised to .01 (k under 5 unreliable); no "
@@ -92,3 +95,22 @@ def _rows(panel: PaperPanel, curves: dict[str, Curve]) -> list[dict[str, Any]]:
     for name, curve in curves.items():
         rows += by_k(curve, ("k", "value", "lower", "upper"), whose="ours", policy=name)
     return rows
+
+
+def show_diversity(here: Opened, address: Address, item: PaperItem) -> Ours:
+    """The figure once the open run is measured."""
+    if here.place is None or here.place.kind != "pass@k":
+        empty("Open a pass@k run at the left to see ours beside the paper.")
+        return Ours()
+    st.caption("Ours are measured as on the Diversity page; what was measured there is shown at once.")
+    report = measured_report(here, address, here.store.policies())
+    if report is None:
+        return Ours(texts=("Ours are not measured yet: this page was made before Measure was pressed.",))
+    theirs = table3()
+    figure = table3_figure(report, theirs)
+    chart(figure, "paper.table3.figure", width="content")
+    lines = measured_caption(here, report)
+    rows = table3_numbers(report, theirs)["ours"]
+    export_figure("paper.table3", figure, item.title, lines, rows, ready=True)
+    table = TableItem(rows, "Ours, for every reading of the paper's columns.")
+    return Ours((FigureItem(figure, item.title, ""),), (table,), lines=tuple(lines))

@@ -1,17 +1,32 @@
-"""The paper's own numbers as tables, with how they were had; and what `s2l-lab figures` has made of an item."""
+"""What the page says of any item of the paper: the paper's own numbers with how they were had, what `s2l-lab figures`
+has made of it, and all of it with ours as one static page."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import streamlit as st
 
-from s2l_lab.app.parts.export_row import export_table, show_caption
+from s2l_lab.app.parts.export_row import export_report, export_table, show_caption
 from s2l_lab.app.parts.runs import Opened
 from s2l_lab.app.parts.safe import plain
 from s2l_lab.app.parts.states import empty, notes
 from s2l_lab.app.parts.training_data import column_words
 from s2l_lab.browse.made_figures import made_figures
-from s2l_lab.browse.paper_items import COLUMN_WORDS, reference_columns, references
+from s2l_lab.browse.paper_items import COLUMN_WORDS, SCHEMATIC, reference_columns, references
+from s2l_lab.browse.report_page import FigureItem, Section, TableItem
 from s2l_lab.figures.registry import PaperItem
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """What the page shows of ours beside an item. Texts are plain."""
+
+    figures: tuple[FigureItem, ...] = ()
+    tables: tuple[TableItem, ...] = ()
+    texts: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    """What its numbers rest on."""
 
 
 def show_reference(item: PaperItem) -> None:
@@ -59,3 +74,31 @@ def show_made(here: Opened, item: PaperItem) -> None:
             show_caption(lines)
         if made.image is not None:
             st.image(str(made.image))
+
+
+def show_report(here: Opened, item: PaperItem, ours: Ours) -> None:
+    """The button."""
+    export_report(f"paper.{item.name}", item.title, lambda: report_sections(here, item, ours), ours.lines)
+
+
+def report_sections(here: Opened, item: PaperItem, ours: Ours) -> list[Section]:
+    """All that the page shows, top to bottom."""
+    beside = ours.texts or (() if ours.figures or ours.tables else ("There is nothing of ours to stand beside it.",))
+    sections = [
+        Section(item.title, texts=(item.shows, f"Not given: {item.not_given}")),
+        Section("Ours beside the paper", ours.figures, ours.tables, beside),
+    ]
+    for made in made_figures(here.directory, item.name):
+        about = (f"Scale {made.scale}: {made.command}", *(text for text in (made.trouble, made.note) if text))
+        tables = (TableItem(list(made.verdicts), "Verdicts."),) if made.verdicts else ()
+        sections.append(Section("Made by the command, with verdicts", tables=tables, texts=about))
+    for found in references(item):
+        title = f"The paper's numbers: {found.file}"
+        if found.shipped:
+            table = TableItem(reference_columns(found.rows), " ".join(found.notes))
+            sections.append(Section(title, tables=(table,)))
+        else:
+            sections.append(Section(title, texts=("This file does not ship with this release.",)))
+    if not item.files:
+        sections.append(Section("The paper's numbers", texts=("No number of this item could be had.",)))
+    return [*sections, Section("Schematic figures", texts=(SCHEMATIC,))]
