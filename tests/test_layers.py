@@ -28,6 +28,7 @@ ORDER = (
     ("studies",),
     ("figures",),
     ("browse",),
+    ("app",),
     ("cli", "__main__"),
 )
 RANK = {name: i for i, names in enumerate(ORDER) for name in names}
@@ -120,6 +121,14 @@ def test_figures_draw_and_compute_nothing() -> None:
     for path in sorted((PACKAGE / "figures").rglob("*.py")):
         taken = functions_of(COMPUTE, path.read_text(encoding="utf-8"))
         assert not taken, f"figures/{path.name} computes by {taken}; training, studies and passk compute"
+
+
+def test_nothing_but_the_app_imports_the_app() -> None:
+    """It needs streamlit, which is an extra: the command starts it as a script of streamlit's."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path.relative_to(PACKAGE).parts[0] != "app":
+            taken = [name for name in imported(path.read_text(encoding="utf-8")) if name.split(".")[1] == "app"]
+            assert not taken, f"{path.relative_to(PACKAGE)} imports {taken}"
 
 
 @pytest.mark.parametrize(

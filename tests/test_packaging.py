@@ -22,7 +22,7 @@ def files(pattern: str) -> set[str]:
 
 def test_a_wheel_holds_the_package_the_app_and_every_plan_and_nothing_else() -> None:
     packed = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
-    inside = files("apps/*.py") | files("apps/*/**/*") | files("experiments/*/*.toml") | {".streamlit/config.toml"}
+    inside = files("apps/**/*") | files("experiments/*/*.toml") | {".streamlit/config.toml"}
     assert len(files("experiments/*/*.toml")) > 20
     assert packed == files("s2l_lab/**/*") | {f"s2l_lab/{path}" for path in inside}
 

@@ -105,3 +105,8 @@ def _ramp(position: float) -> str:
 
 def _channels(colour: str) -> tuple[int, int, int]:
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+SHADES = [[place / 8, translucent(RAMP[-1], 0.03 + 0.97 * (place / 8) ** 0.5)] for place in range(9)]
+"""Plotly's scale of solve rates on any background: from clear to the blue of the largest member, in steps that part
+small rates."""

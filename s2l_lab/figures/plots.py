@@ -16,7 +16,7 @@ from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import INTERVAL_MEANS, crossing_words, wrapped
 from s2l_lab.figures.differences import difference_title, draw_difference, reach
 from s2l_lab.figures.markup import markup
-from s2l_lab.figures.palette import INK, RAMP, member_colours, translucent
+from s2l_lab.figures.palette import INK, SHADES, member_colours
 from s2l_lab.figures.panel import Axis, log2_axis
 from s2l_lab.figures.passk import curve_axis, curve_ends, draw_passk, label_curves
 
@@ -118,7 +118,7 @@ def plot_solve_rates(
         Axis("problem (place in this order)", 0.5, len(ids) + 0.5),
         Axis("", -0.5, len(names) - 0.5, ticks=()),
     )
-    panel.heat(rate_MP[:, order], [[row[i] for i in order] for row in hover], _shades(), title="solve rate")
+    panel.heat(rate_MP[:, order], [[row[i] for i in order] for row in hover], SHADES, title="solve rate")
     for place, name in enumerate(names):
         panel.note(0, (place + 0.5) / len(names), markup(name), xanchor="right", yanchor="middle", xshift=-8, color=INK)
     return canvas.finish(["Share of a problem's rollouts that are correct; hover for the counts."])
@@ -148,8 +148,3 @@ def _rates(counts: Any, problems: Sequence[object] | None) -> tuple[list[str], l
         for name, cells in zip(pairs, map(lambda c, n: zip(ids, c, n, strict=True), correct_MP, total_MP), strict=True)
     ]
     return list(pairs), ids, rate_MP, hover
-
-
-def _shades() -> list[list[Any]]:
-    """From clear to the blue of the largest member, in steps that part small rates."""
-    return [[place / 8, translucent(RAMP[-1], 0.03 + 0.97 * (place / 8) ** 0.5)] for place in range(9)]

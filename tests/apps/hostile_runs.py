@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from opened_views import APPS  # noqa: F401  # puts apps/ on the path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browse"))
 

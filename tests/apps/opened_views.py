@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import s2l_lab.app
+from s2l_lab.app.parts.address import view_file
+
 APPS = Path(__file__).parents[2] / "apps"
 SAMPLE = APPS / "sample"
+SOURCES = sorted(Path(s2l_lab.app.__file__).parent.glob("*/[a-z]*.py"))
+"""Views and parts."""
 PASSK = "passk-tiny-countdown"
 RUNS = ("training/seed-0", "training/seed-1")
-if str(APPS) not in sys.path:
-    sys.path.insert(0, str(APPS))
 
 
 def sample(place: Path) -> Path:
@@ -31,7 +33,7 @@ def open_view(monkeypatch: pytest.MonkeyPatch, runs: Path, view: str, **address:
     app = AppTest.from_file(str(APPS / "dashboard.py"), default_timeout=600)
     for name, value in address.items():
         app.query_params[name.replace("_", "-")] = value
-    app.switch_page(f"views/{view}.py").run()
+    app.switch_page(view_file(view)).run()
     return app
 
 

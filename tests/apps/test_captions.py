@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opened_views import APPS, PASSK, RUNS, open_view, press, said, sample, sound
+from opened_views import PASSK, RUNS, SOURCES, open_view, press, said, sample, sound
 from typer.main import get_command
 
+import s2l_lab
 from s2l_lab.browse.catalog import HOW_TO_MAKE_ONE
 from s2l_lab.browse.provenance import provenance
 from s2l_lab.browse.store import open_store
@@ -27,8 +28,7 @@ from s2l_lab.training.arms import group_arms, read_run
 from s2l_lab.training.config import S2LPOConfig
 from s2l_lab.training.plan import MAX_COMPLETION_LENGTH
 
-PACKAGE = APPS.parent / "s2l_lab"
-SOURCES = [*sorted((APPS / "views").glob("*.py")), *sorted((APPS / "parts").glob("*.py"))]
+PACKAGE = Path(s2l_lab.__file__).parent
 SMALL: dict[str, Any] = {"run": PASSK, "embedder": "none", "problems": "12", "rollouts": "8"}
 SCORED = {"score_problems": "4", "score_rollouts": "4", "policy": ["tiny-60k", "tiny-360k"]}
 FAMILY = {"family.passk", "family.covertau", "family.differences", "family.solverates"}
@@ -118,7 +118,7 @@ def without_verdicts(ledger: str) -> str:
 
 @pytest.mark.parametrize("policies", [("tiny-60k", "tiny-2m"), ("--help", "a b'$(c)")])
 def test_the_command_of_a_measurement_measures_what_was_chosen(policies: Sequence[str]) -> None:
-    from parts.diversity_measure import diversity_command
+    from s2l_lab.app.parts.diversity_measure import diversity_command
 
     name, values = parsed(diversity_command(Path("some runs/-x"), policies, 25, 8, "none"))
     assert name == "diversity"
@@ -136,10 +136,11 @@ def keep_captions(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 def keep(monkeypatch: pytest.MonkeyPatch, function: str, place: int) -> dict[str, str]:
-    """The captions that a function of `parts.export_row` gets, after the key in this place."""
+    """The captions that a function of `export_row` gets, after the key in this place."""
     kept: dict[str, str] = {}
-    modules = [importlib.import_module(f"parts.{path.stem}") for path in SOURCES if path.parent.name == "parts"]
-    real = getattr(sys.modules["parts.export_row"], function)
+    names = [path.stem for path in SOURCES if path.parent.name == "parts"]
+    modules = [importlib.import_module(f"s2l_lab.app.parts.{name}") for name in names]
+    real = getattr(sys.modules["s2l_lab.app.parts.export_row"], function)
 
     def export(key: str, *given: Any, **more: Any) -> None:
         kept[key] = " ".join(given[place])
@@ -239,7 +240,7 @@ def test_an_evaluations_n_is_over_all_its_steps(runs: Path, monkeypatch: pytest.
 
 
 def test_a_training_caption_has_the_hashes_of_its_stores(runs: Path) -> None:
-    from parts.training_caption import arms_caption
+    from s2l_lab.app.parts.training_caption import arms_caption
 
     found = [read_run(runs / name) for name in RUNS]
     caption = " ".join(arms_caption(group_arms(found), "none"))
@@ -254,7 +255,7 @@ def test_a_training_caption_has_the_hashes_of_its_stores(runs: Path) -> None:
 
 
 def test_what_a_training_run_did_not_record_is_said(tmp_path: Path) -> None:
-    from parts.training_caption import arms_caption
+    from s2l_lab.app.parts.training_caption import arms_caption
 
     place = sample(tmp_path / "runs") / RUNS[0]
     (place / "rollouts" / "parts.json").unlink()

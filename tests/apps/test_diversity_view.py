@@ -44,7 +44,7 @@ def report(runs: Path) -> DiversityReport:
 def test_the_table_is_the_studys_and_a_link_shows_it_at_once(
     runs: Path, report: DiversityReport, condition: Condition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from parts.diversity_within import explained, number_rows, shown_table
+    from s2l_lab.app.parts.diversity_within import explained, number_rows, shown_table
 
     app = sound(open_view(monkeypatch, runs, "diversity", condition=condition, **PAIR))
     if any(button.label == "Measure" for button in app.button):
@@ -75,7 +75,7 @@ def test_a_study_of_another_verifier_than_the_one_that_is_shown_says_so(
     runs: Path, report: DiversityReport, same: bool
 ) -> None:
     """A study takes a version of its own, whatever the switch of the app says."""
-    from parts.diversity_measure import measured_caption
+    from s2l_lab.app.parts.diversity_measure import measured_caption
 
     own = report.verifier_version
     here: Any = SimpleNamespace(store=open_store(runs / PASSK), version=own if same else "countdown-0")
@@ -84,7 +84,7 @@ def test_a_study_of_another_verifier_than_the_one_that_is_shown_says_so(
 
 
 def test_shares_stand_beside_their_null(runs: Path, report: DiversityReport, monkeypatch: pytest.MonkeyPatch) -> None:
-    from parts.diversity_between import NULL, share_rows
+    from s2l_lab.app.parts.diversity_between import NULL, share_rows
 
     app = sound(open_view(monkeypatch, runs, "diversity", part="between", **PAIR))
     if any(button.label == "Measure" for button in app.button):
@@ -146,7 +146,7 @@ def test_only_policies_whose_weights_are_here_are_offered(tmp_path: Path, monkey
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_a_learner_that_was_not_sampled_at_1_is_not_called_the_null(temperature: float) -> None:
-    from parts.diversity_persistence import NO_CONTROL, control_words
+    from s2l_lab.app.parts.diversity_persistence import NO_CONTROL, control_words
 
     words = control_words(SimpleNamespace(result=SimpleNamespace(rows=[SimpleNamespace(temperature=temperature)])))
     assert words.endswith(NO_CONTROL)
@@ -169,7 +169,7 @@ def test_the_map_has_every_completion_and_the_colours_are_a_switch(runs: Path, m
 def test_the_completion_of_an_address_is_open_before_the_map_is_made(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from parts.safe import visible
+    from s2l_lab.app.parts.safe import visible
 
     store = open_store(runs / PASSK)
     row = page(store, RolloutFilter(policies=("tiny-60k",))).rows[3]
@@ -196,8 +196,8 @@ def test_the_completion_of_an_address_is_open_before_the_map_is_made(
 def test_a_click_wins_over_the_address_and_letting_go_closes(monkeypatch: pytest.MonkeyPatch) -> None:
     import streamlit
 
-    from parts.address import Address
-    from parts.diversity_map import FIGURE, _clicked
+    from s2l_lab.app.parts.address import Address
+    from s2l_lab.app.parts.diversity_map import FIGURE, _clicked
 
     state: dict[str, Any] = {"diversity.rollout": "p.1"}
     monkeypatch.setattr(streamlit, "session_state", state)

@@ -12,7 +12,7 @@ from hostile_runs import HOSTILE, hostile_runs, known_runs
 from opened_views import APPS, PASSK, SAMPLE, address_of, figures, open_view, said, sound
 from streamlit.testing.v1 import AppTest
 
-from parts.family_figures import waiting_figure
+from s2l_lab.app.parts.family_figures import waiting_figure
 from s2l_lab.browse.family_curves import family_comparisons, recorded
 from s2l_lab.browse.report_page import Section
 from s2l_lab.browse.solve_rates import solve_rates
@@ -75,7 +75,8 @@ def test_squares_are_the_solve_rates_and_say_where_they_lead(monkeypatch: pytest
 
 def test_squares_and_report_are_of_the_policies_that_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Section] = []
-    monkeypatch.setattr("parts.export_row.export_report", lambda _, __, sections, *___: made.extend(sections()))
+    report = "s2l_lab.app.parts.export_row.export_report"
+    monkeypatch.setattr(report, lambda _, __, sections, *___: made.extend(sections()))
     chosen = ["tiny-60k", "tiny-2m"]
     app = sound(open_view(monkeypatch, SAMPLE, "family", run=PASSK, policy=chosen, order="difference"))
     rates = solve_rates(open_store(SAMPLE / PASSK))
@@ -120,8 +121,8 @@ def test_axes_stand_while_the_store_is_counted_and_go_when_that_fails(
         seen.append("counting")
         raise DataError("the counting failed")
 
-    monkeypatch.setattr("parts.family_figures.waiting_figure", axes)
-    monkeypatch.setattr("parts.runs.solve_rates", counting)
+    monkeypatch.setattr("s2l_lab.app.parts.family_figures.waiting_figure", axes)
+    monkeypatch.setattr("s2l_lab.app.parts.runs.solve_rates", counting)
     monkeypatch.setenv("S2L_LAB_RUNS", str(tmp_path))
     app = AppTest.from_file(str(APPS / "dashboard.py"), default_timeout=600)
     for wanted in (["axes", "counting"], ["axes", "counting", "counting"]):

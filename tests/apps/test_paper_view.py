@@ -47,7 +47,7 @@ def test_every_items_report_has_what_is_not_given_and_the_papers_numbers(
 ) -> None:
     made: dict[str, list[Section]] = {}
     monkeypatch.setattr(
-        "parts.paper_report.export_report", lambda key, title, sections, *_: made.update({key: sections()})
+        "s2l_lab.app.parts.paper_item.export_report", lambda key, title, sections, *_: made.update({key: sections()})
     )
     sound(open_view(monkeypatch, runs, "paper", run=PASSK, item=name))
     (sections,) = made.values()

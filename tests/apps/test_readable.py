@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from opened_views import APPS  # puts the app on the path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "figures"))
 
@@ -19,16 +18,15 @@ TEXTS = (THEME["light"]["textColor"], THEME["dark"]["textColor"])
 
 
 def test_the_page_is_the_themes() -> None:
-    from parts.page_setup import DARK_PAPER
+    from s2l_lab.app.parts.look import DARK_PAPER
 
-    assert APPS.is_dir()
     assert DARK_PAPER == DARK
 
 
 @pytest.mark.parametrize(("page", "text"), zip(PAGES, TEXTS, strict=True))
 def test_tokens_of_any_shade_are_read(page: str, text: str) -> None:
     """At an opacity of .78, which it was, orange on a dark page and blue on a light one leave text 3.7 to 1."""
-    from parts.tokens import _STRONGEST, HIGH, LOW
+    from s2l_lab.app.parts.tokens import _STRONGEST, HIGH, LOW
 
     for colour in (HIGH, LOW):
         ground = over(f"rgba({colour},{_STRONGEST})", page)
@@ -39,7 +37,8 @@ def test_tokens_of_any_shade_are_read(page: str, text: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_the_ends_of_the_solve_rates_have_forms_of_their_own(page: str) -> None:
     """A rate of 0 was a square in the clearest of the shades, which a low rate nearly was too."""
-    from parts.family_figures import SHADES, heat_figure
+    from s2l_lab.app.parts.family_figures import heat_figure
+    from s2l_lab.figures.palette import SHADES
 
     correct_PM, total_PM = np.array([[0, 1], [8, 0]]), np.array([[8, 8], [8, 0]])
     rates = SolveRates(("a", "b"), ("p", "q"), correct_PM, total_PM, np.zeros((2, 2), int), "1")

@@ -13,10 +13,10 @@ from opened_views import PASSK, SAMPLE, address_of, open_view, press, said, soun
 from small_store import LATER, ORDER, SAMPLING, VERSION, Known, make, manifest, problems
 from streamlit.testing.v1 import AppTest
 
-from parts.look import outcome_label
-from parts.safe import MOST, SHOWN, visible
-from parts.tokens import FEW
-from parts.tokens import MOST as MOST_TOKENS
+from s2l_lab.app.parts.look import outcome_label
+from s2l_lab.app.parts.safe import MOST, SHOWN, visible
+from s2l_lab.app.parts.tokens import FEW
+from s2l_lab.app.parts.tokens import MOST as MOST_TOKENS
 from s2l_lab.browse.filters import RolloutFilter
 from s2l_lab.browse.log_ratio import Scoring, log_ratio, scored
 from s2l_lab.browse.rollout_pages import page, read_rollout
@@ -244,8 +244,8 @@ def test_tokens_beyond_what_a_browser_can_draw_are_in_the_files(
         made.append(len((found := strip(*given)).spans))
         return found
 
-    monkeypatch.setattr("parts.reader.strip", counted)
-    monkeypatch.setattr("parts.reader.export_table", lambda key, table, _: files.update({key: table}))
+    monkeypatch.setattr("s2l_lab.app.parts.reader.strip", counted)
+    monkeypatch.setattr("s2l_lab.app.parts.reader.export_table", lambda key, table, _: files.update({key: table}))
     app = sound(open_view(monkeypatch, tmp_path, "rollouts", show="tokens"))
     assert len(strip_of(app)) == FEW
     assert made == [FEW]  # all were once made anew each time that the page was drawn

@@ -8,10 +8,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from hostile_runs import KNOWN, known_runs
-from opened_views import APPS, PASSK, address_of, open_view, said, sample, sound
+from opened_views import APPS, PASSK, SOURCES, address_of, open_view, said, sample, sound
 from small_store import SAMPLING, make, manifest
 from streamlit.testing.v1 import AppTest
 
+from s2l_lab.app.parts.address import VIEWS, view_file
 from s2l_lab.browse.catalog import HOW_TO_MAKE_ONE
 from s2l_lab.rollouts import RolloutStore
 
@@ -55,7 +56,6 @@ def test_one_damaged_part_is_named_and_the_rest_is_shown(monkeypatch: pytest.Mon
     assert left == len(known) - lost
 
 
-VIEWS = ("family", "rollouts", "compare", "diversity", "training", "paper", "provenance")
 PARTS = [("diversity", part) for part in ("within", "between", "persistence", "map")]
 DAMAGED = {"problems": "problems.parquet", "verdicts": "verdicts/*/part-*.parquet"}
 
@@ -93,7 +93,7 @@ def test_every_view_opens_beside_a_damaged_file_and_names_it(
         app.query_params["run"] = PASSK
         if part:
             app.query_params["part"] = part
-        sound(app.switch_page(f"views/{view}.py").run())
+        sound(app.switch_page(view_file(view)).run())
         if view not in ("training", "paper"):  # these show other runs
             assert words(app).count(f"{file.relative_to(runs / PASSK)} is left out") == 1, view
         if view == "family":
@@ -111,7 +111,7 @@ def test_a_part_whose_pages_are_bad_is_named_on_the_page_that_stumbled_over_it(
     _damage_column(file, "digest")
     monkeypatch.setenv("S2L_LAB_RUNS", str(runs))
     app = AppTest.from_file(str(APPS / "dashboard.py"), default_timeout=600)
-    app.switch_page(f"views/{view}.py")
+    app.switch_page(view_file(view))
     named = f"{file.relative_to(runs / PASSK)} is left out"
     for _ in range(2):
         sound(app.run())
@@ -127,7 +127,7 @@ def test_a_bad_part_is_named_where_the_page_stops_early(monkeypatch: pytest.Monk
         _damage_column(part, "problem_id")
     monkeypatch.setenv("S2L_LAB_RUNS", str(tmp_path))
     app = AppTest.from_file(str(APPS / "dashboard.py"), default_timeout=600)
-    app.switch_page("views/compare.py")
+    app.switch_page(view_file("compare"))
     sound(app.run())
     assert "This run holds one policy" in words(app)
     assert words(app).count(" is left out") == len(damaged)
@@ -209,7 +209,7 @@ def test_a_chosen_run_and_store_stay_on_other_pages_and_a_link_changes_them(
     assert address_of(app) == chosen
     for view in ("compare", "rollouts"):
         app.query_params.clear()
-        app.switch_page(f"views/{view}.py").run()
+        app.switch_page(view_file(view)).run()
         assert {name: address_of(app)[name] for name in chosen} == chosen
     app.selectbox(key="frame.run.widget").set_value(PASSK)
     assert address_of(app.run()) == {"run": [PASSK]}
@@ -223,7 +223,7 @@ def test_a_choice_outlives_its_widget(monkeypatch: pytest.MonkeyPatch) -> None:
     run."""
     import streamlit
 
-    from parts.header import _choice
+    from s2l_lab.app.parts.header import _choice
 
     state: dict[str, str] = {}
     monkeypatch.setattr(streamlit, "session_state", state)
@@ -235,3 +235,7 @@ def test_a_choice_outlives_its_widget(monkeypatch: pytest.MonkeyPatch) -> None:
         assert _choice("run", asked, "b", names, "a") == state["run.widget"] == "b"
     assert _choice("run", "gone", "b", names, "a") == "b"
     assert _choice("run", "b", "b", ["a", "c"], "c") == "c"
+
+
+def test_every_view_has_a_page_and_every_page_a_view() -> None:
+    assert {path.stem for path in SOURCES if path.parent.name == "views"} == set(VIEWS)

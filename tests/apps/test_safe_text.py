@@ -10,8 +10,8 @@ from hostile_runs import TEXTS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parts.safe import html, plain, visible
-from parts.tokens import diff_html, tokens_html
+from s2l_lab.app.parts.safe import html, plain, visible
+from s2l_lab.app.parts.tokens import diff_html, tokens_html
 from s2l_lab.browse.diff import diff_texts
 from s2l_lab.browse.tokens import Span
 

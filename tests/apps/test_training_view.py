@@ -26,7 +26,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_metrics_by_source_are_the_means_of_what_the_seeds_logged(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from parts.training_curves import _bands, metric_names
+    from s2l_lab.app.parts.training_curves import _bands, metric_names
 
     app = sound(open_view(monkeypatch, runs, "training", run=RUNS[0]))
     assert figures(app) == 1
