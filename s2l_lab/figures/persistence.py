@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from s2l_lab.figures.palette import Look
     from s2l_lab.studies.contrast_arms import Role
-    from s2l_lab.studies.persistence_report import ByLag, Persistence, PersistenceRow
+    from s2l_lab.studies.persistence import Persistence, PersistenceRow
+    from s2l_lab.studies.traces import ByLag
 
 WIDTH = 1320
 CAPTION_CHARACTERS = 204
