@@ -32,7 +32,7 @@ PLOT = 182.0
 
 
 def diversity_figure(report: DiversityReport, marks: Mapping[str, str]) -> Any:
-    """The plotly Figure of a report. `marks` holds keys of `studies.marks.WORDS` by metric."""
+    """The plotly Figure of a report. `marks` holds keys of `studies.metric_validity.WORDS` by metric."""
     canvas = Canvas(WIDTH, f"Diversity on {report.benchmark}", within_subtitle(report))
     foot = draw_within(canvas, report, marks, 118.0)
     canvas.text(24, foot + 6, "<b>Between</b>", size=16)

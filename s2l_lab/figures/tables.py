@@ -84,6 +84,8 @@ class Table:
     rows: tuple[Row, ...]
     stacked: bool = False
     """Whether intervals stand below their values where lines are short."""
+    tight: bool = False
+    """Whether columns stand close where lines are short."""
 
     def only(self, *titles: str) -> Table:
         """The first column and those with these titles, in the table's order."""
@@ -92,17 +94,32 @@ class Table:
         return replace(self, columns=tuple(self.columns[i] for i in kept), rows=rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What a terminal shows of a result."""
+
+    tables: tuple[Table | str, ...]
+    """A text stands where a table cannot be made, and says why."""
+    lines: tuple[str, ...] = ()
+    """Small print below them."""
+
+
 def texts(*titles: str) -> tuple[Column, ...]:
     """Columns of texts."""
     return tuple(Column(title, text=True) for title in titles)
 
 
 def table(
-    title: str, heads: Sequence[str | Column], rows: Sequence[Row | Sequence[Cell]], *, stacked: bool = False
+    title: str,
+    heads: Sequence[str | Column],
+    rows: Sequence[Row | Sequence[Cell]],
+    *,
+    stacked: bool = False,
+    tight: bool = False,
 ) -> Table:
     """A table. Heads that are texts are those of numbers."""
     columns = tuple(head if isinstance(head, Column) else Column(head) for head in heads)
-    return Table(title, columns, tuple(r if isinstance(r, Row) else Row(tuple(r)) for r in rows), stacked)
+    return Table(title, columns, tuple(r if isinstance(r, Row) else Row(tuple(r)) for r in rows), stacked, tight)
 
 
 def as_number(found: Mapping[str, Any] | None, digits: int = 3, **more: Any) -> Cell:

@@ -13,7 +13,7 @@ from s2l_lab.figures.axes import fine_axis
 from s2l_lab.figures.dots import Row, draw_dots, ends_of, estimate_dot, height_of
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.palette import member_colours
-from s2l_lab.studies.marks import WORDS
+from s2l_lab.studies.metric_validity import WORDS
 from s2l_lab.studies.within import CONDITIONS
 
 if TYPE_CHECKING:

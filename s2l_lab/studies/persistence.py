@@ -37,9 +37,10 @@ from s2l_lab.policies.opening import member_here
 from s2l_lab.problems import Benchmark
 from s2l_lab.rollouts import RolloutStore
 from s2l_lab.studies.arms import Arm, read_completions
-from s2l_lab.studies.contrast_arms import ContrastArm, ContrastArms, open_for_scoring
+from s2l_lab.studies.contrast_arms import ContrastArm, ContrastArms, contrast_arms, open_for_scoring
+from s2l_lab.studies.contrast_plan import ContrastPlan
 from s2l_lab.studies.diversity import origins_in_order
-from s2l_lab.studies.plan import ContrastPlan
+from s2l_lab.studies.study import Measured, Watch
 from s2l_lab.studies.traces import ByLag, GreedyTraces, HeadScores
 
 if TYPE_CHECKING:
@@ -112,6 +113,13 @@ class RunPersistence:
     n_problems: int
     n_rollouts: int
     """Per problem and policy, at most."""
+
+
+def measure(plan: ContrastPlan, command: str, watch: Watch) -> Measured:
+    """Sample what the arms owe, and score every arm under the learner."""
+    arms = contrast_arms(plan, announce=watch.announce)
+    result = persistence(arms, announce=watch.announce)
+    return Measured(result, (*arms.about, f"Made by: {command}"), arms.provenance(command))
 
 
 def persistence(arms: ContrastArms, announce: Callable[[str], None] = lambda _: None) -> Persistence:
