@@ -90,7 +90,7 @@ def verdict_table(results: TrainingResults) -> Table:
         (
             claim_words(claim),
             difference_words(claim.difference) if claim.difference else "\u2013",
-            claim.verdict.decision + (f" ({claim.verdict.why})" if claim.verdict.why else ""),
+            claim.decision.word + (f" ({claim.decision.why})" if claim.decision.why else ""),
         )
         for claim in results.claims
     ]

@@ -78,9 +78,9 @@ def draw_claims(canvas: Canvas, plan: TrainingFigure, claims: Sequence[ClaimResu
     for i, claim in enumerate(claims):
         at = top + 30 + CLAIM * i
         found = difference_words(claim.difference) if claim.difference else "\u2013"
-        verdict = claim.verdict
-        why = f' <span style="color:{FAINT}">({markup(verdict.why)})</span>' if verdict.why else ""
-        texts = (markup(claim_words(claim)), markup(found), f"<b>{verdict.decision}</b>{why}")
+        decision = claim.decision
+        why = f' <span style="color:{FAINT}">({markup(decision.why)})</span>' if decision.why else ""
+        texts = (markup(claim_words(claim)), markup(found), f"<b>{decision.word}</b>{why}")
         for left, text in zip(COLUMNS, texts, strict=True):
             canvas.text(left, at, text, size=13)
     return top + 30 + CLAIM * len(claims) + 20
