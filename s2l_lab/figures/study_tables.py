@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.figures.diversity import diversity_caption
 from s2l_lab.figures.paper import table3_beside
-from s2l_lab.figures.tables import Cell, Column, Number, Printed, Row, Table, as_number, number, p_words, table
+from s2l_lab.figures.tables import Cell, Column, Number, Printed, Table, TableRow, as_number, number, p_words, table
 from s2l_lab.figures.within_panels import CONDITION_WORDS
 from s2l_lab.studies.between import FEATURE_TITLES, FEATURES
 from s2l_lab.studies.metric_validity import SIGNS, WORDS, metric_marks
@@ -41,18 +41,18 @@ def within_table(found: Mapping[str, Any], condition: Condition, named: Callable
     policies, facts = found["policies"], found["conditions"][condition]
     names = [policy["policy"] for policy in policies]
     lengths = (as_number(policy["length"][condition], 1) for policy in policies)
-    rows = [Row(("tokens per completion", *lengths), "tokens")]
+    rows = [TableRow(("tokens per completion", *lengths), "tokens")]
     if condition == "all":
-        rows.insert(0, Row(("pass@1", *(as_number(policy["accuracy"]) for policy in policies)), "pass@1"))
+        rows.insert(0, TableRow(("pass@1", *(as_number(policy["accuracy"]) for policy in policies)), "pass@1"))
     cells = {(one["policy"], one["metric"]): one for one in found["within"] if one["condition"] == condition}
     for metric in METRICS:
         row = (
             as_number(cell := cells[name, metric], mark="*" if _apart(cell["less_reference"]) else "") for name in names
         )
-        rows.append(Row((named(metric), *row), metric))
+        rows.append(TableRow((named(metric), *row), metric))
     if found["coherence"] and condition == "all":
         excess = (as_number(found["coherence"][name]["excess"]) for name in names)
-        rows.append(Row(("step coherence, excess", *excess), "coherence"))
+        rows.append(TableRow(("step coherence, excess", *excess), "coherence"))
     about = f"(m = {facts['m']}, n = {facts['n_problems']})"
     title = f"within each policy, {CONDITION_WORDS[condition]} {about}"
     return table(title, [Column("metric", text=True, width=25), *names], rows)
@@ -68,7 +68,7 @@ def between_table(found: Mapping[str, Any]) -> Table:
     shares = {(one["policy"], one["feature"]): one for one in found["between"]}
     policies = list(dict.fromkeys(one["policy"] for one in found["between"]))
     rows = [
-        Row(
+        TableRow(
             (
                 FEATURE_TITLES[feature],
                 *(share_cell(shares.get((policy, feature))) for policy in policies),
@@ -104,14 +104,14 @@ def paper_diversity_table(paper: Sequence[PaperDiversity]) -> Table:
 def share_table(found: Mapping[str, Any], features: Sequence[Feature] = FEATURES) -> Table:
     """Share of every arm against the learner by feature, and the null: the learner's own halves."""
     rows = [
-        Row(
+        TableRow(
             (arm["words"], as_number(arm["accuracy"]), *(share_cell(arm["features"].get(f)) for f in features)),
             arm["role"],
         )
         for arm in found["arms"]
     ]
     null = (as_number(found["split_halves"].get(f), percent=True) for f in features)
-    rows.append(Row(("split halves of the learner", "", *null), "null", faint=True))
+    rows.append(TableRow(("split halves of the learner", "", *null), "null", faint=True))
     title = f"share of an even mix's diversity that lies between an arm and {found['learner']['policy']}"
     heads = ("pass@1", *(FEATURE_TITLES[f] for f in features))
     return table(title, [Column("arm", text=True, width=18), *heads], rows, stacked=True, tight=True)

@@ -16,7 +16,7 @@ from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import wrapped
 from s2l_lab.figures.diversity import diversity_caption, diversity_numbers
 from s2l_lab.figures.diversity_page import write_pages
-from s2l_lab.figures.dots import Dot, Row, draw_dots, ends_of, height_of
+from s2l_lab.figures.dots import Dot, DotRow, draw_dots, ends_of, height_of
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, as_json, plain
 from s2l_lab.figures.palette import member_colours
@@ -122,7 +122,7 @@ def _draw(
     column: int,
     top: float,
     heads: tuple[str, str],
-    rows: Sequence[Row],
+    rows: Sequence[DotRow],
     *,
     room: int,
 ) -> None:
@@ -131,7 +131,7 @@ def _draw(
     draw_dots(canvas, (LEFT + PITCH * column, top), PLOT, heads, rows, axis, label_characters=characters, room=room)
 
 
-def _paper_rows(paper: Sequence[PaperDiversity], name: str) -> list[Row]:
+def _paper_rows(paper: Sequence[PaperDiversity], name: str) -> list[DotRow]:
     """The paper's dots: a value and nothing else."""
     colours = member_colours([row.model for row in paper])
     nan = math.nan
@@ -140,7 +140,7 @@ def _paper_rows(paper: Sequence[PaperDiversity], name: str) -> list[Row]:
         value = getattr(row, name)
         hover = f"<b>Qwen3-{markup(row.model)}-Base</b><br>{value:.3f}, no interval given"
         what = markup(f"paper {row.model}: {PAPER_TITLES[name]}")
-        rows.append(Row(f"Qwen3-{row.model}", (Dot(what, value, nan, nan, colours[row.model], hover),)))
+        rows.append(DotRow(f"Qwen3-{row.model}", (Dot(what, value, nan, nan, colours[row.model], hover),)))
     return rows
 
 

@@ -65,7 +65,7 @@ POLICY = Column("policy", text=True, width=16)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """A row: a cell for each column, names first."""
 
     cells: tuple[Cell, ...]
@@ -81,7 +81,7 @@ class Table:
 
     title: str
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     stacked: bool = False
     """Whether intervals stand below their values where lines are short."""
     tight: bool = False
@@ -112,14 +112,16 @@ def texts(*titles: str) -> tuple[Column, ...]:
 def table(
     title: str,
     heads: Sequence[str | Column],
-    rows: Sequence[Row | Sequence[Cell]],
+    rows: Sequence[TableRow | Sequence[Cell]],
     *,
     stacked: bool = False,
     tight: bool = False,
 ) -> Table:
     """A table. Heads that are texts are those of numbers."""
     columns = tuple(head if isinstance(head, Column) else Column(head) for head in heads)
-    return Table(title, columns, tuple(r if isinstance(r, Row) else Row(tuple(r)) for r in rows), stacked, tight)
+    return Table(
+        title, columns, tuple(r if isinstance(r, TableRow) else TableRow(tuple(r)) for r in rows), stacked, tight
+    )
 
 
 def as_number(found: Mapping[str, Any] | None, digits: int = 3, **more: Any) -> Cell:
@@ -168,11 +170,11 @@ def shown_ks(n_rollouts: int) -> list[int]:
 
 def passk_table(found: Mapping[str, Any], ks: Sequence[int]) -> Table:
     """pass@k of every policy (`*`: its interval leans on a prior), and of a uniform guesser where there is one."""
-    rows = [Row((one["policy"], *(_curve_cell(one, k) for k in ks))) for one in found["curves"]]
+    rows = [TableRow((one["policy"], *(_curve_cell(one, k) for k in ks))) for one in found["curves"]]
     guess = found["policies"][0]["guess"]
     if guess["uniform"] is not None:
         values = dict(zip(guess["k"], guess["uniform"], strict=True))
-        rows.append(Row(("uniform guess", *(number(values[k]) for k in ks)), faint=True))
+        rows.append(TableRow(("uniform guess", *(number(values[k]) for k in ks)), faint=True))
     return table(f"pass@k on {found['benchmark']['name']}", [POLICY, *(f"@{k}" for k in ks)], rows, stacked=True)
 
 

@@ -22,7 +22,7 @@ from s2l_lab.policies.families import Family, Member, load_family
 from s2l_lab.policies.opening import check_members, open_policy
 from s2l_lab.policies.transformers_engine import TransformersPolicy
 from s2l_lab.problems.benchmarks import load_benchmark
-from s2l_lab.studies.arms import Arm, ArmSpec, complete_arms
+from s2l_lab.studies.arms import ArmSpec, SampledArm, complete_arms
 from s2l_lab.studies.contrast_plan import ContrastPlan
 from s2l_lab.studies.matching import Match, Validation, find_matches
 from s2l_lab.studies.siblings import FOLDER, pretrained_siblings, sibling_name
@@ -40,7 +40,7 @@ Role = Literal["learner", "explorer", "sibling", "other seed", "temperature", "e
 class ContrastArm:
     """One arm with its role."""
 
-    arm: Arm
+    arm: SampledArm
     role: Role
     temperature: float
     matches: str | None = None
@@ -137,7 +137,7 @@ def contrast_arms(
     return ContrastArms(plan, all_arms[0], tuple(all_arms[1:]), matches)
 
 
-def open_for_scoring(arm: Arm, plan: ContrastPlan) -> TransformersPolicy:
+def open_for_scoring(arm: SampledArm, plan: ContrastPlan) -> TransformersPolicy:
     """The arm's policy by the transformers engine, whose distributions can be read."""
     return _open(arm.member, plan)
 

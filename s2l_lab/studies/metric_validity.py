@@ -24,7 +24,7 @@ from s2l_lab.diversity.designed import (
     REPLICATES,
     ROLLOUTS,
     STRATEGY_LEVELS,
-    Cell,
+    DesignedCell,
     design,
     designed_items,
 )
@@ -120,7 +120,7 @@ def metric_validity(
     return MetricValidity(found, items, replicates, ROLLOUTS, facts)
 
 
-def _values(cell: Cell, vectors: Vectors | None) -> dict[str, float]:
+def _values(cell: DesignedCell, vectors: Vectors | None) -> dict[str, float]:
     rollouts = RolloutSet(
         problem_id=f"{cell.item.numbers} {cell.item.target}",
         text_N=cell.text_N,

@@ -36,7 +36,7 @@ from s2l_lab.policies import SamplingParams
 from s2l_lab.policies.opening import member_here
 from s2l_lab.problems import Benchmark
 from s2l_lab.rollouts import RolloutStore
-from s2l_lab.studies.arms import Arm, read_completions
+from s2l_lab.studies.arms import SampledArm, read_completions
 from s2l_lab.studies.contrast_arms import ContrastArm, ContrastArms, contrast_arms, open_for_scoring
 from s2l_lab.studies.contrast_plan import ContrastPlan
 from s2l_lab.studies.diversity import origins_in_order
@@ -290,7 +290,7 @@ def _members(config: dict[str, Any], names: Sequence[str], path: Path) -> dict[s
     return {name: one for name, one in found.items() if not isinstance(one, str)}
 
 
-def _arm(member: Member, origin: Origin, request: PasskRequest, problems: tuple[Problem, ...]) -> Arm:
+def _arm(member: Member, origin: Origin, request: PasskRequest, problems: tuple[Problem, ...]) -> SampledArm:
     kind = problems[0].kind
     benchmark = Benchmark(request.benchmark, problems, kind, None, {})
-    return Arm(member.name, member, request, origin, benchmark, "")
+    return SampledArm(member.name, member, request, origin, benchmark, "")

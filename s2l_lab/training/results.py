@@ -105,7 +105,7 @@ class StepCurve:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class ArmCost:
     """Over the finished runs of an arm."""
 
     relative: float
@@ -134,7 +134,7 @@ class ArmResult:
     """After training."""
     differences: Mapping[tuple[tuple[str, ...], int], Estimate]
     """(group, k) -> this arm minus the baseline after training; empty for the baseline."""
-    cost: Cost | None
+    cost: ArmCost | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,13 +341,13 @@ def _claims(plan: TrainingFigure, reports: Mapping[str, Reports]) -> tuple[Claim
     return tuple(map(ClaimResult, plan.claim, differences, decisions))
 
 
-def _cost(reports: Reports) -> Cost | None:
+def _cost(reports: Reports) -> ArmCost | None:
     relative = [r.relative_rollout_compute for r in reports.values() if r.relative_rollout_compute is not None]
     shares = [r.explorer_share for r in reports.values() if r.explorer_share is not None]
     if not relative:
         return None
     share = float(np.mean(shares)) if shares else 0.0
-    return Cost(float(np.mean(relative)), min(relative), max(relative), share, len(relative))
+    return ArmCost(float(np.mean(relative)), min(relative), max(relative), share, len(relative))
 
 
 def _evaluation(report: TrainingReport, benchmark: str, step: int | None) -> EvaluationReport | None:
