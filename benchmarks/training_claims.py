@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from results_file import keep, machine, show
 
 from s2l_lab.estimators import Estimate, seed_difference, seed_difference_these_problems
-from s2l_lab.estimators.verdicts import Expectation, decisive_alpha, judge
+from s2l_lab.estimators.decisions import Expectation, decisive_alpha, judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,8 +166,8 @@ def wrong_words(repetitions: int) -> dict[str, float]:
         for truth, words in truths.items():
             shares = []
             for se in MARGIN * np.array([0.025, 0.1, 0.25, 0.5, 1, 2]):
-                verdicts = [judge([measured(truth, se, rng)], [expected], MARGIN)[0] for _ in range(repetitions)]
-                shares.append(np.mean([verdict.decision in words for verdict in verdicts]))
+                decisions = [judge([measured(truth, se, rng)], [expected], MARGIN)[0] for _ in range(repetitions)]
+                shares.append(np.mean([one.word in words for one in decisions]))
             found[f"{expected} at {truth:g}"] = float(max(shares))
     return found
 
@@ -179,7 +179,7 @@ def wrong_pages(repetitions: int, claims: int = 10) -> dict[str, dict[str, float
         wrong = {"ours": 0, "one step-down over claims": 0}
         for _ in range(repetitions):
             page = [measured(0.0, 1.0, rng, seeds=40) for _ in range(claims)]
-            decisions = [verdict.decision for verdict in judge(page, ["above"] * claims, margin)]
+            decisions = [one.word for one in judge(page, ["above"] * claims, margin)]
             wrong["ours"] += any(decision.startswith("supported") for decision in decisions)
             wrong["one step-down over claims"] += one_step_down(page, margin)
         found[f"margin of {margin:g} se"] = {name: count / repetitions for name, count in wrong.items()}

@@ -16,7 +16,9 @@ from s2l_lab.figures.experiment import Experiment
 from s2l_lab.passk import PasskRequest
 from s2l_lab.plans import plan_of, read_plan, read_values
 from s2l_lab.policies.families import Family
-from s2l_lab.studies.plan import ContrastPlan, TablePlan, ValidityPlan
+from s2l_lab.studies.contrast_plan import ContrastPlan
+from s2l_lab.studies.metric_validity import ValidityPlan
+from s2l_lab.studies.table3 import TablePlan
 from s2l_lab.training.claims import TrainingFigure
 from s2l_lab.training.plan import COUNTS, MAX_COMPLETION_LENGTH, TrainingPlan
 

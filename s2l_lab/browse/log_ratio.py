@@ -21,7 +21,7 @@ from s2l_lab.browse.decoding import decoder_of
 from s2l_lab.browse.rows import FullRollout
 from s2l_lab.browse.store import BrowsedStore
 from s2l_lab.browse.tokens import plain_temperature
-from s2l_lab.studies.run_members import member_here
+from s2l_lab.policies.opening import member_here
 
 if TYPE_CHECKING:
     from s2l_lab.policies.families import Member

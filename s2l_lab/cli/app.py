@@ -283,7 +283,7 @@ def plan_power(
     from s2l_lab.estimators.power import Clusters
 
     command.run(
-        command.Request(
+        command.PowerRequest(
             gain=gain,
             k=k,
             claim=claim.value,

@@ -12,12 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from s2l_lab.figures.paper import PaperDiversity
     from s2l_lab.studies.diversity import DiversityReport
 
 FOLDER = "diversity"
 """Below the run directory."""
-PAPER_BENCHMARK = "aime24"
 
 
 def run_of_directory(
@@ -36,7 +34,7 @@ def run_of_directory(
 
     if not is_run(path):
         raise UsageError(f"--run {path}: there is no run here. `s2l-lab runs` lists run directories.")
-    _deliver(measure(path, members, problems, rollouts, embedder, Console(stderr=True)), as_json)
+    _deliver(_measure(path, members, problems, rollouts, embedder, Console(stderr=True)), as_json)
 
 
 def run_of_family(fields: dict[str, Any], *, preset: str, chosen: dict[str, Any], embedder: str, as_json: bool) -> None:
@@ -49,10 +47,10 @@ def run_of_family(fields: dict[str, Any], *, preset: str, chosen: dict[str, Any]
     request = build_request(fields, preset, chosen)
     report = run_with_progress(request, False, console)
     names = [policy.name for policy in report.policies]
-    _deliver(measure(request.run_directory, names, report.n_problems, request.rollouts, embedder, console), as_json)
+    _deliver(_measure(request.run_directory, names, report.n_problems, request.rollouts, embedder, console), as_json)
 
 
-def measure(
+def _measure(
     path: Path, members: Sequence[str] | None, problems: int | None, rollouts: int | None, embedder: str, console: Any
 ) -> DiversityReport:
     """The report of a run, with a line on the console when something slow begins."""
@@ -69,45 +67,26 @@ def measure(
     )
 
 
-def write_diversity(report: DiversityReport, folder: Path) -> tuple[list[Path], str]:
-    """Write page, figure and numbers.json; the paths, and a note on images that could not be made."""
-    from s2l_lab.figures.diversity import diversity_figure, diversity_numbers
-    from s2l_lab.figures.diversity_page import diversity_page
-    from s2l_lab.figures.numbers import as_json as json_text
-    from s2l_lab.figures.write import replace_file, write_figure
-    from s2l_lab.studies.marks import metric_marks
-
-    marks = metric_marks()
-    written = write_figure(diversity_figure(report, marks), folder / "diversity")
-    page = diversity_page(report, marks, paper_table(report.benchmark) or None)
-    paths = [
-        replace_file(folder / "report.html", page.encode()),
-        *written.paths,
-        replace_file(folder / "numbers.json", json_text(diversity_numbers(report, marks)).encode()),
-    ]
-    return paths, written.note
-
-
-def paper_table(benchmark: str) -> tuple[PaperDiversity, ...]:
-    """The paper's Table 3 where the benchmark is the paper's; empty elsewhere."""
-    from s2l_lab.figures.paper import table3
-
-    return table3() if benchmark == PAPER_BENCHMARK else ()
-
-
 def _deliver(report: DiversityReport, as_json: bool) -> None:
+    """Print the tables (or the numbers); write page, figure and numbers.json below the run."""
     from rich.console import Console
 
-    from s2l_lab.cli.tables import print_diversity
+    from s2l_lab.cli.tables import show
     from s2l_lab.figures.diversity import diversity_numbers
+    from s2l_lab.figures.diversity_page import write_pages
     from s2l_lab.figures.numbers import as_json as json_text
-    from s2l_lab.studies.marks import metric_marks
+    from s2l_lab.figures.study_tables import diversity_printed
+    from s2l_lab.figures.write import replace_file
+    from s2l_lab.studies.metric_validity import metric_marks
 
+    values = diversity_numbers(report, metric_marks())
     if as_json:
-        print(json_text(diversity_numbers(report, metric_marks())), end="")
+        print(json_text(values), end="")
     else:
-        print_diversity(report, paper_table(report.benchmark), Console())
-    paths, note = write_diversity(report, report.run_directory / FOLDER)
+        show(diversity_printed(report, values), Console())
+    folder = report.run_directory / FOLDER
+    written = write_pages(report, folder)
+    numbers = replace_file(folder / "numbers.json", json_text(values).encode())
     err = Console(stderr=True)
-    for line in [*map(str, paths), *([note] if note else [])]:
+    for line in [*map(str, written.paths), str(numbers), *([written.note] if written.note else [])]:
         err.print(line, style="dim", highlight=False, soft_wrap=True)

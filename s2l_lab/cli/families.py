@@ -51,12 +51,12 @@ def _members(family: Family) -> Table:
 
 def train(name: str, *, out: Path, seed: int) -> None:
     """Train an embedded family into OUT/NAME/SIZE, with a line of progress for every 100 steps."""
-    from s2l_lab.policies.tiny.recipe import Progress
+    from s2l_lab.policies.tiny.recipe import PretrainingProgress
     from s2l_lab.policies.tiny.training import train_family
 
     console = Console()
 
-    def report(progress: Progress) -> None:
+    def report(progress: PretrainingProgress) -> None:
         if progress.step % 100 == 0 or progress.step == progress.steps:
             console.print(
                 f"{progress.member}: step {progress.step:,} of {progress.steps:,}, loss {progress.loss:.3f} nats a "

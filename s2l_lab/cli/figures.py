@@ -1,8 +1,8 @@
 """`s2l-lab figures NAME`: plan, run what is missing, draw ours beside the paper's, say where it is.
 
 What there is stands in the registry of figures. The runs of Figure 2 are ordinary pass@k runs: what `s2l-lab passk`
-stored counts, and a second call draws at once. Studies are run and written by `study_figures`, sweeps by
-`training_figures`.
+stored counts, and a second call draws at once. Any study is run and written by `study`, from its parts in the registry;
+sweeps by `training_figures`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from s2l_lab.cli.tables import in_terminal
+from s2l_lab.cli.tables import in_terminal, show
 from s2l_lab.cli.training_figures import training
 from s2l_lab.figures.caption import crossing_words
 from s2l_lab.figures.experiment import Experiment, load_plan
@@ -121,16 +121,22 @@ def verdict_table(results: Sequence[PanelResult]) -> Table:
 
 
 def study(figure: Figure, scale: Scale, dry_run: bool, console: Console, places: dict[str, Path | None]) -> None:
-    """A study: the shipped plan, with the caller's places, run and written."""
-    from s2l_lab.cli.study_figures import study_maker
+    """A study: the plan, with the caller's places, measured, printed and written. What it is says the registry."""
+    from s2l_lab.cli.passk import watching
 
-    kind = figure.plan_type()
+    assert figure.study is not None
+    kind, part = figure.plan_type(), figure.study.part
     known = {place: path for place, path in places.items() if place in kind.model_fields and path is not None}
     plan = load_plan(figure.name, scale, kind).model_copy(update=known)
     if dry_run:
         console.print(plan.describe(), soft_wrap=True, highlight=False)
         return
-    command = f"s2l-lab figures {figure.name} --scale {scale}"
-    written = study_maker(figure.name)(plan, FOLDER / f"{figure.name}-{scale}", command, console)
-    for line in written.lines:
+    with watching(console) as watch:
+        found = part("measure")(plan, f"s2l-lab figures {figure.name} --scale {scale}", watch)
+    numbers = part("numbers")(found.result, found.about) | found.provenance
+    show(part("printed")(found.result, numbers), console)
+    folder = FOLDER / f"{figure.name}-{scale}"
+    written = write_with_numbers(part("figure")(found.result, found.about), as_json(numbers), folder / figure.name)
+    more = part("more")(found.result, folder) if figure.study.more else ()
+    for line in Written((*written.paths, *more), written.note).lines:
         console.print(Text(printable(line)), soft_wrap=True)

@@ -6,15 +6,18 @@ import json
 import math
 import shlex
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from s2l_lab.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from s2l_lab.passk import PasskReport, PasskRequest, Plan
     from s2l_lab.rollouts import Progress as Progress_
+    from s2l_lab.studies.study import Watch
 
 FIGURE = "passk"
 NUMBERS = "numbers.json"
@@ -59,11 +62,27 @@ def build_request(fields: dict[str, Any], preset: str, chosen: dict[str, Any]) -
 
 
 def run_with_progress(request: PasskRequest, fresh: bool, console: Any) -> PasskReport:
-    """Run a request with a bar per policy (rollouts, tokens/s, time left) on the console."""
+    """Run a request with a bar per policy on the console."""
+    from s2l_lab.passk import run_passk
+
+    with watching(console) as watch:
+        return run_passk(
+            request,
+            fresh=fresh,
+            command=shlex.join(["s2l-lab", *sys.argv[1:]]),
+            announce=watch.announce,
+            show=watch.show,
+            progress=watch.progress,
+        )
+
+
+@contextmanager
+def watching(console: Any) -> Iterator[Watch]:
+    """A line on the console for what is slow, and a bar per policy (rollouts, tokens/s, time left)."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     from rich.text import Text
 
-    from s2l_lab.passk import run_passk
+    from s2l_lab.studies.study import Watch
 
     columns = (
         TextColumn("{task.description}"),
@@ -72,24 +91,27 @@ def run_with_progress(request: PasskRequest, fresh: bool, console: Any) -> Passk
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(compact=True),
     )
-    with Progress(*columns, console=console, transient=not console.is_terminal) as bars:
-        tasks: dict[str, Any] = {}
+    bars = Progress(*columns, console=console, transient=not console.is_terminal)
+    tasks: dict[str, Any] = {}
 
-        def show(state: Progress_) -> None:
-            if state.policy not in tasks:
-                tasks[state.policy] = bars.add_task(state.policy, total=state.wanted, speed="")
-            rate = state.tokens_per_second
-            speed = f"{rate:,.0f} tokens/s" if math.isfinite(rate) else ""
-            bars.update(tasks[state.policy], completed=state.kept + state.sampled, speed=speed)
+    def show(state: Progress_) -> None:
+        if not tasks:
+            bars.start()
+        if state.policy not in tasks:
+            tasks[state.policy] = bars.add_task(state.policy, total=state.wanted, speed="")
+        rate = state.tokens_per_second
+        speed = f"{rate:,.0f} tokens/s" if math.isfinite(rate) else ""
+        bars.update(tasks[state.policy], completed=state.kept + state.sampled, speed=speed)
 
-        return run_passk(
-            request,
-            fresh=fresh,
-            command=shlex.join(["s2l-lab", *sys.argv[1:]]),
-            announce=lambda line: bars.console.print(f"{line} ...", style="dim"),
-            show=lambda line: bars.console.print(Text(line, style="dim"), soft_wrap=True),
+    try:
+        yield Watch(
+            announce=lambda line: console.print(f"{line} ...", style="dim", highlight=False, soft_wrap=True),
+            show=lambda line: console.print(Text(line, style="dim"), soft_wrap=True),
             progress=show,
         )
+    finally:
+        if tasks:
+            bars.stop()
 
 
 def _deliver(report: PasskReport, out: Any, err: Any, as_json: bool) -> None:

@@ -43,7 +43,7 @@ class Assumptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PowerRequest:
     """What the flags say; None where a default is to be taken."""
 
     gain: float
@@ -61,7 +61,7 @@ class Request:
     method: Sequence[str]
 
 
-def run(request: Request, *, as_json_text: bool) -> None:
+def run(request: PowerRequest, *, as_json_text: bool) -> None:
     """Print the plan as a table or as JSON. Raises UsageError for what cannot be planned."""
     components, source = _components(request)
     rollouts = request.rollouts or [n for n in ROLLOUTS if n >= request.k] or [request.k, 4 * request.k]
@@ -84,7 +84,7 @@ def run(request: Request, *, as_json_text: bool) -> None:
         _print(plan, components, source, Console(highlight=False))
 
 
-def _components(request: Request) -> tuple[Components, str]:
+def _components(request: PowerRequest) -> tuple[Components, str]:
     """The variance components, and in words where they come from."""
     if not 0 < request.gain < 1:
         raise UsageError(f"--gain {request.gain:g}: a gain is a difference in pass@k, as 0.05, above 0 and below 1.")

@@ -20,7 +20,7 @@ from s2l_lab.sweeps.status import CONDITIONS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from s2l_lab.sweeps import Arm, RunState, SweepPlan
+    from s2l_lab.sweeps import RunState, SeededArm, SweepPlan
 
 
 def run(path: Path, *, root: Path, workers: int | None, dry_run: bool, status: bool) -> None:
@@ -77,22 +77,22 @@ def _print_banks(sweep: SweepPlan, states: dict[str, RunState], console: Console
     console.print("Nothing was launched.")
 
 
-def _by_name(sweep: SweepPlan) -> dict[str, list[Arm]]:
+def _by_name(sweep: SweepPlan) -> dict[str, list[SeededArm]]:
     """In the order of the file, each with its seeds in order of launching."""
-    named: dict[str, list[Arm]] = {}
+    named: dict[str, list[SeededArm]] = {}
     for arm in sweep.arms():
         named.setdefault(arm.name, []).append(arm)
     return named
 
 
-def _same_as(sweep: SweepPlan, arms: Sequence[Arm]) -> str:
+def _same_as(sweep: SweepPlan, arms: Sequence[SeededArm]) -> str:
     """Names of arms before this one that are the same runs."""
     return ", ".join(
         dict.fromkeys(first.name for arm in arms if (first := sweep.runs[arm.plan.digest][0]).name != arm.name)
     )
 
 
-def _details(arm: Arm, state: RunState, directory: Path) -> list[str]:
+def _details(arm: SeededArm, state: RunState, directory: Path) -> list[str]:
     at = "" if state.step is None else f" at step {state.step}"
     reward = "" if state.reward is None else f", reward {number(state.reward)}"
     if state.condition == "running":

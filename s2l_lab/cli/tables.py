@@ -13,47 +13,31 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from s2l_lab.figures.caption import caption_lines
-from s2l_lab.figures.diversity import diversity_caption, diversity_numbers
 from s2l_lab.figures.markup import printable
 from s2l_lab.figures.numbers import numbers
-from s2l_lab.figures.study_tables import (
-    between_table,
-    metric_name,
-    paper_diversity_table,
-    persistence_table,
-    share_table,
-    sizes_table,
-    validity_table,
-    within_table,
-)
 from s2l_lab.figures.tables import Number, Strong, number, passk_tables
-from s2l_lab.studies.between import FEATURE_TITLES
-from s2l_lab.studies.marks import SIGNS, WORDS, metric_marks
-from s2l_lab.studies.within import CONDITIONS
 from s2l_lab.verifiers import is_lenient
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from s2l_lab.figures.paper import PaperDiversity
-    from s2l_lab.figures.tables import Cell, Table
+    from s2l_lab.figures.tables import Cell, Printed, Table
     from s2l_lab.passk.report import PasskReport
-    from s2l_lab.studies.diversity import DiversityReport
 
 SILENT_SHARE = 0.2
 """Share of a policy's rollouts without an answer above which a line says so."""
 PRIOR = "*: above N/2 the interval leans on a prior over solve rates; N >= 4k frees it."
 
 
-def in_terminal(table: Table, gap: int = 2) -> Grid:
-    """A table as rich prints it; `gap` characters stand between columns."""
+def in_terminal(table: Table) -> Grid:
+    """A table as rich prints it."""
     grid = Grid(
         title=Text(printable(table.title)) if table.title else None,
         title_justify="left",
         title_style="bold",
         box=None,
-        padding=(0, gap, 0, 0),
+        padding=(0, 1 if table.tight else 2, 0, 0),
         pad_edge=False,
     )
     for column in table.columns:
@@ -101,58 +85,17 @@ def print_passk(report: PasskReport, console: Console) -> None:
     console.print(Group(_all(map(in_terminal, passk_tables(found)), lines), *loud))
 
 
-def print_diversity(report: DiversityReport, paper: Sequence[PaperDiversity], console: Console) -> None:
-    """Print the report; `paper` is the paper's Table 3 where the benchmark is the paper's, else empty."""
-    marks = metric_marks()
-    found = diversity_numbers(report, marks)
-    none_correct = Text(
-        f"Correct rollouts only: no problem has {report.within.m['correct']} correct rollouts of every policy. Sample "
-        "more with -n, or leave the weakest policy out with --member."
-    )
-    tables: list[RenderableType] = [
-        in_terminal(within_table(found, c, signed_name)) if report.within.n_problems[c] else none_correct
-        for c in CONDITIONS
-    ]
-    tables += [in_terminal(paper_diversity_table(paper))] if paper else []
-    tables += [in_terminal(between_table(found))] if report.between else []
-    signs = "; ".join(f"{sign} {WORDS[mark]}" for mark, sign in SIGNS.items() if mark in marks.values() and sign)
-    lines = [
-        f"*: differs from {report.within.reference} (paired interval excludes 0).",
-        *([f"Beside a metric, as measured on Countdown, where strategies are known: {signs}."] if signs else []),
-        *diversity_caption(report),
-    ]
-    console.print(_all(tables, lines))
-
-
-def signed_name(metric: str) -> str:
-    """The metric's name with the sign of its mark."""
-    return f"{metric_name(metric)} {SIGNS.get(metric_marks().get(metric, ''), '')}".rstrip()
-
-
-def policy_share_text(found: Mapping[str, Any]) -> RenderableType:
-    """Share of every arm against the learner by feature, then the size effect."""
-    shares = in_terminal(share_table(found).only(*FEATURE_TITLES.values()), gap=1)
-    if not found["sizes"]:
-        return Group(shares, Text("No other pretraining seeds: small or merely different stays open.", style="dim"))
-    return Group(shares, Text(), in_terminal(sizes_table(found).only("difference", "p", "method"), gap=1))
-
-
-def persistence_text(found: Mapping[str, Any]) -> RenderableType:
-    """KL, drift and variance ratios of every arm; the figure has the rest."""
-    table = persistence_table(found)
-    return in_terminal(table.only(*(column.title for column in table.columns[1:5])), gap=1)
-
-
-def validity_text(found: Mapping[str, Any]) -> RenderableType:
-    """What every metric follows, and its mark."""
-    meanings = "; ".join(f"{mark}: {words}" for mark, words in WORDS.items())
-    return _all([in_terminal(validity_table(found["metrics"]), gap=1)], [f"Marks: {meanings}."])
+def show(printed: Printed, console: Console) -> None:
+    """Print tables, and small print below them."""
+    tables = [Text(printable(one)) if isinstance(one, str) else in_terminal(one) for one in printed.tables]
+    console.print(_all(tables, printed.lines))
 
 
 def _all(tables: Iterable[RenderableType], lines: Sequence[str]) -> Group:
-    """Tables with a line between, and small print."""
-    parts = [part for table in tables for part in (table, Text())]
-    return Group(*parts, *(Text(printable(line), style="dim") for line in lines))
+    """Tables with a line between, and small print below a line."""
+    parts = [part for table in tables for part in (Text(), table)][1:]
+    small = [Text(printable(line), style="dim") for line in lines]
+    return Group(*parts, *([Text(), *small] if small else []))
 
 
 def no_data_lines(report: PasskReport) -> list[str]:

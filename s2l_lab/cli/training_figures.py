@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from s2l_lab.sweeps import Arm, SweepPlan
+    from s2l_lab.sweeps import SeededArm, SweepPlan
     from s2l_lab.training.claims import TrainingFigure
     from s2l_lab.training.results import Reports, TrainingResults
 
@@ -90,14 +90,14 @@ def verdict_table(results: TrainingResults) -> Table:
         (
             claim_words(claim),
             difference_words(claim.difference) if claim.difference else "\u2013",
-            claim.verdict.decision + (f" ({claim.verdict.why})" if claim.verdict.why else ""),
+            claim.decision.word + (f" ({claim.decision.why})" if claim.decision.why else ""),
         )
         for claim in results.claims
     ]
     return table("", texts("claim", "difference, 95 % over seeds and problems", "verdict"), rows)
 
 
-def _about(first: Arm, found: Mapping[str, Reports], plan: TrainingFigure) -> list[str]:
+def _about(first: SeededArm, found: Mapping[str, Reports], plan: TrainingFigure) -> list[str]:
     """The data, the sampling and the recipe, from the plans and the reports."""
     report = next(report for by_seed in found.values() for report in by_seed.values())
     lines = []
@@ -126,7 +126,7 @@ def _placed(sweep: SweepPlan, places: Mapping[str, Path | None]) -> SweepPlan:
     if not given:
         return sweep
     moved = tuple(dataclasses.replace(arm, plan=arm.plan.model_copy(update=given)) for arm in sweep.arms())
-    runs: dict[str, tuple[Arm, ...]] = {}
+    runs: dict[str, tuple[SeededArm, ...]] = {}
     for arm in moved:
         runs[arm.plan.digest] = (*runs.get(arm.plan.digest, ()), arm)
     return dataclasses.replace(sweep, runs=runs, _arms=moved)

@@ -54,7 +54,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class DesignedCell:
     """ROLLOUTS correct completions of one item, and what is true of them."""
 
     item: Item
@@ -89,7 +89,7 @@ def usable_classes(item: Item) -> tuple[Sum, ...]:
     return tuple(c for c in item.whole_classes if len({_order(c, f"order {k}") for k in tries}) > 1)
 
 
-def design(item: Item, *, seed: int = 0, replicates: int = REPLICATES) -> Iterator[Cell]:
+def design(item: Item, *, seed: int = 0, replicates: int = REPLICATES) -> Iterator[DesignedCell]:
     """All cells of an item: strategies, phrasings, orders, replicates, the last running fastest (3 x 3 x 2 x R).
 
     Each cell is a function of (seed, item, its own levels) alone, on every machine. Raises UsageError for an item with
@@ -106,7 +106,7 @@ def design(item: Item, *, seed: int = 0, replicates: int = REPLICATES) -> Iterat
     ):
         key = f"{seed} {item.numbers} {item.target} {strategies} {phrasings} {order} {replicate}"
         text_N, strategy_N = _draw(classes, strategies, phrasings, order, key)
-        yield Cell(item, strategies, phrasings, order, replicate, text_N, strategy_N)
+        yield DesignedCell(item, strategies, phrasings, order, replicate, text_N, strategy_N)
 
 
 def _draw(

@@ -47,7 +47,7 @@ class Batch:
     token_N: torch.Tensor
 
 
-class Plan(NamedTuple):
+class ScoringBatches(NamedTuple):
     """Batches of distinct rollouts, and where each rollout asked for is among them."""
 
     batches: list[Batch]
@@ -57,7 +57,7 @@ class Plan(NamedTuple):
 
 def plan(
     prompt_ids: Sequence[Sequence[int]], completion_ids: Sequence[NDArray[np.integer] | None], max_tokens: int
-) -> Plan:
+) -> ScoringBatches:
     """Batches of at most `max_tokens` tokens, padding included (a longer rollout has a batch of its own).
 
     Raises UsageError for lists of different lengths, DataError for an empty prompt or a completion without token ids.
@@ -82,7 +82,7 @@ def plan(
         rows = max(1, max_tokens // max(1, len(rollouts[order[0]][0]) - 1))
         batches.append(_batch(order[:rows], rollouts))
         order = order[rows:]
-    return Plan(batches, distinct_R)
+    return ScoringBatches(batches, distinct_R)
 
 
 def _joined(index: int, prompt: Sequence[int], completion: NDArray[np.integer] | None) -> NDArray[np.int64]:
@@ -192,7 +192,7 @@ def refuse_bad(value_CN: NDArray[Any], model: str) -> None:
 
 
 def by_rollout(
-    planned: Plan, run: Callable[[Batch], NDArray[_Float]], empty_C0: NDArray[_Float]
+    planned: ScoringBatches, run: Callable[[Batch], NDArray[_Float]], empty_C0: NDArray[_Float]
 ) -> list[NDArray[_Float]]:
     """Run every batch to (C, N), and give each rollout its (C, T) in the order asked for; empty ones get `empty_C0`."""
     scored = {-1: empty_C0}

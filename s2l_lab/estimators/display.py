@@ -21,6 +21,11 @@ SHOWN = 3
 """Rows of a record that the console line has."""
 
 
+def named_in_numbers(name: str) -> dict[str, str]:
+    """Metadata of a field that numbers.json has under another name."""
+    return {"numbers": name}
+
+
 class Displayed:
     """A record that has `to_frame()`, a console line and an HTML table; a subclass says its title, rows and notes."""
 

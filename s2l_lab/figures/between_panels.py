@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from s2l_lab.figures.axes import fine_axis
-from s2l_lab.figures.dots import Dot, Row, draw_dots, ends_of, estimate_dot
+from s2l_lab.figures.dots import Dot, DotRow, draw_dots, ends_of, estimate_dot
 from s2l_lab.figures.markup import markup
 from s2l_lab.studies.between import FEATURE_TITLES, FEATURE_WORDS
 
@@ -33,7 +33,7 @@ def draw_contrast(
     corner: tuple[float, float],
     width: float,
     feature: Feature,
-    rows: Sequence[Row],
+    rows: Sequence[DotRow],
     *,
     null: Estimate | None = None,
     label_characters: int = 0,

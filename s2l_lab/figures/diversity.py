@@ -11,7 +11,7 @@ from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.figures.between_panels import decomposition_numbers, draw_contrast, p_text, share_dot
 from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import INTERVAL_MEANS, drawn_units, sampling_text, wrapped
-from s2l_lab.figures.dots import Row
+from s2l_lab.figures.dots import DotRow
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, plain
 from s2l_lab.figures.palette import member_colours
@@ -32,7 +32,7 @@ PLOT = 182.0
 
 
 def diversity_figure(report: DiversityReport, marks: Mapping[str, str]) -> Any:
-    """The plotly Figure of a report. `marks` holds keys of `studies.marks.WORDS` by metric."""
+    """The plotly Figure of a report. `marks` holds keys of `studies.metric_validity.WORDS` by metric."""
     canvas = Canvas(WIDTH, f"Diversity on {report.benchmark}", within_subtitle(report))
     foot = draw_within(canvas, report, marks, 118.0)
     canvas.text(24, foot + 6, "<b>Between</b>", size=16)
@@ -107,7 +107,7 @@ def _draw_between(canvas: Canvas, report: DiversityReport, top: float) -> None:
         for between in report.between:
             name, found = between.policy, between.features.get(feature)
             rows.append(
-                Row(name, (share_dot(name, feature, found, colours[name]),), p_text(found.p_value) if found else "")
+                DotRow(name, (share_dot(name, feature, found, colours[name]),), p_text(found.p_value) if found else "")
             )
         draw_contrast(
             canvas,

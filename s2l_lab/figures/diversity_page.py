@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from s2l_lab.figures.caption import INTERVAL_MEANS, drawn_units, sampling_text
-from s2l_lab.figures.diversity import between_figure, within_figure
+from s2l_lab.figures.diversity import between_figure, diversity_figure, within_figure
 from s2l_lab.figures.page import Content, Html, join, page, plot, tag
 from s2l_lab.figures.page_tables import (
     between_table,
@@ -19,9 +19,13 @@ from s2l_lab.figures.page_tables import (
     policy_name,
     within_html,
 )
+from s2l_lab.figures.paper import table3_beside
+from s2l_lab.figures.write import Written, replace_file, write_figure
+from s2l_lab.studies.metric_validity import metric_marks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from s2l_lab.figures.paper import PaperDiversity
     from s2l_lab.studies.diversity import DiversityReport
@@ -30,8 +34,8 @@ if TYPE_CHECKING:
 def diversity_page(
     report: DiversityReport, marks: Mapping[str, str], paper_table3: Sequence[PaperDiversity] | None
 ) -> str:
-    """The HTML of the page. `marks` holds keys of `studies.marks.WORDS` by metric; `paper_table3` is the paper's table
-    where the benchmark is the paper's."""
+    """The HTML of the page. `marks` holds keys of `studies.metric_validity.WORDS` by metric; `paper_table3` is the
+    paper's table where the benchmark is the paper's."""
     return page(
         f"Diversity on {report.benchmark}",
         *_top(report),
@@ -180,3 +184,11 @@ def _metrics(marks: Mapping[str, str]) -> tuple[Html, ...]:
     )
     study = tag("code", "s2l-lab figures metric-validity")
     return tag("h2", "Every metric in words", id="metrics"), tag("p", text, study, ")."), metrics_table(marks)
+
+
+def write_pages(report: DiversityReport, folder: Path) -> Written:
+    """Write report.html and the figure of a report into a folder."""
+    marks = metric_marks()
+    figure = write_figure(diversity_figure(report, marks), folder / "diversity")
+    page = diversity_page(report, marks, table3_beside(report.benchmark) or None)
+    return Written((replace_file(folder / "report.html", page.encode()), *figure.paths), figure.note)

@@ -53,7 +53,7 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DotRow:
     """A line of the panel."""
 
     label: str
@@ -106,12 +106,12 @@ def estimate_words(estimate: Estimate, unit: str = "problems") -> list[str]:
     ]
 
 
-def ends_of(rows: Sequence[Row]) -> list[float]:
+def ends_of(rows: Sequence[DotRow]) -> list[float]:
     """Everything that the axis of these rows should hold."""
     return [v for row in rows for dot in row.dots for v in (dot.value, dot.lower, dot.upper)]
 
 
-def places_of(rows: Sequence[Row]) -> list[float]:
+def places_of(rows: Sequence[DotRow]) -> list[float]:
     """Where each row stands on the y axis of `draw_dots`: rows from the top, with gaps between groups."""
     places: list[float] = []
     for i, row in enumerate(rows):
@@ -120,7 +120,7 @@ def places_of(rows: Sequence[Row]) -> list[float]:
     return places
 
 
-def height_of(rows: Sequence[Row], room: int = 1) -> float:
+def height_of(rows: Sequence[DotRow], room: int = 1) -> float:
     """Pixels of a panel with these rows; `room` is the least number of dots that a row has room for."""
     return ROW * (places_of(rows)[-1] + 1) * _stretch(rows, room) if rows else ROW
 
@@ -130,7 +130,7 @@ def draw_dots(
     corner: tuple[float, float],
     width: float,
     heads: tuple[str, str],
-    rows: Sequence[Row],
+    rows: Sequence[DotRow],
     x: Axis,
     *,
     label_characters: int = 0,
@@ -185,7 +185,7 @@ def _draw(panel: Panel, dot: Dot, at: float, foot: float) -> None:
         panel.note(place, 1 - (at + 0.5) / (foot + 0.5), text, yanchor="middle", size=11, **side)
 
 
-def _stretch(rows: Sequence[Row], room: int) -> float:
+def _stretch(rows: Sequence[DotRow], room: int) -> float:
     """Height of these rows over that of rows of one dot."""
     most = max(room, *(len(row.dots) for row in rows))
     return (ROW + SECOND * (most - 1)) / ROW

@@ -17,7 +17,7 @@ from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.estimators.display import reading
 from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import wrapped
-from s2l_lab.figures.dots import Row, draw_dots, estimate_dot, places_of
+from s2l_lab.figures.dots import DotRow, draw_dots, estimate_dot, places_of
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, plain
 from s2l_lab.figures.palette import FACTORS, INK
@@ -71,16 +71,16 @@ def metric_validity_numbers(result: MetricValidity, about: Sequence[str]) -> dic
     return dict(plain(values))
 
 
-def _row(name: str, found: Validity, factor: str) -> Row:
+def _row(name: str, found: Validity, factor: str) -> DotRow:
     estimate: Estimate = getattr(found, factor).follows
     dot = estimate_dot(f"{METRICS[name].title}: {FACTOR_WORDS[factor]}", estimate, FACTORS[factor], unit="items")
-    return Row(METRICS[name].title, (dot,), group=METRICS[name].level)
+    return DotRow(METRICS[name].title, (dot,), group=METRICS[name].level)
 
 
 def _draw_shares(canvas: Canvas, result: MetricValidity) -> None:
     """Bars of the shares of variance, and the mark of each metric at its right."""
     rows = [
-        Row("", (), f'<span style="color:{INK}">{markup(mark_words(found.mark))}</span>', METRICS[name].level)
+        DotRow("", (), f'<span style="color:{INK}">{markup(mark_words(found.mark))}</span>', METRICS[name].level)
         for name, found in result.metrics.items()
     ]
     ends = [_stack(found)[-1] for found in result.metrics.values()]

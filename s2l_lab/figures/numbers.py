@@ -104,8 +104,8 @@ def _policy(policy: PolicyReport, interval: str) -> dict[str, Any]:
 def plain(value: Any) -> Any:
     """`value` with arrays as lists, records as objects, NumPy scalars as Python's, NaN and infinity as null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = [f for f in dataclasses.fields(value) if f.metadata.get("numbers", True)]
-        return {f.name: plain(getattr(value, f.name)) for f in fields}
+        names = {f.name: f.metadata.get("numbers", f.name) for f in dataclasses.fields(value)}
+        return {shown: plain(getattr(value, name)) for name, shown in names.items() if shown}
     if isinstance(value, dict):
         return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TABLES = ("table1", "table2", "table4")
 """Of learners after training."""
+TABLE3_BENCHMARK = "aime24"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,11 @@ def table3() -> tuple[PaperDiversity, ...]:
         PaperDiversity(row["model"], *(float(row[name]) for name in ("self_bleu", "edit_diversity", "unique_answers")))
         for row in reference_rows("table3.csv")
     )
+
+
+def table3_beside(benchmark: str) -> tuple[PaperDiversity, ...]:
+    """Table 3 where the benchmark is the paper's; empty elsewhere."""
+    return table3() if benchmark == TABLE3_BENCHMARK else ()
 
 
 def fig2_panels() -> dict[str, PaperPanel]:

@@ -16,7 +16,7 @@ from s2l_lab.figures.arms import GROUPS, arm_label, arm_looks, arm_words, by_rol
 from s2l_lab.figures.axes import FineAxis, decade_axis, fine_axis
 from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import wrapped
-from s2l_lab.figures.dots import Row, draw_dots, ends_of, estimate_dot
+from s2l_lab.figures.dots import DotRow, draw_dots, ends_of, estimate_dot
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, plain
 from s2l_lab.figures.palette import FAINT, translucent
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from s2l_lab.figures.palette import Look
     from s2l_lab.studies.contrast_arms import Role
-    from s2l_lab.studies.persistence_report import ByLag, Persistence, PersistenceRow
+    from s2l_lab.studies.persistence import Persistence, PersistenceRow
+    from s2l_lab.studies.traces import ByLag
 
 WIDTH = 1320
 CAPTION_CHARACTERS = 204
@@ -137,7 +138,7 @@ def _draw_numbers(canvas: Canvas, arms: Sequence[Line], top: float) -> None:
         rows = []
         for row, look in arms:
             dot = estimate_dot(f"{arm_words(row)}: {title}", field(row), look.colour, symbol=look.symbol)
-            rows.append(Row(arm_words(row), (dot,), group=GROUPS[row.role]))
+            rows.append(DotRow(arm_words(row), (dot,), group=GROUPS[row.role]))
         axis = fine_axis(ends_of(rows), hold=[0.0])
         corner = 298.0 + 250.0 * column, top
         draw_dots(canvas, corner, 200.0, (title, about), rows, axis, label_characters=0 if column else 42, rule=0.0)

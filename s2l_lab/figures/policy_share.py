@@ -22,7 +22,7 @@ from s2l_lab.figures.between_panels import (
 )
 from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import wrapped
-from s2l_lab.figures.dots import Dot, Row, draw_dots, ends_of, estimate_dot, height_of
+from s2l_lab.figures.dots import Dot, DotRow, draw_dots, ends_of, estimate_dot, height_of
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, plain
 from s2l_lab.figures.palette import member_colours
@@ -136,11 +136,11 @@ def _draw_sizes(canvas: Canvas, result: PolicyShare, top: float) -> None:
         draw_dots(canvas, corner, PLOT, feature_heads(feature), rows, axis, label_characters=characters, rule=0.0)
 
 
-def _size_row(size: SizeRow | None, name: str, colour: str) -> Row:
+def _size_row(size: SizeRow | None, name: str, colour: str) -> DotRow:
     """An explorer's size effect; the text says p, or that so few models cannot tell."""
     nan = math.nan
     if size is None:
-        return Row(name, (Dot(markup(name), nan, nan, nan, colour, "", absent="not recorded"),))
+        return DotRow(name, (Dot(markup(name), nan, nan, nan, colour, "", absent="not recorded"),))
     effect = size.effect
     told = "cannot tell" not in effect.method
     hover = [
@@ -160,11 +160,11 @@ def _size_row(size: SizeRow | None, name: str, colour: str) -> Row:
         hover="<br>".join(hover),
         absent=few,
     )
-    return Row(name, (dot,), p_text(effect.p_value) if told else "cannot tell")
+    return DotRow(name, (dot,), p_text(effect.p_value) if told else "cannot tell")
 
 
-def _row(row: ShareRow, dot: Dot, text: str = "") -> Row:
-    return Row(arm_words(row), (dot,), text, GROUPS[row.role])
+def _row(row: ShareRow, dot: Dot, text: str = "") -> DotRow:
+    return DotRow(arm_words(row), (dot,), text, GROUPS[row.role])
 
 
 def _p(row: ShareRow, feature: Feature) -> float:

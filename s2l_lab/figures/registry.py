@@ -2,7 +2,7 @@
 
 The command, the app, the benchmarks, the docs and their tests read this table and keep no list of their own. A figure
 that is made has its plans in experiments/NAME: a sweep where its kind is `training`, else a model that `plan` names. A
-study's plan is run by the function of its name in `cli.study_figures`.
+study names its parts too (`Study`), each as `module:name`, imported when it is made; `cli.figures` runs any of them.
 
 What belongs to the paper (arXiv 2605.30789) also says what it shows, where its numbers are (CSV files of
 `s2l_lab.figures.reference`), what the paper does not give, and what follows for a comparison.
@@ -24,6 +24,26 @@ SCALES: tuple[Scale, ...] = ("mini", "paper")
 
 
 @dataclass(frozen=True, slots=True)
+class Study:
+    """The parts of a study, each as `module:name`. `result` is what it found, `about` lines for the caption."""
+
+    measure: str
+    """(plan, command, watch) -> Measured."""
+    figure: str
+    """(result, about) -> a plotly Figure."""
+    numbers: str
+    """(result, about) -> numbers.json."""
+    printed: str
+    """(result, numbers) -> Printed, for the terminal."""
+    more: str = ""
+    """(result, folder) -> the paths of what else is written there; empty where nothing is."""
+
+    def part(self, name: str) -> Any:
+        """A part by name, imported."""
+        return pkgutil.resolve_name(getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """What stands under one name. Plain text throughout."""
 
@@ -33,6 +53,8 @@ class Figure:
     kind: Kind
     plan: str = ""
     """`module:class` of its plan files; empty for sweeps."""
+    study: Study | None = None
+    """Its parts, where it is measured by a plan of `s2l_lab.studies`."""
 
     def plan_type(self) -> Any:
         """The class of its plan files, imported."""
@@ -72,7 +94,14 @@ _ALL: tuple[Figure, ...] = (
         "table3",
         "Table 3: diversity by model size",
         "diversity",
-        plan="s2l_lab.studies.plan:TablePlan",
+        plan="s2l_lab.studies.table3:TablePlan",
+        study=Study(
+            measure="s2l_lab.studies.table3:measure",
+            figure="s2l_lab.figures.table3:table3_figure",
+            numbers="s2l_lab.figures.table3:report_numbers",
+            printed="s2l_lab.figures.study_tables:diversity_printed",
+            more="s2l_lab.figures.table3:write_more",
+        ),
         shows="Self-BLEU, edit diversity and unique answers of four Qwen3-Base models on AIME24, K = 64.",
         not_given=(
             "No interval, no definition of any metric, no sampler, no code; nothing on correct rollouts alone, so "
@@ -179,19 +208,37 @@ _ALL: tuple[Figure, ...] = (
         "policy-share",
         "What an explorer adds to the learner: policy, token or strategy",
         "study",
-        plan="s2l_lab.studies.plan:ContrastPlan",
+        plan="s2l_lab.studies.contrast_plan:ContrastPlan",
+        study=Study(
+            measure="s2l_lab.studies.policy_share:measure",
+            figure="s2l_lab.figures.policy_share:policy_share_figure",
+            numbers="s2l_lab.figures.policy_share:policy_share_numbers",
+            printed="s2l_lab.figures.study_tables:policy_share_printed",
+        ),
     ),
     Figure(
         "persistence",
         "Whether an explorer's deviations last along a trajectory",
         "study",
-        plan="s2l_lab.studies.plan:ContrastPlan",
+        plan="s2l_lab.studies.contrast_plan:ContrastPlan",
+        study=Study(
+            measure="s2l_lab.studies.persistence:measure",
+            figure="s2l_lab.figures.persistence:persistence_figure",
+            numbers="s2l_lab.figures.persistence:persistence_numbers",
+            printed="s2l_lab.figures.study_tables:persistence_printed",
+        ),
     ),
     Figure(
         "metric-validity",
         "What each diversity metric follows: strategies or phrasing",
         "study",
-        plan="s2l_lab.studies.plan:ValidityPlan",
+        plan="s2l_lab.studies.metric_validity:ValidityPlan",
+        study=Study(
+            measure="s2l_lab.studies.metric_validity:measure",
+            figure="s2l_lab.figures.metric_validity:metric_validity_figure",
+            numbers="s2l_lab.figures.metric_validity:metric_validity_numbers",
+            printed="s2l_lab.figures.study_tables:validity_printed",
+        ),
     ),
 )
 REGISTRY: dict[str, Figure] = {figure.name: figure for figure in _ALL}

@@ -1,4 +1,7 @@
-"""The tables of diversity and of the studies, from the numbers of their numbers.json: see `tables`."""
+"""The tables of diversity and of the studies, from the numbers of their numbers.json: see `tables`.
+
+`..._printed` says which of them, and which of their columns, a terminal of 80 columns shows.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from s2l_lab.diversity.metrics import METRICS
-from s2l_lab.figures.tables import Cell, Column, Number, Row, Table, as_number, number, p_words, table
+from s2l_lab.figures.diversity import diversity_caption
+from s2l_lab.figures.paper import table3_beside
+from s2l_lab.figures.tables import Cell, Column, Number, Printed, Table, TableRow, as_number, number, p_words, table
 from s2l_lab.figures.within_panels import CONDITION_WORDS
 from s2l_lab.studies.between import FEATURE_TITLES, FEATURES
+from s2l_lab.studies.metric_validity import SIGNS, WORDS, metric_marks
+from s2l_lab.studies.within import CONDITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from s2l_lab.figures.paper import PaperDiversity
     from s2l_lab.studies.between import Feature
+    from s2l_lab.studies.diversity import DiversityReport
     from s2l_lab.studies.within import Condition
 
 HORIZON, LAG = 20, 8
@@ -33,18 +41,18 @@ def within_table(found: Mapping[str, Any], condition: Condition, named: Callable
     policies, facts = found["policies"], found["conditions"][condition]
     names = [policy["policy"] for policy in policies]
     lengths = (as_number(policy["length"][condition], 1) for policy in policies)
-    rows = [Row(("tokens per completion", *lengths), "tokens")]
+    rows = [TableRow(("tokens per completion", *lengths), "tokens")]
     if condition == "all":
-        rows.insert(0, Row(("pass@1", *(as_number(policy["accuracy"]) for policy in policies)), "pass@1"))
+        rows.insert(0, TableRow(("pass@1", *(as_number(policy["accuracy"]) for policy in policies)), "pass@1"))
     cells = {(one["policy"], one["metric"]): one for one in found["within"] if one["condition"] == condition}
     for metric in METRICS:
         row = (
             as_number(cell := cells[name, metric], mark="*" if _apart(cell["less_reference"]) else "") for name in names
         )
-        rows.append(Row((named(metric), *row), metric))
+        rows.append(TableRow((named(metric), *row), metric))
     if found["coherence"] and condition == "all":
         excess = (as_number(found["coherence"][name]["excess"]) for name in names)
-        rows.append(Row(("step coherence, excess", *excess), "coherence"))
+        rows.append(TableRow(("step coherence, excess", *excess), "coherence"))
     about = f"(m = {facts['m']}, n = {facts['n_problems']})"
     title = f"within each policy, {CONDITION_WORDS[condition]} {about}"
     return table(title, [Column("metric", text=True, width=25), *names], rows)
@@ -60,7 +68,7 @@ def between_table(found: Mapping[str, Any]) -> Table:
     shares = {(one["policy"], one["feature"]): one for one in found["between"]}
     policies = list(dict.fromkeys(one["policy"] for one in found["between"]))
     rows = [
-        Row(
+        TableRow(
             (
                 FEATURE_TITLES[feature],
                 *(share_cell(shares.get((policy, feature))) for policy in policies),
@@ -96,17 +104,17 @@ def paper_diversity_table(paper: Sequence[PaperDiversity]) -> Table:
 def share_table(found: Mapping[str, Any], features: Sequence[Feature] = FEATURES) -> Table:
     """Share of every arm against the learner by feature, and the null: the learner's own halves."""
     rows = [
-        Row(
+        TableRow(
             (arm["words"], as_number(arm["accuracy"]), *(share_cell(arm["features"].get(f)) for f in features)),
             arm["role"],
         )
         for arm in found["arms"]
     ]
     null = (as_number(found["split_halves"].get(f), percent=True) for f in features)
-    rows.append(Row(("split halves of the learner", "", *null), "null", faint=True))
+    rows.append(TableRow(("split halves of the learner", "", *null), "null", faint=True))
     title = f"share of an even mix's diversity that lies between an arm and {found['learner']['policy']}"
     heads = ("pass@1", *(FEATURE_TITLES[f] for f in features))
-    return table(title, [Column("arm", text=True, width=18), *heads], rows, stacked=True)
+    return table(title, [Column("arm", text=True, width=18), *heads], rows, stacked=True, tight=True)
 
 
 def sizes_table(found: Mapping[str, Any]) -> Table:
@@ -123,7 +131,7 @@ def sizes_table(found: Mapping[str, Any]) -> Table:
     ]
     title = "small, or merely different? small member beyond a sibling of the learner's size"
     heads = ("difference", "p", "models", Column("method", text=True))
-    return table(title, [Column("small member, feature", text=True, width=21), *heads], rows)
+    return table(title, [Column("small member, feature", text=True, width=21), *heads], rows, tight=True)
 
 
 def persistence_table(found: Mapping[str, Any]) -> Table:
@@ -143,7 +151,7 @@ def persistence_table(found: Mapping[str, Any]) -> Table:
     ratios = (f"VR({HORIZON}) of e", "of m", "of e at its own T")
     heads = ("KL", "drift of e", *ratios, f"autocov. of d, lag {LAG}", "ICC of e", "hazard")
     title = f"persistence of surprisal under {found['learner']} (KL, drift: nats a token)"
-    return table(title, [Column("arm", text=True, width=18), *heads], rows, stacked=True)
+    return table(title, [Column("arm", text=True, width=18), *heads], rows, stacked=True, tight=True)
 
 
 def _at(curve: Mapping[str, Any] | None, place: int, digits: int) -> Cell:
@@ -166,7 +174,7 @@ def validity_table(metrics: Mapping[str, Any]) -> Table:
     ]
     title = "what each metric follows: rank correlation [95%]; share of its variance"
     heads = ("strategies", "phrasing", "step order", Column("follows", text=True))
-    return table(title, [Column("metric", text=True, width=18), *heads], rows, stacked=True)
+    return table(title, [Column("metric", text=True, width=18), *heads], rows, stacked=True, tight=True)
 
 
 def _followed(factor: Mapping[str, Any]) -> Cell:
@@ -177,3 +185,50 @@ def _followed(factor: Mapping[str, Any]) -> Cell:
         if isinstance(cell, Number)
         else cell
     )
+
+
+def diversity_printed(report: DiversityReport, found: Mapping[str, Any]) -> Printed:
+    """Within each policy in both conditions, the paper's table where the benchmark is its own, and between policies."""
+    marks = metric_marks()
+    none_correct = (
+        f"Correct rollouts only: no problem has {report.within.m['correct']} correct rollouts of every policy. Sample "
+        "more with -n, or leave the weakest policy out with --member."
+    )
+    paper = table3_beside(report.benchmark)
+    tables = (
+        *(within_table(found, c, signed_name) if report.within.n_problems[c] else none_correct for c in CONDITIONS),
+        *([paper_diversity_table(paper)] if paper else []),
+        *([between_table(found)] if report.between else []),
+    )
+    signs = "; ".join(f"{sign} {WORDS[mark]}" for mark, sign in SIGNS.items() if mark in marks.values() and sign)
+    lines = (
+        f"*: differs from {report.within.reference} (paired interval excludes 0).",
+        *([f"Beside a metric, as measured on Countdown, where strategies are known: {signs}."] if signs else []),
+        *diversity_caption(report),
+    )
+    return Printed(tables, lines)
+
+
+def signed_name(metric: str) -> str:
+    """The metric's name with the sign of its mark."""
+    return f"{metric_name(metric)} {SIGNS.get(metric_marks().get(metric, ''), '')}".rstrip()
+
+
+def policy_share_printed(_: object, found: Mapping[str, Any]) -> Printed:
+    """Share of every arm against the learner by feature, then the size effect."""
+    shares = share_table(found).only(*FEATURE_TITLES.values())
+    if not found["sizes"]:
+        return Printed((shares,), ("No other pretraining seeds: small or merely different stays open.",))
+    return Printed((shares, sizes_table(found).only("difference", "p", "method")))
+
+
+def persistence_printed(_: object, found: Mapping[str, Any]) -> Printed:
+    """KL, drift and variance ratios of every arm; the figure has the rest."""
+    made = persistence_table(found)
+    return Printed((made.only(*(column.title for column in made.columns[1:5])),))
+
+
+def validity_printed(_: object, found: Mapping[str, Any]) -> Printed:
+    """What every metric follows, and its mark."""
+    meanings = "; ".join(f"{mark}: {words}" for mark, words in WORDS.items())
+    return Printed((validity_table(found["metrics"]),), (f"Marks: {meanings}.",))

@@ -14,11 +14,13 @@ from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.figures.axes import fine_axis
 from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import wrapped
-from s2l_lab.figures.diversity import diversity_caption
-from s2l_lab.figures.dots import Dot, Row, draw_dots, ends_of, height_of
+from s2l_lab.figures.diversity import diversity_caption, diversity_numbers
+from s2l_lab.figures.diversity_page import write_pages
+from s2l_lab.figures.dots import Dot, DotRow, draw_dots, ends_of, height_of
 from s2l_lab.figures.markup import markup
-from s2l_lab.figures.numbers import SCHEMA, plain
+from s2l_lab.figures.numbers import SCHEMA, as_json, plain
 from s2l_lab.figures.palette import member_colours
+from s2l_lab.figures.paper import table3
 from s2l_lab.figures.within_panels import (
     CONDITION_WORDS,
     LABEL_CHARACTERS,
@@ -29,11 +31,13 @@ from s2l_lab.figures.within_panels import (
     metric_heads,
     metric_rows,
 )
-from s2l_lab.studies.marks import metric_marks
+from s2l_lab.figures.write import replace_file
+from s2l_lab.studies.metric_validity import metric_marks
 from s2l_lab.studies.within import CONDITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from s2l_lab.figures.paper import PaperDiversity
     from s2l_lab.studies.diversity import DiversityReport
@@ -49,14 +53,13 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 PAPER_TITLES = {"self_bleu": "Self-BLEU", "edit_diversity": "edit diversity", "unique_answers": "unique answers"}
 
 
-def table3_figure(
-    report: DiversityReport, paper: Sequence[PaperDiversity], marks: Mapping[str, str] | None = None
-) -> Any:
+def table3_figure(report: DiversityReport, about: Sequence[str] = (), marks: Mapping[str, str] | None = None) -> Any:
     """The plotly Figure: the paper's row of panels, then ours, then the other readings.
 
-    `marks` holds keys of `studies.marks.WORDS` by metric; None takes those that the package ships.
+    `about` are plain lines at the caption's end. `marks` holds keys of `studies.metric_validity.WORDS` by metric; None
+    takes those that the package ships.
     """
-    marks = metric_marks() if marks is None else marks
+    marks, paper = metric_marks() if marks is None else marks, table3()
     within = report.within
     subtitle = (
         f"above: the paper, Qwen3-Base on AIME24, K = 64; below: ours, \u25cf all rollouts (m = {within.m['all']}, n = "
@@ -74,19 +77,29 @@ def table3_figure(
         at = top
         for name in names:
             rows = metric_rows(report, name)
-            title, about = metric_heads(name, marks.get(name))
-            _draw(canvas, column, at, (title, about), rows, room=ROOM)
+            _draw(canvas, column, at, metric_heads(name, marks.get(name)), rows, room=ROOM)
             at += height_of(rows, ROOM) + 88
-    return canvas.finish([markup(line) for line in wrapped(_caption(report), CAPTION_CHARACTERS)])
+    return canvas.finish([markup(line) for line in wrapped([*_caption(report), *about], CAPTION_CHARACTERS)])
 
 
-def table3_numbers(report: DiversityReport, paper: Sequence[PaperDiversity]) -> dict[str, Any]:
+def report_numbers(report: DiversityReport, _: Sequence[str] = ()) -> dict[str, Any]:
+    """All that was measured, as `s2l-lab diversity` has it."""
+    return diversity_numbers(report, metric_marks())
+
+
+def write_more(report: DiversityReport, folder: Path) -> tuple[Path, ...]:
+    """What stands in the figure as table3.json, and page and figure of `s2l-lab diversity`."""
+    made = replace_file(folder / "table3.json", as_json(table3_numbers(report)).encode())
+    return made, *write_pages(report, folder).paths
+
+
+def table3_numbers(report: DiversityReport) -> dict[str, Any]:
     """The figure for programs: the paper's rows, and ours for every reading of its columns and both conditions."""
     values = {
         "schema": SCHEMA,
         "figure": "table3",
         "command": report.command,
-        "paper": {"benchmark": "AIME24", "rollouts": 64, "rows": list(paper)},
+        "paper": {"benchmark": "AIME24", "rollouts": 64, "rows": list(table3())},
         "benchmark": {"name": report.benchmark, "digest": report.benchmark_digest, "n_problems": report.n_problems},
         "sampling": report.sampling.model_dump(mode="json"),
         "n_rollouts": report.n_rollouts,
@@ -109,7 +122,7 @@ def _draw(
     column: int,
     top: float,
     heads: tuple[str, str],
-    rows: Sequence[Row],
+    rows: Sequence[DotRow],
     *,
     room: int,
 ) -> None:
@@ -118,7 +131,7 @@ def _draw(
     draw_dots(canvas, (LEFT + PITCH * column, top), PLOT, heads, rows, axis, label_characters=characters, room=room)
 
 
-def _paper_rows(paper: Sequence[PaperDiversity], name: str) -> list[Row]:
+def _paper_rows(paper: Sequence[PaperDiversity], name: str) -> list[DotRow]:
     """The paper's dots: a value and nothing else."""
     colours = member_colours([row.model for row in paper])
     nan = math.nan
@@ -127,7 +140,7 @@ def _paper_rows(paper: Sequence[PaperDiversity], name: str) -> list[Row]:
         value = getattr(row, name)
         hover = f"<b>Qwen3-{markup(row.model)}-Base</b><br>{value:.3f}, no interval given"
         what = markup(f"paper {row.model}: {PAPER_TITLES[name]}")
-        rows.append(Row(f"Qwen3-{row.model}", (Dot(what, value, nan, nan, colours[row.model], hover),)))
+        rows.append(DotRow(f"Qwen3-{row.model}", (Dot(what, value, nan, nan, colours[row.model], hover),)))
     return rows
 
 

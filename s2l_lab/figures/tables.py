@@ -65,7 +65,7 @@ POLICY = Column("policy", text=True, width=16)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """A row: a cell for each column, names first."""
 
     cells: tuple[Cell, ...]
@@ -81,9 +81,11 @@ class Table:
 
     title: str
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     stacked: bool = False
     """Whether intervals stand below their values where lines are short."""
+    tight: bool = False
+    """Whether columns stand close where lines are short."""
 
     def only(self, *titles: str) -> Table:
         """The first column and those with these titles, in the table's order."""
@@ -92,17 +94,34 @@ class Table:
         return replace(self, columns=tuple(self.columns[i] for i in kept), rows=rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What a terminal shows of a result."""
+
+    tables: tuple[Table | str, ...]
+    """A text stands where a table cannot be made, and says why."""
+    lines: tuple[str, ...] = ()
+    """Small print below them."""
+
+
 def texts(*titles: str) -> tuple[Column, ...]:
     """Columns of texts."""
     return tuple(Column(title, text=True) for title in titles)
 
 
 def table(
-    title: str, heads: Sequence[str | Column], rows: Sequence[Row | Sequence[Cell]], *, stacked: bool = False
+    title: str,
+    heads: Sequence[str | Column],
+    rows: Sequence[TableRow | Sequence[Cell]],
+    *,
+    stacked: bool = False,
+    tight: bool = False,
 ) -> Table:
     """A table. Heads that are texts are those of numbers."""
     columns = tuple(head if isinstance(head, Column) else Column(head) for head in heads)
-    return Table(title, columns, tuple(r if isinstance(r, Row) else Row(tuple(r)) for r in rows), stacked)
+    return Table(
+        title, columns, tuple(r if isinstance(r, TableRow) else TableRow(tuple(r)) for r in rows), stacked, tight
+    )
 
 
 def as_number(found: Mapping[str, Any] | None, digits: int = 3, **more: Any) -> Cell:
@@ -151,11 +170,11 @@ def shown_ks(n_rollouts: int) -> list[int]:
 
 def passk_table(found: Mapping[str, Any], ks: Sequence[int]) -> Table:
     """pass@k of every policy (`*`: its interval leans on a prior), and of a uniform guesser where there is one."""
-    rows = [Row((one["policy"], *(_curve_cell(one, k) for k in ks))) for one in found["curves"]]
+    rows = [TableRow((one["policy"], *(_curve_cell(one, k) for k in ks))) for one in found["curves"]]
     guess = found["policies"][0]["guess"]
     if guess["uniform"] is not None:
         values = dict(zip(guess["k"], guess["uniform"], strict=True))
-        rows.append(Row(("uniform guess", *(number(values[k]) for k in ks)), faint=True))
+        rows.append(TableRow(("uniform guess", *(number(values[k]) for k in ks)), faint=True))
     return table(f"pass@k on {found['benchmark']['name']}", [POLICY, *(f"@{k}" for k in ks)], rows, stacked=True)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM
 from s2l_lab.figures.axes import fine_axis
-from s2l_lab.figures.dots import Dot, Row, draw_dots, height_of
+from s2l_lab.figures.dots import Dot, DotRow, draw_dots, height_of
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.palette import FAINT, arm_looks
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from s2l_lab.figures.palette import Look
     from s2l_lab.figures.paper import PaperCell
     from s2l_lab.training.claims import TrainingFigure
-    from s2l_lab.training.results import ArmResult, ClaimResult, Cost, Level, TrainingResults
+    from s2l_lab.training.results import ArmCost, ArmResult, ClaimResult, Level, TrainingResults
 
 LEFT = 214.0
 PITCH = 284.0
@@ -41,7 +41,7 @@ CLAIM = 22.0
 COLUMNS = (24.0, 640.0, 920.0)
 """Where a claim, its difference and its verdict begin."""
 
-Column = tuple[tuple[str, str], list[Row], float | None]
+Column = tuple[tuple[str, str], list[DotRow], float | None]
 """Heads (markup), rows, reference value."""
 
 
@@ -78,9 +78,9 @@ def draw_claims(canvas: Canvas, plan: TrainingFigure, claims: Sequence[ClaimResu
     for i, claim in enumerate(claims):
         at = top + 30 + CLAIM * i
         found = difference_words(claim.difference) if claim.difference else "\u2013"
-        verdict = claim.verdict
-        why = f' <span style="color:{FAINT}">({markup(verdict.why)})</span>' if verdict.why else ""
-        texts = (markup(claim_words(claim)), markup(found), f"<b>{verdict.decision}</b>{why}")
+        decision = claim.decision
+        why = f' <span style="color:{FAINT}">({markup(decision.why)})</span>' if decision.why else ""
+        texts = (markup(claim_words(claim)), markup(found), f"<b>{decision.word}</b>{why}")
         for left, text in zip(COLUMNS, texts, strict=True):
             canvas.text(left, at, text, size=13)
     return top + 30 + CLAIM * len(claims) + 20
@@ -151,7 +151,7 @@ def absent_dot(name: str, look: Look, why: str) -> Dot:
     return Dot(markup(name), nan, nan, nan, look.colour, "", absent=markup(why))
 
 
-def cost_dot(name: str, cost: Cost | None, look: Look) -> Dot:
+def cost_dot(name: str, cost: ArmCost | None, look: Look) -> Dot:
     """Relative rollout compute with its range over seeds."""
     if cost is None:
         return absent_dot(name, look, "owed")
@@ -191,7 +191,7 @@ def _levels(results: TrainingResults, looks: dict[str, Look], group: tuple[str, 
         if before is not None:
             words = level_words(before)
             dot = replace(estimate_dot("before training", before, words, looks[baseline]), hollow=True)
-            rows.append(Row("before training", (dot,), words, baseline))
+            rows.append(DotRow("before training", (dot,), words, baseline))
         for arm in arms:
             found = _at(arm.ends[group], k)
             rows.append(_row(arm, found, level_words(found) if found else "", looks[arm.name]))
@@ -219,15 +219,15 @@ def _costs(results: TrainingResults, looks: dict[str, Look]) -> Column:
     rows = []
     for arm in _together(results.arms):
         share = f"{arm.cost.relative:.2f}, explorer {arm.cost.explorer_share:.0%} of it" if arm.cost else ""
-        rows.append(Row(arm.name, (cost_dot(arm.name, arm.cost, looks[arm.name]),), share, arm.baseline))
+        rows.append(DotRow(arm.name, (cost_dot(arm.name, arm.cost, looks[arm.name]),), share, arm.baseline))
     return ("rollout compute", "counted FLOPs, 1 = GRPO; range of seeds"), rows, None
 
 
-def _row(arm: ArmResult, found: Estimate | None, text: str, look: Look, *, is_baseline: bool = False) -> Row:
+def _row(arm: ArmResult, found: Estimate | None, text: str, look: Look, *, is_baseline: bool = False) -> DotRow:
     if found is not None:
-        return Row(arm.name, (estimate_dot(arm.name, found, text, look),), text, arm.baseline)
+        return DotRow(arm.name, (estimate_dot(arm.name, found, text, look),), text, arm.baseline)
     why = "baseline" if is_baseline else "not evaluated" if arm.finished else "owed"
-    return Row(arm.name, (absent_dot(arm.name, look, why),), "", arm.baseline)
+    return DotRow(arm.name, (absent_dot(arm.name, look, why),), "", arm.baseline)
 
 
 def _difference_text(found: Estimate | None) -> str:
@@ -242,9 +242,9 @@ def _at(levels: Sequence[Level], k: int) -> Estimate | None:
     return next((level.estimate for level in levels if level.k == k), None)
 
 
-def _paper_row(name: str, cell: PaperCell | None, look: Look) -> Row:
+def _paper_row(name: str, cell: PaperCell | None, look: Look) -> DotRow:
     if cell is None:
-        return Row(name, (absent_dot(name, look, "not given"),))
+        return DotRow(name, (absent_dot(name, look, "not given"),))
     nan = math.nan
     told = f"<b>{markup(name)}</b><br>{cell.value:.1%}, as printed"
-    return Row(name, (Dot(markup(name), cell.value, nan, nan, look.colour, told, look.symbol),), f"{cell.value:.1%}")
+    return DotRow(name, (Dot(markup(name), cell.value, nan, nan, look.colour, told, look.symbol),), f"{cell.value:.1%}")

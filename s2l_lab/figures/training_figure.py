@@ -34,7 +34,7 @@ from s2l_lab.training.results import step_curve
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from s2l_lab.estimators.verdicts import Expectation
+    from s2l_lab.estimators.decisions import Expectation
     from s2l_lab.figures.palette import Look
     from s2l_lab.figures.panel import Box
     from s2l_lab.training.claims import PanelPlan, TrainingFigure
@@ -111,7 +111,7 @@ def training_numbers(
             for level in levels
         ],
         "claims": [
-            {"claim": claim_words(claim), "difference": claim.difference, "verdict": claim.verdict}
+            {"claim": claim_words(claim), "difference": claim.difference, "verdict": claim.decision}
             for claim in results.claims
         ],
     }

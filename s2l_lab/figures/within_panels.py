@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.figures.axes import fine_axis
-from s2l_lab.figures.dots import Row, draw_dots, ends_of, estimate_dot, height_of
+from s2l_lab.figures.dots import DotRow, draw_dots, ends_of, estimate_dot, height_of
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.palette import member_colours
-from s2l_lab.studies.marks import WORDS
+from s2l_lab.studies.metric_validity import WORDS
 from s2l_lab.studies.within import CONDITIONS
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ LEVEL_WORDS: Mapping[Level, str] = {
     "embedding": "Embeddings",
 }
 
-Group = tuple[str, list[tuple[tuple[str, str], list[Row]]]]
+Group = tuple[str, list[tuple[tuple[str, str], list[DotRow]]]]
 """Words at the left, and the heads and rows of each panel."""
 
 
@@ -83,7 +83,7 @@ def mark_words(mark: str | None) -> str:
     return WORDS.get(mark, mark) if mark else ""
 
 
-def metric_rows(report: DiversityReport, metric: str, conditions: Sequence[Condition] = CONDITIONS) -> list[Row]:
+def metric_rows(report: DiversityReport, metric: str, conditions: Sequence[Condition] = CONDITIONS) -> list[DotRow]:
     """A row per policy with a dot per condition."""
     found = {p.name: {c: p.cells[c][metric].value for c in conditions} for p in report.within.policies}
     no_vectors = METRICS[metric].level == "embedding" and report.embedding is None
@@ -108,7 +108,7 @@ def _groups(report: DiversityReport, marks: Mapping[str, str]) -> list[Group]:
 
 def _rows(
     report: DiversityReport, title: str, found: Mapping[str, Mapping[Condition, Estimate]], why: str = ""
-) -> list[Row]:
+) -> list[DotRow]:
     """Rows of estimates by policy and condition; an undefined one says `why`, or on how many problems it is defined."""
     colours = member_colours([policy.name for policy in report.within.policies])
     rows = []
@@ -123,5 +123,5 @@ def _rows(
             )
             for condition, estimate in estimates.items()
         )
-        rows.append(Row(name, dots))
+        rows.append(DotRow(name, dots))
     return rows

@@ -3,15 +3,20 @@
 The engine is chosen from the source (`scripted:` and `http...` name their own) and else from the machine: vLLM where
 there is a GPU and vLLM is installed, transformers otherwise. `auto` precision is resolved here and recorded in the
 digest: float32 on a CPU, the checkpoint's own on a GPU. What needs no model is checked before one is loaded.
+`member_here` says of a stored run's policy whether its weights are on this machine; a tokenizer alone is enough to read
+rollouts token by token, not to score them.
 """
 
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from pydantic import ValidationError
 
 from s2l_lab.errors import PolicyError, UsageError, unknown_name
-from s2l_lab.policies.checkpoint import Checkpoint, locate
+from s2l_lab.policies.checkpoint import HASHED, Checkpoint, find_here, locate
 from s2l_lab.policies.device import has_gpu
 from s2l_lab.policies.engines import ENGINE_OF_SOURCE, Engine
 from s2l_lab.policies.families import Member, named_member
@@ -20,8 +25,7 @@ from s2l_lab.policies.templates import bind_template
 from s2l_lab.policies.tokenizers import load_tokenizer, require_one_tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from s2l_lab.policies.policy import Policy
     from s2l_lab.policies.scripted import Script
@@ -153,6 +157,31 @@ def resolve_dtype(dtype: Dtype, checkpoint: Checkpoint) -> str:
         return "float32"
     own = str(checkpoint.config.get("dtype") or checkpoint.config.get("torch_dtype") or "bfloat16")
     return own.removeprefix("torch.")
+
+
+def member_here(config: Mapping[str, Any], name: str) -> Member | str:
+    """A policy of the run with this configuration, its source the directory here that holds its weights; else in one
+    line what is missing. Opening such a member touches no network, whatever the run's policy came from, and fails where
+    its files are not those that the run recorded."""
+    policies = config.get("policies")
+    record = policies.get(name) if isinstance(policies, dict) else None
+    if not isinstance(record, dict) or not record.get("source"):
+        return f"{name}: the run does not say where its weights are."
+    wanted = {key: record.get(key) for key in ("source", "revision")} | {"template": record.get("template") or "raw"}
+    try:
+        named = Member.model_validate({"name": name} | wanted)
+        choose_engine(named, "transformers")
+    except ValidationError:
+        return f"{name}: what the run says of it names no model."
+    except UsageError as error:  # an endpoint or a script
+        return str(error)
+    root = config.get("model_root")
+    found = find_here(named, Path(root) if isinstance(root, str) else None)
+    if isinstance(found, str):
+        return found
+    # A hash is kept and held against the files when they are opened; a commit says nothing about a directory.
+    hashed = named.revision if (named.revision or "").startswith(HASHED) else None
+    return named.model_copy(update={"source": str(found), "revision": hashed})
 
 
 def _parse_script(member: Member) -> Script:

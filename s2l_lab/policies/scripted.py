@@ -24,7 +24,7 @@ from s2l_lab.digest import content_digest
 from s2l_lab.errors import UsageError, unknown_name
 from s2l_lab.policies.draw_keys import rollout_keys, uniforms
 from s2l_lab.policies.policy import Completion, Draw, Draws, SamplingParams, StopReason
-from s2l_lab.policies.solve_rates import SolveRates, parse_solve_rates
+from s2l_lab.policies.solve_rates import RateLaw, parse_solve_rates
 
 if TYPE_CHECKING:
     from s2l_lab.problems import Problem
@@ -38,7 +38,7 @@ _POSITIONS = np.arange(3)
 class Script:
     """What a scripted policy does."""
 
-    solve_rates: SolveRates | Mapping[str, float]
+    solve_rates: RateLaw | Mapping[str, float]
     """A law, or problem id to rate; a problem that a mapping does not name is an error."""
     no_answer: float = 0.0
     """Share of the draws that are not correct which end without an answer."""
@@ -63,7 +63,7 @@ class Script:
             raise UsageError(
                 f"a script cannot solve problem {problem.id} of {problem.source!r}: it has no gold answer."
             )
-        if isinstance(self.solve_rates, SolveRates):
+        if isinstance(self.solve_rates, RateLaw):
             return self.solve_rates.of(problem.id)
         if problem.id not in self.solve_rates:
             raise UsageError(f"the script names no solve rate for problem {problem.id} of {problem.source!r}.")
@@ -72,7 +72,7 @@ class Script:
     @property
     def digest(self) -> str:
         """Identity of the script."""
-        law = self.solve_rates.text if isinstance(self.solve_rates, SolveRates) else dict(self.solve_rates)
+        law = self.solve_rates.text if isinstance(self.solve_rates, RateLaw) else dict(self.solve_rates)
         return content_digest([law, self.no_answer, self.truncated, self.wrong])
 
 

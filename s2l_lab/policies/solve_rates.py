@@ -27,7 +27,7 @@ class _Part:
 
 
 @dataclass(frozen=True, slots=True)
-class SolveRates:
+class RateLaw:
     """A law on [0, 1]."""
 
     text: str
@@ -46,7 +46,7 @@ class SolveRates:
         return part.a if part.b == 0 else float(beta.ppf(where, part.a, part.b))
 
 
-def parse_solve_rates(text: str) -> SolveRates:
+def parse_solve_rates(text: str) -> RateLaw:
     """The law that `text` names. Raises UsageError for what is not one, and for weights that do not sum to 1."""
     compact = text.replace(" ", "")
     parts: list[_Part] = []
@@ -63,4 +63,4 @@ def parse_solve_rates(text: str) -> SolveRates:
         raise UsageError(
             f"{text!r}: the weights of a mixture sum to 1, these to {sum(p.weight for p in parts):g}. {_EXAMPLES}"
         )
-    return SolveRates(compact, tuple(parts))
+    return RateLaw(compact, tuple(parts))

@@ -18,7 +18,7 @@ from s2l_lab.problems.countdown import Split, countdown_benchmark
 from s2l_lab.problems.gym import PREFIX, gym_benchmark
 from s2l_lab.problems.hub import fetch_rows
 from s2l_lab.problems.problem import Benchmark, Problem
-from s2l_lab.problems.rows import Row, problems_of, read_jsonl
+from s2l_lab.problems.rows import FileRow, problems_of, read_jsonl
 
 PROCEDURAL_DEFAULT = 100
 """Problems of a procedural set when no number is asked for."""
@@ -93,12 +93,12 @@ def as_benchmark(given: object, *, n: int | None = None) -> Benchmark:
     return _take(_benchmark("list", problems, "the list", provenance={"problems": "a list"}), n)
 
 
-def _row(number: int, entry: object) -> Row:
+def _row(number: int, entry: object) -> FileRow:
     """One entry of a list as a row of a problem file."""
     if isinstance(entry, Mapping):
-        return Row(number, dict(entry))
+        return FileRow(number, dict(entry))
     if isinstance(entry, tuple | list) and len(entry) == 2:
-        return Row(number, dict(zip(("question", "answer"), entry, strict=True)))
+        return FileRow(number, dict(zip(("question", "answer"), entry, strict=True)))
     raise UsageError(
         f"entry {number} of problems is a {type(entry).__name__}; give (question, answer), a mapping with question and "
         "answer, or only entries of type Problem."

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from s2l_lab.problems.problem import Problem
-    from s2l_lab.problems.rows import Row
+    from s2l_lab.problems.rows import FileRow
 
 
 def content_hash(problems: Sequence[Problem]) -> str:
@@ -44,16 +44,16 @@ def _as_is(fields: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _every_row(row: Row) -> bool:
+def _every_row(row: FileRow) -> bool:
     return True
 
 
-def _proof(row: Row) -> bool:
+def _proof(row: FileRow) -> bool:
     """OlympiadBench's theorem-proving items, whose `answer` is a whole proof, carry a source that begins with TP."""
     return str(row.fields.get("source", "")).startswith("TP")
 
 
-def _open_ended(row: Row) -> bool:
+def _open_ended(row: FileRow) -> bool:
     return not _proof(row)
 
 
@@ -69,7 +69,7 @@ class Source:
     """From a hub row to fields that `problems_of` reads; local files are expected to have them."""
     local: str = ""
     """Name of the local file (without .jsonl) where it is not the benchmark's own."""
-    keep: Callable[[Row], bool] = _every_row
+    keep: Callable[[FileRow], bool] = _every_row
     """Which rows of a local file belong to the benchmark."""
     answer_space: int | None = None
     proofs: bool = False

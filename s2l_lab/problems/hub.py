@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s2l_lab.errors import DataError
-from s2l_lab.problems.rows import Row, read_jsonl
+from s2l_lab.problems.rows import FileRow, read_jsonl
 
 if TYPE_CHECKING:
     from s2l_lab.problems.catalog import Source
 
 
-def fetch_rows(name: str, source: Source) -> list[Row]:
+def fetch_rows(name: str, source: Source) -> list[FileRow]:
     """The rows of a benchmark's hub file, converted to the fields that problems are made from.
 
     Raises DataError when neither the hub nor its cache has the file, or a row lacks what the benchmark's rows have.
@@ -24,7 +24,7 @@ def fetch_rows(name: str, source: Source) -> list[Row]:
     path = _download(name, source)
     rows = read_jsonl(path) if path.suffix == ".jsonl" else _read_parquet(path)
     try:
-        return [Row(row.line, source.convert(row.fields)) for row in rows]
+        return [FileRow(row.line, source.convert(row.fields)) for row in rows]
     except (KeyError, TypeError) as error:
         raise DataError(
             f"{source.repository} at {source.revision[:8]}: rows of {source.file} lack what benchmark {name!r} expects "
@@ -54,8 +54,8 @@ def _download(name: str, source: Source) -> Path:
         ) from error
 
 
-def _read_parquet(path: Path) -> list[Row]:
+def _read_parquet(path: Path) -> list[FileRow]:
     import pyarrow.parquet as pq
 
     records: list[dict[str, Any]] = pq.read_table(path).to_pylist()
-    return [Row(i, record) for i, record in enumerate(records, start=1)]
+    return [FileRow(i, record) for i, record in enumerate(records, start=1)]

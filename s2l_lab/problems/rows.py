@@ -30,7 +30,7 @@ _LONGEST_NOTE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FileRow:
     """One item as its file has it."""
 
     line: int
@@ -38,7 +38,7 @@ class Row:
     fields: dict[str, Any]
 
 
-def read_jsonl(path: Path) -> list[Row]:
+def read_jsonl(path: Path) -> list[FileRow]:
     """The rows of a JSONL file; blank lines are skipped. Raises DataError naming every line that is not an object."""
     try:
         data = path.read_bytes()
@@ -56,7 +56,7 @@ def read_jsonl(path: Path) -> list[Row]:
         if isinstance(parsed, str):
             faults.append(f"line {number}: {parsed}")
         else:
-            rows.append(Row(number, parsed))
+            rows.append(FileRow(number, parsed))
     raise_faults(str(path), faults)
     if not rows:
         raise DataError(f"{path} holds no problems. Each line must be a JSON object with a question and an answer.")
@@ -87,7 +87,7 @@ def raise_faults(where: str, faults: Sequence[str]) -> None:
     raise DataError(f"{where}: {len(faults)} line(s) cannot be used. {shown}{more}. Mend or delete these lines.")
 
 
-def problems_of(rows: Iterable[Row], *, name: str, where: str, merge_duplicates: bool = False) -> list[Problem]:
+def problems_of(rows: Iterable[FileRow], *, name: str, where: str, merge_duplicates: bool = False) -> list[Problem]:
     """The rows as problems, in order.
 
     `merge_duplicates` keeps the first of several rows with exactly the same prompt (as the paper's training set was

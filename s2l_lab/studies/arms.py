@@ -42,7 +42,7 @@ class ArmSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class SampledArm:
     """An arm whose rollouts are stored and verified."""
 
     name: str
@@ -81,7 +81,7 @@ class Completions:
         return Completions(self.problems, self.problem_R[keep], tuple(self.token_ids_R[i] for i in keep))
 
 
-def read_completions(arm: Arm) -> Completions:
+def read_completions(arm: SampledArm) -> Completions:
     """The arm's completions with sample index below N. Raises DataError where one has no token ids or is missing."""
     place = {problem.id: i for i, problem in enumerate(arm.benchmark.problems)}
     origin = arm.origin
@@ -113,21 +113,21 @@ def complete_arms(
     *,
     announce: Callable[[str], None] = lambda _: None,
     progress: Callable[[Progress], None] = lambda _: None,
-) -> list[Arm]:
+) -> list[SampledArm]:
     """Sample and verify what the arms lack; the arms in the order of `specs`."""
-    found: dict[tuple[PasskRequest, str], Arm] = {}
+    found: dict[tuple[PasskRequest, str], SampledArm] = {}
     with VerifierPool() as pool:
         for request in dict.fromkeys(spec.request for spec in specs):
             done = complete_run(request, pool=pool, announce=announce, progress=progress)
             for task, origin in zip(done.plan.tasks, done.origins, strict=True):
-                found[request, task.member.name] = Arm(
+                found[request, task.member.name] = SampledArm(
                     task.member.name, task.member, request, origin, done.plan.benchmark, done.plan.verifier_version
                 )
     return [_named(found[spec.request, spec.member], spec.name) for spec in specs]
 
 
-def _named(arm: Arm, name: str) -> Arm:
-    return Arm(name, arm.member, arm.request, arm.origin, arm.benchmark, arm.verifier_version)
+def _named(arm: SampledArm, name: str) -> SampledArm:
+    return SampledArm(name, arm.member, arm.request, arm.origin, arm.benchmark, arm.verifier_version)
 
 
 def read_sets(

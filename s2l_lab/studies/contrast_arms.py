@@ -15,16 +15,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from s2l_lab.errors import UsageError, unknown_name
 from s2l_lab.policies.families import Family, Member, load_family
 from s2l_lab.policies.opening import check_members, open_policy
 from s2l_lab.policies.transformers_engine import TransformersPolicy
 from s2l_lab.problems.benchmarks import load_benchmark
-from s2l_lab.studies.arms import Arm, ArmSpec, complete_arms
+from s2l_lab.studies.arms import ArmSpec, SampledArm, complete_arms
+from s2l_lab.studies.contrast_plan import ContrastPlan
 from s2l_lab.studies.matching import Match, Validation, find_matches
-from s2l_lab.studies.plan import ContrastPlan
 from s2l_lab.studies.siblings import FOLDER, pretrained_siblings, sibling_name
 from s2l_lab.verifiers import VerifierPool
 
@@ -40,7 +40,7 @@ Role = Literal["learner", "explorer", "sibling", "other seed", "temperature", "e
 class ContrastArm:
     """One arm with its role."""
 
-    arm: Arm
+    arm: SampledArm
     role: Role
     temperature: float
     matches: str | None = None
@@ -63,6 +63,31 @@ class ContrastArms:
     def all(self) -> tuple[ContrastArm, ...]:
         """The learner first."""
         return (self.learner, *self.others)
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """Lines on data, sampling and provenance for a caption."""
+        plan, learner = self.plan, self.learner.arm
+        return (
+            f"{learner.benchmark.name}: n = {len(learner.benchmark.problems)} problems, N = {plan.rollouts} rollouts "
+            f"per problem and arm; top-p 1, top-k off, at most {plan.max_tokens} tokens, seed {plan.seed}; T = 1 "
+            "unless said.",
+            f"Matched temperatures were found on {plan.validation_problems} problems of {plan.validation}, "
+            f"{plan.validation_rollouts} rollouts each.",
+            "95% intervals about other problems of this kind (resampled: problems); size effects about other "
+            "pretrained models (resampled: models).",
+            f"Verifier {learner.verifier_version}; data {learner.benchmark.digest}.",
+        )
+
+    def provenance(self, command: str) -> dict[str, Any]:
+        """What numbers.json says of where it comes from."""
+        return {
+            "command": command,
+            "plan": self.plan.model_dump(mode="json", exclude={"model_root", "data_root"}),
+            "data": self.learner.arm.benchmark.digest,
+            "verifier_version": self.learner.arm.verifier_version,
+            "policies": {one.arm.name: one.arm.origin.policy_digest for one in self.all},
+        }
 
 
 def contrast_arms(
@@ -112,7 +137,7 @@ def contrast_arms(
     return ContrastArms(plan, all_arms[0], tuple(all_arms[1:]), matches)
 
 
-def open_for_scoring(arm: Arm, plan: ContrastPlan) -> TransformersPolicy:
+def open_for_scoring(arm: SampledArm, plan: ContrastPlan) -> TransformersPolicy:
     """The arm's policy by the transformers engine, whose distributions can be read."""
     return _open(arm.member, plan)
 

@@ -47,7 +47,7 @@ TOLERANCE: Mapping[Matched, float] = {"entropy": 0.01, "kl": 0.02, "pass@1": 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Likeness:
     """What a policy at a temperature looks like on the validation problems."""
 
     entropy: float
@@ -74,9 +74,9 @@ class Validation:
         self, benchmark: Benchmark, n: int, sampling: SamplingParams, learner: TransformersPolicy, pool: VerifierPool
     ) -> None:
         self._benchmark, self._n, self._sampling, self._learner, self._pool = benchmark, n, sampling, learner, pool
-        self._seen: dict[tuple[str, float], Look] = {}
+        self._seen: dict[tuple[str, float], Likeness] = {}
 
-    def look(self, policy: TransformersPolicy, temperature: float) -> Look:
+    def look(self, policy: TransformersPolicy, temperature: float) -> Likeness:
         """Sample N rollouts of every validation problem at this temperature and look at them."""
         key = policy.digest, temperature
         if key not in self._seen:
@@ -107,7 +107,7 @@ class Validation:
         rules = [RUNGS, dict(TOLERANCE)]
         return content_digest([policies, explorer_temperature, self._benchmark.digest, self._n, sampling, rules])
 
-    def _sample(self, policy: TransformersPolicy, temperature: float) -> Look:
+    def _sample(self, policy: TransformersPolicy, temperature: float) -> Likeness:
         sampling = self._sampling.model_copy(update={"temperature": temperature})
         problems = {problem.id: problem for problem in self._benchmark.problems}
         requests = [Draws(problem, tuple(range(self._n))) for problem in problems.values()]
@@ -122,7 +122,7 @@ class Validation:
             behaviour_temperature=temperature,
         )
         kl = sum(float(s.kl.sum(dtype=np.float64)) for s in scores) / sum(len(s.kl) for s in scores)
-        return Look(pooled_entropy(entropies).per_token, kl, self._pass1(drawn))
+        return Likeness(pooled_entropy(entropies).per_token, kl, self._pass1(drawn))
 
     def _pass1(self, drawn: Sequence[tuple[Problem, Completion]]) -> float:
         items = [VerifyItem(problem, c.text, c.stop_reason is StopReason.LENGTH) for problem, c in drawn]

@@ -2,16 +2,21 @@
 
 Every metric of METRICS is computed on every cell of `diversity.designed`, as it would be on rollouts of a policy, and
 `diversity.validity` says what it follows. All rollouts of a cell are correct, so the answer is about metrics on correct
-rollouts: what accuracy does to them is no part of it.
+rollouts: what accuracy does to them is no part of it. What it found of a metric is the *mark* that stands beside the
+metric's name wherever it is shown.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from s2l_lab.diversity.designed import (
     ORDER_LEVELS,
@@ -19,7 +24,7 @@ from s2l_lab.diversity.designed import (
     REPLICATES,
     ROLLOUTS,
     STRATEGY_LEVELS,
-    Cell,
+    DesignedCell,
     design,
     designed_items,
 )
@@ -27,11 +32,43 @@ from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.diversity.problem_profile import profile
 from s2l_lab.diversity.rollout_set import RolloutSet
 from s2l_lab.diversity.validity import Validity, validity
-from s2l_lab.studies.vectors import EmbeddingFacts, embed_texts
+from s2l_lab.studies.study import Measured, Watch
+from s2l_lab.studies.vectors import EmbeddingFacts, embed_texts, embedding_words
 from s2l_lab.verifiers.official import official_extract
 
 if TYPE_CHECKING:
     from s2l_lab.studies.within import Vectors
+
+MARKS_FILE = "validity.json"
+"""The numbers.json of `s2l-lab figures metric-validity` at scale mini, here so that an installed package knows it."""
+WORDS = {
+    "strategy": "follows strategies, not phrasing",
+    "both": "follows strategies and phrasing",
+    "phrasing only": "moves with phrasing only",
+    "neither": "follows neither",
+    "undetermined": "could not be told",
+}
+"""What a mark says of its metric. It is decided by `diversity.validity`."""
+SIGNS = {"strategy": "", "both": "~", "phrasing only": "!", "neither": "?", "undetermined": "?"}
+"""Beside a metric's name in a table."""
+
+
+class ValidityPlan(BaseModel):
+    """The designed experiment on metrics."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    items: int = Field(default=30, ge=2)
+    replicates: int = Field(default=2, ge=2)
+    seed: int = Field(default=0, ge=0)
+    embedder: str = "minilm"
+
+    def describe(self) -> str:
+        """What it would measure."""
+        return (
+            f"{self.items} designed items x 18 cells x {self.replicates} replicates x 16 texts, no sampling; embedder "
+            f"{self.embedder}."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +81,21 @@ class MetricValidity:
     replicates: int
     rollouts_per_cell: int
     embedding: EmbeddingFacts | None
+
+
+def measure(plan: ValidityPlan, command: str, watch: Watch) -> Measured:
+    """The designed experiment of a plan; nothing is sampled."""
+    result = metric_validity(
+        plan.items, replicates=plan.replicates, seed=plan.seed, embedder=plan.embedder, announce=watch.announce
+    )
+    about = (
+        f"Designed sets of {result.rollouts_per_cell} correct Countdown solutions: n = {result.n_items} items, "
+        f"{result.replicates} replicates of 18 cells each; seed {plan.seed}.",
+        "95% intervals about other items (resampled: items).",
+        embedding_words(result.embedding),
+        f"Made by: {command}",
+    )
+    return Measured(result, about, {"command": command})
 
 
 def metric_validity(
@@ -68,7 +120,7 @@ def metric_validity(
     return MetricValidity(found, items, replicates, ROLLOUTS, facts)
 
 
-def _values(cell: Cell, vectors: Vectors | None) -> dict[str, float]:
+def _values(cell: DesignedCell, vectors: Vectors | None) -> dict[str, float]:
     rollouts = RolloutSet(
         problem_id=f"{cell.item.numbers} {cell.item.target}",
         text_N=cell.text_N,
@@ -82,3 +134,10 @@ def _values(cell: Cell, vectors: Vectors | None) -> dict[str, float]:
     )
     embedding = None if vectors is None else np.array([vectors[text] for text in cell.text_N])
     return profile(rollouts, ROLLOUTS, rng=np.random.default_rng(0), embedding_ND=embedding)
+
+
+@cache
+def metric_marks() -> dict[str, str]:
+    """Mark (a key of WORDS) by metric name; a metric that the study does not cover has none."""
+    text = resources.files(__package__).joinpath(MARKS_FILE).read_text(encoding="utf-8")
+    return {name: found["mark"] for name, found in json.loads(text)["metrics"].items()}

@@ -5,12 +5,18 @@ into a martingale part and the part that persists (`diversity.temporal`). The le
 T = 1.5 and at the temperature of equal KL are the controls: temperature is a time-invariant perturbation too, so
 persistence alone says nothing. Rollouts of a temperature are scored at that temperature as well, where nothing may
 persist. Other pretraining seeds of small members have no part here.
+
+The same measurement is made of a stored run, without sampling anything (`persistence_of_run`): the learner, and the
+other policies as explorers. Sampling parameters are the identity of a run, so no run holds one policy at two
+temperatures: whether an explorer persists more than temperature does is not answered there, and who shows it says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,24 +30,96 @@ from s2l_lab.diversity.temporal import (
     split,
     variance_ratio,
 )
-from s2l_lab.studies.arms import read_completions
-from s2l_lab.studies.contrast_arms import open_for_scoring
-from s2l_lab.studies.head_scores import HeadScores
-from s2l_lab.studies.persistence_report import ByLag, Persistence, PersistenceRow
-from s2l_lab.studies.traces import GreedyTraces
+from s2l_lab.errors import PolicyError, UsageError, unknown_name
+from s2l_lab.passk import PasskRequest
+from s2l_lab.policies import SamplingParams
+from s2l_lab.policies.opening import member_here
+from s2l_lab.problems import Benchmark
+from s2l_lab.rollouts import RolloutStore
+from s2l_lab.studies.arms import SampledArm, read_completions
+from s2l_lab.studies.contrast_arms import ContrastArm, ContrastArms, contrast_arms, open_for_scoring
+from s2l_lab.studies.contrast_plan import ContrastPlan
+from s2l_lab.studies.diversity import origins_in_order
+from s2l_lab.studies.study import Measured, Watch
+from s2l_lab.studies.traces import ByLag, GreedyTraces, HeadScores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from s2l_lab.diversity.scoring import TokenScores
     from s2l_lab.estimators import Estimate
+    from s2l_lab.policies.families import Member
     from s2l_lab.policies.transformers_engine import TransformersPolicy
+    from s2l_lab.problems import Problem
+    from s2l_lab.rollouts import Origin
     from s2l_lab.studies.arms import Completions
-    from s2l_lab.studies.contrast_arms import ContrastArm, ContrastArms
+    from s2l_lab.studies.contrast_arms import Role
+    from s2l_lab.studies.matching import Match
+    from s2l_lab.studies.traces import ScoreCovariance, Survival
 
 HORIZONS = (1, 2, 3, 5, 8, 12, 20, 30)
 """q of the variance ratios."""
 LAGS = (1, 2, 3, 4, 6, 8, 12, 16, 20, 24)
+
+
+@dataclass(frozen=True, slots=True)
+class PersistenceRow:
+    """One behaviour policy, scored by the learner at temperature 1."""
+
+    name: str
+    role: Role
+    temperature: float
+    matches: str | None
+    n_rollouts: int
+    n_tokens: int
+    kl: Estimate
+    """KL(b || learner), nats per token, pooled along b's own rollouts."""
+    drift: Estimate
+    """sum e / sum T: surprisal minus entropy, nats per token."""
+    persistent_drift: Estimate
+    """sum d / sum T: the part that persists; equals `drift` in expectation."""
+    variance_ratio: ByLag
+    """VR(q) of e."""
+    variance_ratio_m: ByLag
+    """VR(q) of m, whose expectation is 1 for every behaviour policy: the check on the instrument."""
+    variance_ratio_own: ByLag | None
+    """VR(q) of e when the learner scores at the arm's own temperature (1 in expectation); None for other policies."""
+    autocorrelation: ByLag
+    """Of e, from uncentred products."""
+    autocovariance_d: ByLag
+    """Of d around the problem's mean."""
+    icc: Estimate
+    """Intraclass correlation of e within rollouts."""
+    survival: tuple[Survival, ...]
+    """Along the learner's greedy traces, and along the policy's own."""
+    score_covariance: ScoreCovariance | None
+
+
+@dataclass(frozen=True, slots=True)
+class Persistence:
+    """The study's result."""
+
+    learner: str
+    rows: tuple[PersistenceRow, ...]
+    """The learner first: the null."""
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunPersistence:
+    """What a run says, and what it was said of."""
+
+    result: Persistence
+    n_problems: int
+    n_rollouts: int
+    """Per problem and policy, at most."""
+
+
+def measure(plan: ContrastPlan, command: str, watch: Watch) -> Measured:
+    """Sample what the arms owe, and score every arm under the learner."""
+    arms = contrast_arms(plan, announce=watch.announce)
+    result = persistence(arms, announce=watch.announce)
+    return Measured(result, (*arms.about, f"Made by: {command}"), arms.provenance(command))
 
 
 def persistence(arms: ContrastArms, announce: Callable[[str], None] = lambda _: None) -> Persistence:
@@ -142,3 +220,77 @@ def _ratios(value_R: Sequence[NDArray[np.float64]], completions: Completions) ->
 
 def _by_lag(at: Sequence[int], estimates: Sequence[Estimate]) -> ByLag:
     return ByLag.of(at, estimates, [e.n_rollouts for e in estimates])
+
+
+def persistence_of_run(
+    path: Path,
+    *,
+    learner: str | None = None,
+    policies: Sequence[str] | None = None,
+    problems: int = 20,
+    n: int = 16,
+    announce: Callable[[str], None] = lambda _: None,
+) -> RunPersistence:
+    """Score a pass@k run's policies (None: all) under `learner` (None: the largest), on the first `problems` problems
+    and the rollouts with sample index below n. Loads the models, from this machine alone.
+
+    Raises UsageError for an unknown policy, fewer than two, and sampling that truncates; DataError for rollouts without
+    token ids; PolicyError, before a model is loaded, for weights that are not on this machine, and for models that
+    cannot be opened or compared.
+    """
+    with RolloutStore(path) as store:
+        config = store.config
+        sampling = SamplingParams.model_validate(config["sampling"])
+        temperature = sampling_temperature(sampling)
+        chosen = tuple(store.problems()[:problems])
+        origins = {origin.policy: origin for origin in origins_in_order(store, policies, sampling)}
+    names = list(origins)
+    reference = names[-1] if learner is None else learner
+    if reference not in origins:
+        raise unknown_name("policy", reference, origins)
+    if len(names) < 2:
+        raise UsageError(f"{path}: persistence compares policies with a learner, and only {names[0]} was chosen.")
+    request = PasskRequest(
+        family=None,
+        policies=("learner=scripted:0",),  # a request names some policy; these rollouts are there already
+        benchmark=str(config["benchmark"]),
+        rollouts=n,
+        sampling=sampling,
+        out=path,
+    )
+    members = _members(config, names, path)
+
+    def arm(name: str, role: Any) -> ContrastArm:
+        found = _arm(members[name], origins[name], request, chosen)
+        return ContrastArm(found, role, temperature)
+
+    explorers = tuple(name for name in names if name != reference)
+    plan = ContrastPlan(
+        learner=reference,
+        explorers=explorers,
+        benchmark=request.benchmark,
+        problems=max(2, len(chosen)),
+        rollouts=max(4, n),
+        validation=f"not {request.benchmark}",
+        max_tokens=sampling.max_tokens,
+        seed=sampling.seed,
+    )
+    arms = ContrastArms(plan, arm(reference, "learner"), tuple(arm(name, "explorer") for name in explorers), ())
+    return RunPersistence(persistence(arms, announce), len(chosen), n)
+
+
+def _members(config: dict[str, Any], names: Sequence[str], path: Path) -> dict[str, Member]:
+    """By name. PolicyError names all that cannot be scored."""
+    found = {name: member_here(config, name) for name in names}
+    if missing := [one for one in found.values() if isinstance(one, str)]:
+        raise PolicyError(
+            f"{path}: {len(missing)} of {len(names)} policies cannot be scored here:\n  " + "\n  ".join(missing) + "\n"
+            "Choose policies whose weights are on this machine, or bring the others here."
+        )
+    return {name: one for name, one in found.items() if not isinstance(one, str)}
+
+
+def _arm(member: Member, origin: Origin, request: PasskRequest, problems: tuple[Problem, ...]) -> SampledArm:
+    kind = problems[0].kind
+    benchmark = Benchmark(request.benchmark, problems, kind, None, {})
+    return SampledArm(member.name, member, request, origin, benchmark, "")

@@ -17,7 +17,10 @@ import numpy as np
 from s2l_lab.digest import content_seed
 from s2l_lab.diversity.size_effects import SizeEffect, size_effect
 from s2l_lab.studies.between import FEATURES, FEWEST_PERMUTATIONS, Feature, contrast, contrasts, null_shares
-from s2l_lab.studies.within import pass_at_1
+from s2l_lab.studies.contrast_arms import contrast_arms
+from s2l_lab.studies.study import Measured, Watch
+from s2l_lab.studies.vectors import embed_texts, embedding_words
+from s2l_lab.studies.within import pass_at_1, texts_to_embed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from s2l_lab.diversity.rollout_set import RolloutSet
     from s2l_lab.estimators import Estimate
     from s2l_lab.studies.contrast_arms import ContrastArm, ContrastArms, Role
+    from s2l_lab.studies.contrast_plan import ContrastPlan
     from s2l_lab.studies.matching import Match
     from s2l_lab.studies.within import Vectors
 
@@ -65,6 +69,16 @@ class PolicyShare:
     sizes: tuple[SizeRow, ...]
     """Empty without pretraining seeds."""
     matches: tuple[Match, ...]
+
+
+def measure(plan: ContrastPlan, command: str, watch: Watch) -> Measured:
+    """Sample what the arms owe, embed their rollouts, and decompose every arm against the learner."""
+    arms = contrast_arms(plan, announce=watch.announce)
+    watch.announce(f"embedding the rollouts with {plan.embedder}")
+    vectors, facts = embed_texts(texts_to_embed(s for arm in arms.all for s in arm.arm.rollout_sets()), plan.embedder)
+    result = policy_share(arms, vectors, lambda name: watch.announce(f"decomposed: {name}"))
+    about = (*arms.about, embedding_words(facts), f"Made by: {command}")
+    return Measured(result, about, arms.provenance(command))
 
 
 def policy_share(

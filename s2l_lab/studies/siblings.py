@@ -14,7 +14,7 @@ from pathlib import Path
 
 from s2l_lab.errors import UsageError, unknown_name
 from s2l_lab.policies.families import load_family
-from s2l_lab.policies.tiny.recipe import MEMBERS, RECIPES, Progress, recipe_digest
+from s2l_lab.policies.tiny.recipe import MEMBERS, RECIPES, PretrainingProgress, recipe_digest
 from s2l_lab.rollouts.durable import make_folder, replacing
 
 FOLDER = Path("runs") / "pretrained"
@@ -31,7 +31,7 @@ def pretrained_siblings(
     folder: Path = FOLDER,
     *,
     announce: Callable[[str], None] = lambda _: None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[PretrainingProgress], None] | None = None,
 ) -> Path:
     """A family file of all members of `family` pretrained from `seeds`, training those that are missing.
 

@@ -1,4 +1,11 @@
-"""Greedy traces of a policy, and how likely policies are to follow them: exact products, no sampling."""
+"""What is measured along fixed paths: greedy traces, and score functions of the learner along one fixed direction.
+
+How likely a policy is to follow a *trace* is an exact product, no sampling. The *direction* is the mean `head` score of
+an explorer's rollouts on the first half of the problems: the way in which imitating it would push the learner. It is
+fixed before anything is measured, on problems that are not measured on; covariances by lag are taken on the other half,
+over the first rollouts of each problem, beside the paper's bounds. Only the `head` use of the output matrix is
+differentiated, which for tied embeddings is not the gradient of the shared matrix.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +15,69 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2l_lab.diversity.scoring import score
+from s2l_lab.diversity.score_functions import head_gradient, projected_scores, score_covariance
+from s2l_lab.diversity.scoring import HeadInputs, head_inputs, score
 from s2l_lab.diversity.survival import matched_length, survival_curve
+from s2l_lab.diversity.theory_bounds import score_bound
 from s2l_lab.errors import DataError
 from s2l_lab.policies import Draws, SamplingParams, StopReason
 from s2l_lab.problems.clusters import problem_clusters
-from s2l_lab.studies.persistence_report import ByLag, Survival
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from s2l_lab.estimators import Estimate
     from s2l_lab.policies.transformers_engine import TransformersPolicy
     from s2l_lab.problems import Problem
     from s2l_lab.studies.arms import Completions
+
+PROJECTED = 32
+"""Rollouts per problem that are projected: each token costs a vocabulary and a state in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByLag:
+    """One statistic at several lags, horizons or positions; arrays have shape (L,)."""
+
+    at: NDArray[np.int64]
+    value: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    n: NDArray[np.int64]
+    """What stands behind each value: pairs of tokens for a lag, rollouts that reach the horizon, traces still alive."""
+
+    @classmethod
+    def of(cls, at: Sequence[int], estimates: Sequence[Estimate], n: Sequence[int]) -> ByLag:
+        """One estimate and its n for each place."""
+        value, lower, upper = (np.array([getattr(e, end) for e in estimates]) for end in ("value", "lower", "upper"))
+        return cls(np.array(at), value, lower, upper, np.array(n))
+
+
+@dataclass(frozen=True, slots=True)
+class Survival:
+    """Prefix survival of one policy along greedy traces: an exact product, no sampling."""
+
+    trace: str
+    """Whose greedy trace: the learner's, or the policy's own."""
+    curve: ByLag
+    """Mean over problems of the probability of the first t tokens of the trace, t = 0, 1, ...; S(0) = 1."""
+    hazard: Estimate
+    """Pooled chance per token of leaving the trace."""
+    constant: NDArray[np.float64]
+    """What a constant hazard would give over the same traces: mean of (1 - hazard)^min(t, T), at the t of the curve."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCovariance:
+    """Cov(z_t, z_s) of `head` score functions along a fixed direction, by lag, beside the paper's bounds."""
+
+    covariance: ByLag
+    bound: NDArray[np.float64]
+    """5 B^2 Pr(M_t = 0), averaged over the same pairs (Corollary E.3)."""
+    cauchy_schwarz: float
+    """B^2: what |Cov| cannot exceed whatever the policy."""
+    direction: str
+    """Where the direction comes from, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +123,46 @@ class GreedyTraces:
         of_problem = [trace[problem.id] for problem in completions.problems]
         pairs = zip(completions.token_ids_R, completions.problem_R, strict=True)
         return np.array([matched_length(ids, of_problem[p]) for ids, p in pairs], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadScores:
+    """The learner with a direction."""
+
+    learner: TransformersPolicy
+    direction_VD: NDArray[np.float64]
+    """Of length 1 (Frobenius)."""
+    words: str
+    traces: GreedyTraces
+    """Of the learner: what M_t = 1 means."""
+
+    @classmethod
+    def along(cls, learner: TransformersPolicy, explorer: Completions, name: str, traces: GreedyTraces) -> HeadScores:
+        """The mean score of an explorer's rollouts on the first half of the problems."""
+        held_out = explorer.half(first=True, rollouts=PROJECTED)
+        total: NDArray[np.float64] = np.zeros(())
+        for inputs, ids in zip(_inputs(learner, held_out), held_out.token_ids_R, strict=True):
+            total = total + head_gradient(inputs.prob_TV, inputs.hidden_TD, ids)
+        words = f"mean score of {name}'s rollouts on the first half of the problems"
+        return cls(learner, total / np.linalg.norm(total), words, traces)
+
+    def covariance(self, completions: Completions, lags: Sequence[int]) -> ScoreCovariance:
+        """Cov(z_t, z_s) of completions on the second half of the problems, by lag."""
+        measured = completions.half(first=False, rollouts=PROJECTED)
+        inputs = _inputs(self.learner, measured)
+        z_R = [
+            projected_scores(i.prob_TV, i.hidden_TD, ids, self.direction_VD)
+            for i, ids in zip(inputs, measured.token_ids_R, strict=True)
+        ]
+        largest = max(float(np.linalg.norm(i.hidden_TD, axis=1).max(initial=0.0)) for i in inputs)
+        bound = score_bound(largest, self.direction_VD)
+        found = score_covariance(
+            z_R, self.traces.matched(measured), measured.problem_R, lags, bound, measured.clusters()
+        )
+        by_lag = ByLag.of(lags, [f.covariance for f in found], [f.n_pairs for f in found])
+        return ScoreCovariance(by_lag, np.array([f.paper_bound for f in found]), bound**2, self.words)
+
+
+def _inputs(learner: TransformersPolicy, completions: Completions) -> list[HeadInputs]:
+    prompts = [learner.encode(problem) for problem in completions.problems]
+    return head_inputs(learner.model, [prompts[p] for p in completions.problem_R], completions.token_ids_R)

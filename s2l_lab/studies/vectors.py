@@ -45,3 +45,10 @@ def embed_texts(
     embedded = cached.embed(distinct)
     facts = EmbeddingFacts(embedder, cached.digest, len(distinct), embedded.share, embedded.empty)
     return dict(zip(distinct, embedded.vector_ND, strict=True)), facts
+
+
+def embedding_words(facts: EmbeddingFacts | None) -> str:
+    """A line of a caption."""
+    if facts is None:
+        return "Embedding metrics were left out."
+    return f"Embedder {facts.embedder}: {facts.share:.1%} of all tokens embedded; {facts.texts:,} distinct texts."

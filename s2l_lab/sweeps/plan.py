@@ -67,7 +67,7 @@ class _SweepTable(_Table):
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class SeededArm:
     """One arm with one seed."""
 
     name: str
@@ -89,11 +89,11 @@ class SweepPlan:
     name: str
     path: Path
     figure: Mapping[str, Any]
-    runs: Mapping[str, tuple[Arm, ...]]
+    runs: Mapping[str, tuple[SeededArm, ...]]
     """Plan digest -> the arms that are this run, in order of launching."""
-    _arms: tuple[Arm, ...] = field(repr=False)
+    _arms: tuple[SeededArm, ...] = field(repr=False)
 
-    def arms(self) -> tuple[Arm, ...]:
+    def arms(self) -> tuple[SeededArm, ...]:
         """Every arm with every seed, in order of launching."""
         return self._arms
 
@@ -114,7 +114,7 @@ def read_sweep(path: Path) -> SweepPlan:
         if seed in own
     ]
     _check_configs(arms, path)
-    runs: dict[str, tuple[Arm, ...]] = {}
+    runs: dict[str, tuple[SeededArm, ...]] = {}
     for made in arms:
         runs[made.plan.digest] = (*runs.get(made.plan.digest, ()), made)
     name = sweep.name or (path.resolve().parent.name if path.stem in SCALES else path.stem)
@@ -137,12 +137,12 @@ def _check(changes: list[tuple[Change, tuple[int, ...]]], path: Path) -> None:
             raise UsageError(f"{path}: arm {change.name!r} sets training.seed; seeds are given by `seeds`.")
 
 
-def _arm(base: Mapping[str, Any], change: Change, seed: int, path: Path) -> Arm:
+def _arm(base: Mapping[str, Any], change: Change, seed: int, path: Path) -> SeededArm:
     values = merged(merged(base, change.values), {"training": {"seed": seed}})
-    return Arm(change.name, change.levels, seed, plan_of(values, f"{path}, arm {change.name!r}"))
+    return SeededArm(change.name, change.levels, seed, plan_of(values, f"{path}, arm {change.name!r}"))
 
 
-def _check_configs(arms: Iterable[Arm], path: Path) -> None:
+def _check_configs(arms: Iterable[SeededArm], path: Path) -> None:
     """Build every arm's S2LPOConfig once, as for a machine without a GPU: a plan for another machine can be read here.
 
     transformers writes into the environment on the way, which no run may inherit from another: it is put back.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from s2l_lab.errors import unknown_name
-from s2l_lab.estimators.verdicts import Expectation
+from s2l_lab.estimators.decisions import Expectation
 from s2l_lab.plans import plan_of
 
 if TYPE_CHECKING:

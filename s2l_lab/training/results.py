@@ -1,4 +1,4 @@
-"""Evaluated runs to the numbers that figures, tables and the app show: levels over steps, differences, verdicts, cost.
+"""Evaluated runs to the numbers that figures, tables and the app show: levels over steps, differences, decisions, cost.
 
 Nobody else computes any of these. Levels and differences carry intervals about other seeds and other problems, crossed
 (estimators.seeds, seed_differences); they are made there and only put together here. Pairs are by seed: seed s of both
@@ -18,8 +18,8 @@ from s2l_lab.digest import content_seed
 from s2l_lab.errors import DataError
 from s2l_lab.estimators import Estimate, pass_at_k_curve, seed_difference, seeds_curve
 from s2l_lab.estimators.curve import estimate_at, settled
+from s2l_lab.estimators.decisions import Decision, judge
 from s2l_lab.estimators.seed_differences import for_these_banks
-from s2l_lab.estimators.verdicts import Verdict, judge
 from s2l_lab.training.arms import bank_of, evaluations
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class StepCurve:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class ArmCost:
     """Over the finished runs of an arm."""
 
     relative: float
@@ -134,7 +134,7 @@ class ArmResult:
     """After training."""
     differences: Mapping[tuple[tuple[str, ...], int], Estimate]
     """(group, k) -> this arm minus the baseline after training; empty for the baseline."""
-    cost: Cost | None
+    cost: ArmCost | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class ClaimResult:
 
     plan: ClaimPlan
     difference: Estimate | None
-    verdict: Verdict
+    decision: Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,17 +337,17 @@ def _claims(plan: TrainingFigure, reports: Mapping[str, Reports]) -> tuple[Claim
         )
         for claim in plan.claim
     ]
-    verdicts = judge(differences, [claim.expects for claim in plan.claim], plan.margin)
-    return tuple(map(ClaimResult, plan.claim, differences, verdicts))
+    decisions = judge(differences, [claim.expects for claim in plan.claim], plan.margin)
+    return tuple(map(ClaimResult, plan.claim, differences, decisions))
 
 
-def _cost(reports: Reports) -> Cost | None:
+def _cost(reports: Reports) -> ArmCost | None:
     relative = [r.relative_rollout_compute for r in reports.values() if r.relative_rollout_compute is not None]
     shares = [r.explorer_share for r in reports.values() if r.explorer_share is not None]
     if not relative:
         return None
     share = float(np.mean(shares)) if shares else 0.0
-    return Cost(float(np.mean(relative)), min(relative), max(relative), share, len(relative))
+    return ArmCost(float(np.mean(relative)), min(relative), max(relative), share, len(relative))
 
 
 def _evaluation(report: TrainingReport, benchmark: str, step: int | None) -> EvaluationReport | None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class BankFacts:
     """What rollouts of a bank are like: means over problems, with intervals about problems."""
 
     edit_diversity: Estimate
@@ -48,8 +48,8 @@ class SelectionReport:
     """What a selection did to a bank."""
 
     select: Select
-    before: Level
-    after: Level
+    before: BankFacts
+    after: BankFacts
     removed: Estimate
     """Edit diversity before minus after, paired by problem."""
     above_learner: Estimate | None
@@ -109,12 +109,12 @@ def _rows(store: RolloutStore) -> dict[str, list[StoredRollout]]:
     return found
 
 
-def _level(rows: Mapping[str, Sequence[StoredRollout]], edit_P: Mapping[str, float], m: int) -> Level:
+def _level(rows: Mapping[str, Sequence[StoredRollout]], edit_P: Mapping[str, float], m: int) -> BankFacts:
     n = min(map(len, rows.values()))
     correct = [[row for row in rows_N if row["outcome"] == Outcome.CORRECT] for rows_N in rows.values()]
     unknown = [sum(row["outcome"] == Outcome.VERIFIER_ERROR for row in rows_N) for rows_N in rows.values()]
     known = [len(rows_N) - u for rows_N, u in zip(rows.values(), unknown, strict=True)]
-    return Level(
+    return BankFacts(
         edit_diversity=mean_over_problems(list(edit_P.values()), n, bounds=(0, 1)),
         edit_diversity_correct=mean_over_problems(
             [edit_diversity([tokens(row) for row in rows_c]) for rows_c in correct], n, bounds=(0, 1)

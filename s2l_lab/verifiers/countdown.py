@@ -46,7 +46,7 @@ _TOKEN = re.compile(r"\s*([0-9]+|\\frac|[-+*/(){}])")
 _TRAILING_VALUE = re.compile(r"=\s*-?[0-9]{1,9}$")
 
 
-class UnreadableError(ValueError):
+class UnreadableExpressionError(ValueError):
     """The text is not an expression of the grammar, or beyond its bounds. The message says why in a few words."""
 
 
@@ -65,7 +65,7 @@ class _Reader:
 
     def take(self, expected: str) -> None:
         if self.next != expected:
-            raise UnreadableError(f"{expected!r} expected, {self.next[:MAX_DIGITS]!r} found")
+            raise UnreadableExpressionError(f"{expected!r} expected, {self.next[:MAX_DIGITS]!r} found")
         self.at += 1
 
     def expression(self) -> Sum:
@@ -86,7 +86,7 @@ class _Reader:
     def factor(self) -> Sum:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise UnreadableError("nested too deeply")
+            raise UnreadableExpressionError("nested too deeply")
         value = self.unnested_factor()
         self.depth -= 1
         return value
@@ -106,9 +106,9 @@ class _Reader:
             self.take("{")
             return divide(above, self.enclosed("}"))
         if not token.isdecimal():
-            raise UnreadableError(f"a number expected, {token!r} found")
+            raise UnreadableExpressionError(f"a number expected, {token!r} found")
         if len(token) > MAX_DIGITS or len(self.numbers) == MAX_NUMBERS:
-            raise UnreadableError("a number too long" if len(token) > MAX_DIGITS else "too many numbers")
+            raise UnreadableExpressionError("a number too long" if len(token) > MAX_DIGITS else "too many numbers")
         self.numbers.append(int(token))
         return number(int(token))
 
@@ -121,23 +121,23 @@ class _Reader:
 def read_expression(text: str) -> tuple[Sum, list[int]]:
     """The canonical form of an expression and the numbers in it, in order.
 
-    Raises UnreadableError for text outside the grammar or its bounds, and ZeroDivisionError.
+    Raises UnreadableExpressionError for text outside the grammar or its bounds, and ZeroDivisionError.
     """
     if len(text) > MAX_CHARACTERS:
-        raise UnreadableError("too long")
+        raise UnreadableExpressionError("too long")
     plain = _SYMBOL.sub(lambda match: _SYMBOLS.get(match[0], match[0]), text.strip().strip("$").rstrip(". \n"))
     plain = _TRAILING_VALUE.sub("", plain).rstrip()
     tokens, at = [], 0
     while at < len(plain):
         match = _TOKEN.match(plain, at)
         if match is None:
-            raise UnreadableError(f"{plain[at : at + 12]!r} is not arithmetic")
+            raise UnreadableExpressionError(f"{plain[at : at + 12]!r} is not arithmetic")
         tokens.append(match[1])
         at = match.end()
     reader = _Reader(tokens)
     form = reader.expression()
     if reader.at < len(tokens):
-        raise UnreadableError(f"{reader.next[:MAX_DIGITS]!r} left over")
+        raise UnreadableExpressionError(f"{reader.next[:MAX_DIGITS]!r} left over")
     return form, reader.numbers
 
 
@@ -148,8 +148,8 @@ def verify_expression(expression: str, numbers: Sequence[int], target: int) -> V
     """
     try:
         form, used = read_expression(expression)
-    except (UnreadableError, ZeroDivisionError) as problem:
-        detail = str(problem) if isinstance(problem, UnreadableError) else "division by zero"
+    except (UnreadableExpressionError, ZeroDivisionError) as problem:
+        detail = str(problem) if isinstance(problem, UnreadableExpressionError) else "division by zero"
         return Verdict(Outcome.INCORRECT, expression, expression.strip()[:MAX_CHARACTERS], detail)
     if sorted(used) != sorted(numbers):
         return Verdict(Outcome.INCORRECT, expression, form.text, f"uses {sorted(used)}, given {sorted(numbers)}")

@@ -71,7 +71,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Segment:
     """An interval of real numbers, or a point."""
 
     low: Node
@@ -84,7 +84,7 @@ class Part:
 class Reals:
     """A union of parts, ordered and disjoint; of one unknown where a relation said so."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[Segment, ...]
     unknown: str | None = None
 
 
@@ -121,7 +121,7 @@ class Numeral:
 
 Value: TypeAlias = "Scalar | Words | Series | Reals | Relation | Matrix | Ratio | Numeral"
 
-ALL_REALS = Reals((Part(negative(INFINITY), False, INFINITY, False),))
+ALL_REALS = Reals((Segment(negative(INFINITY), False, INFINITY, False),))
 EMPTY = Series("{}", ())
 _SETS: dict[str, Value] = {r"\mathbb{R}": ALL_REALS, r"\mathbf{R}": ALL_REALS, r"\emptyset": EMPTY}
 _EVERYTHING = frozenset(
@@ -515,12 +515,12 @@ def as_reals(value: Value) -> Reals | None:  # noqa: PLR0911 - one return a kind
     if isinstance(value, Series) and len(value.items) == 2 and value.kind in ("()", "[]", "(]", "[)"):
         low, high = value.items
         if isinstance(low, Scalar) and isinstance(high, Scalar):
-            part = Part(low.node, value.kind[0] == "[", high.node, value.kind[1] == "]")
+            part = Segment(low.node, value.kind[0] == "[", high.node, value.kind[1] == "]")
             return Reals((part,)) if _rises(part) else None
         return None
     if isinstance(value, Series) and value.kind == "{}" and all(isinstance(item, Scalar) for item in value.items):
         try:
-            return union([Reals((Part(i.node, True, i.node, True),)) for i in value.items if isinstance(i, Scalar)])
+            return union([Reals((Segment(i.node, True, i.node, True),)) for i in value.items if isinstance(i, Scalar)])
         except UnreadableError:
             return None
     if isinstance(value, Relation) and value.operator != "=":
@@ -528,7 +528,7 @@ def as_reals(value: Value) -> Reals | None:  # noqa: PLR0911 - one return a kind
     return None
 
 
-def _rises(part: Part) -> bool:
+def _rises(part: Segment) -> bool:
     order = compare(part.low, part.high)
     return order is not None and (order < 0 or (order == 0 and part.low_closed and part.high_closed))
 
@@ -609,11 +609,11 @@ def _half(operator: str, boundary: Node, *, rises: bool, name: str) -> Reals:
     """What is below (rises) or above a boundary, or all but it."""
     low = negative(INFINITY)
     if operator == "!=":
-        return Reals((Part(low, False, boundary, False), Part(boundary, False, INFINITY, False)), name)
+        return Reals((Segment(low, False, boundary, False), Segment(boundary, False, INFINITY, False)), name)
     closed = operator == "<="
     if rises:
-        return Reals((Part(low, False, boundary, closed),), name)
-    return Reals((Part(boundary, closed, INFINITY, False),), name)
+        return Reals((Segment(low, False, boundary, closed),), name)
+    return Reals((Segment(boundary, closed, INFINITY, False),), name)
 
 
 def substituted(node: Node, values: dict[str, Node]) -> Node:
@@ -628,7 +628,7 @@ def substituted(node: Node, values: dict[str, Node]) -> Node:
 def union(sets: list[Reals]) -> Reals:
     """All parts, those that touch or overlap as one. Raises UnreadableError where their order is not known."""
     parts = _ordered([part for one in sets for part in one.parts])
-    found: list[Part] = []
+    found: list[Segment] = []
     for part in parts:
         if found:
             last = found[-1]
@@ -636,7 +636,7 @@ def union(sets: list[Reals]) -> Reals:
             if gap < 0 or (gap == 0 and (part.low_closed or last.high_closed)):
                 end = _order(part.high, last.high)
                 high, closed = (part.high, part.high_closed) if end > 0 else (last.high, last.high_closed)
-                found[-1] = Part(
+                found[-1] = Segment(
                     last.low, last.low_closed, high, closed or (end == 0 and (part.high_closed or last.high_closed))
                 )
                 continue
@@ -653,7 +653,7 @@ def intersection(sets: list[Reals]) -> Reals:
             for b in other.parts:
                 low, low_closed = _tighter((a.low, a.low_closed), (b.low, b.low_closed), 1)
                 high, high_closed = _tighter((a.high, a.high_closed), (b.high, b.high_closed), -1)
-                part = Part(low, low_closed, high, high_closed)
+                part = Segment(low, low_closed, high, high_closed)
                 if _rises(part):
                     parts.append(part)
         common = Reals(tuple(parts))
@@ -672,11 +672,11 @@ def complement(inner: Reals) -> Reals:
     low, closed = negative(INFINITY), False
     parts = []
     for part in inner.parts:
-        piece = Part(low, closed, part.low, not part.low_closed and compare(part.low, negative(INFINITY)) != 0)
+        piece = Segment(low, closed, part.low, not part.low_closed and compare(part.low, negative(INFINITY)) != 0)
         if _rises(piece):
             parts.append(piece)
         low, closed = part.high, not part.high_closed
-    piece = Part(low, closed, INFINITY, False)
+    piece = Segment(low, closed, INFINITY, False)
     if _rises(piece):
         parts.append(piece)
     return Reals(tuple(parts))
@@ -689,8 +689,8 @@ def _order(a: Node, b: Node) -> int:
     return order
 
 
-def _ordered(parts: list[Part]) -> list[Part]:
-    def by_low_end(a: Part, b: Part) -> int:
+def _ordered(parts: list[Segment]) -> list[Segment]:
+    def by_low_end(a: Segment, b: Segment) -> int:
         return _order(a.low, b.low) or (not a.low_closed) - (not b.low_closed)
 
     return sorted(parts, key=cmp_to_key(by_low_end))

@@ -17,11 +17,11 @@ from s2l_lab.verifiers.maths_answer import (
     EMPTY,
     Matrix,
     Numeral,
-    Part,
     Ratio,
     Reals,
     Relation,
     Scalar,
+    Segment,
     Series,
     Value,
     Words,
@@ -399,7 +399,7 @@ def _canonical_reals(value: Reals, without: Value | None) -> str:
     return f"{value.unknown} in {parts}"
 
 
-def _canonical_part(part: Part) -> str:
+def _canonical_part(part: Segment) -> str:
     low, high = canonical_value(part.low), canonical_value(part.high)
     if low == high:
         return "{" + low + "}"

@@ -22,7 +22,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Self
 
 from s2l_lab.errors import UsageError
-from s2l_lab.verifiers.maths_process import Comparison, MathsProcess, Status
+from s2l_lab.verifiers.maths_process import MathsComparison, MathsProcess, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,12 +39,12 @@ _MEMORY_EVERY = 0.05
 """Seconds between two looks at how large the busy workers are."""
 
 
-def whole_numbers(gold: str, answer: str) -> Comparison | None:
+def whole_numbers(gold: str, answer: str) -> MathsComparison | None:
     """The result where both are whole numbers in digits, else None."""
     if not (_WHOLE.fullmatch(gold) and _WHOLE.fullmatch(answer)):
         return None
     equal = int(gold) == int(answer)
-    return Comparison(Status.EQUAL if equal else Status.DIFFERENT, str(int(answer)), "")
+    return MathsComparison(Status.EQUAL if equal else Status.DIFFERENT, str(int(answer)), "")
 
 
 class MathsPool:
@@ -57,16 +57,16 @@ class MathsPool:
         self._size = workers or min(8, os.cpu_count() or 1)
         self._limits = (seconds, megabytes)
         self._workers: list[MathsProcess] = []
-        self._known: dict[tuple[str, str], Comparison] = {}
+        self._known: dict[tuple[str, str], MathsComparison] = {}
         self._lock = threading.Lock()
 
-    def compare(self, pairs: Sequence[tuple[str, str]]) -> list[Comparison]:
+    def compare(self, pairs: Sequence[tuple[str, str]]) -> list[MathsComparison]:
         """One result per (gold, answer), in order."""
         with self._lock:
             new = dict.fromkeys(pair for pair in pairs if pair not in self._known)
             self._known |= {pair: whole for pair in new if (whole := whole_numbers(*pair)) is not None}
             wanted = deque(pair for pair in new if pair not in self._known)
-            passing: dict[tuple[str, str], Comparison] = {}
+            passing: dict[tuple[str, str], MathsComparison] = {}
             try:
                 self._work_off(wanted, passing)
             except BaseException:  # Ctrl-C included: a reply that comes later must not answer the next question
@@ -74,7 +74,7 @@ class MathsPool:
                 raise
             return [self._known.get(pair) or passing[pair] for pair in pairs]
 
-    def _work_off(self, wanted: deque[tuple[str, str]], passing: dict[tuple[str, str], Comparison]) -> None:
+    def _work_off(self, wanted: deque[tuple[str, str]], passing: dict[tuple[str, str], MathsComparison]) -> None:
         look_at = 0.0
         while wanted or any(worker.question for worker in self._workers):
             self._start(len(wanted))

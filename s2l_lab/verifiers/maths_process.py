@@ -39,7 +39,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class MathsComparison:
     """The result for one (gold, answer)."""
 
     status: Status
@@ -91,7 +91,7 @@ class MathsProcess:
         except BrokenPipeError:
             pass  # it died while idle; the end of its replies says so
 
-    def receive(self) -> Comparison | None:
+    def receive(self) -> MathsComparison | None:
         """Read what there is; the result once it is complete or the worker has died, else None.
 
         Raises S2LError if the worker could not even start.
@@ -107,7 +107,7 @@ class MathsProcess:
                 return result
         return None
 
-    def _reply(self, value: Any) -> Comparison | None:
+    def _reply(self, value: Any) -> MathsComparison | None:
         if value == READY:
             self._ready = True
             return None
@@ -116,13 +116,13 @@ class MathsProcess:
             return None
         canonical, stays = value
         self.ended = not stays
-        return self._finish(Comparison(self._verdict[0], canonical, self._verdict[1]))
+        return self._finish(MathsComparison(self._verdict[0], canonical, self._verdict[1]))
 
-    def _finish(self, result: Comparison) -> Comparison:
+    def _finish(self, result: MathsComparison) -> MathsComparison:
         self.question, self._verdict = None, None
         return result
 
-    def _died(self) -> Comparison | None:
+    def _died(self) -> MathsComparison | None:
         """The result of a question that its worker did not survive; None if it was idle."""
         code = self._process.wait()
         self.ended = True
@@ -136,15 +136,15 @@ class MathsProcess:
         if self.question is None:
             return None
         if self._verdict is not None:  # only the canonical form was missing
-            return self._finish(Comparison(self._verdict[0], None, self._verdict[1]))
+            return self._finish(MathsComparison(self._verdict[0], None, self._verdict[1]))
         if self._over_memory:
-            return self._finish(Comparison(Status.ERROR, None, f"more than {self._megabytes} MB"))
+            return self._finish(MathsComparison(Status.ERROR, None, f"more than {self._megabytes} MB"))
         if code == -signal.SIGPROF:
-            return self._finish(Comparison(Status.ERROR, None, f"no verdict in {self._seconds:g} s of computing"))
+            return self._finish(MathsComparison(Status.ERROR, None, f"no verdict in {self._seconds:g} s of computing"))
         if code == -signal.SIGALRM:
-            return self._finish(Comparison(Status.ERROR, None, f"no verdict in {WALL_CLOCK * self._seconds:g} s"))
+            return self._finish(MathsComparison(Status.ERROR, None, f"no verdict in {WALL_CLOCK * self._seconds:g} s"))
         cause = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-        return self._finish(Comparison(Status.DIED, None, f"the maths worker died ({cause})"))
+        return self._finish(MathsComparison(Status.DIED, None, f"the maths worker died ({cause})"))
 
     def watch_memory(self) -> None:
         """Kill it if it is larger than allowed."""

@@ -19,7 +19,7 @@ from s2l_lab.errors import UsageError
 from s2l_lab.verifiers.check_pool import CheckPool
 from s2l_lab.verifiers.checks import Case, Kind, answer_of, is_comparison, known_kind, refuse_impossible
 from s2l_lab.verifiers.maths_pool import MEGABYTES, SECONDS, MathsPool
-from s2l_lab.verifiers.maths_process import Comparison, Status
+from s2l_lab.verifiers.maths_process import MathsComparison, Status
 from s2l_lab.verifiers.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class VerifierPool:
         self.close()
 
 
-def _maths_verdict(answer: str, comparison: Comparison) -> Verdict:
+def _maths_verdict(answer: str, comparison: MathsComparison) -> Verdict:
     """A comparison as a verdict; what is not known is VERIFIER_ERROR, an answer that is no mathematics INCORRECT."""
     outcome = {
         Status.EQUAL: Outcome.CORRECT,

@@ -20,7 +20,7 @@ from s2l_lab.figures.diversity import within_figure
 from s2l_lab.policies import find_member
 from s2l_lab.policies.checkpoint import find_here
 from s2l_lab.studies.diversity import DiversityReport, diversity_of_run
-from s2l_lab.studies.marks import metric_marks
+from s2l_lab.studies.metric_validity import metric_marks
 from s2l_lab.studies.within import CONDITIONS, Condition
 
 POLICIES = ["tiny-360k", "tiny-2m"]

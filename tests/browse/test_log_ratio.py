@@ -19,9 +19,9 @@ from s2l_lab.passk import PasskRequest
 from s2l_lab.passk.run import run_passk
 from s2l_lab.policies import Completion, Draw, SamplingParams, StopReason, open_policy
 from s2l_lab.policies.families import Member
+from s2l_lab.policies.opening import member_here
 from s2l_lab.policies.transformers_engine import TransformersPolicy
 from s2l_lab.rollouts import Origin, RolloutStore
-from s2l_lab.studies.run_members import member_here
 
 HERE = {"source": "embedded:tiny/60k", "template": "countdown-compact"}
 ROUNDING = 2e-4

@@ -16,7 +16,7 @@ from s2l_lab.diversity.designed import (
     REPLICATES,
     ROLLOUTS,
     STRATEGY_LEVELS,
-    Cell,
+    DesignedCell,
     design,
     designed_items,
     usable_classes,
@@ -38,17 +38,17 @@ def items() -> tuple[Item, ...]:
 
 
 @pytest.fixture(scope="module")
-def cells(items: tuple[Item, ...]) -> list[Cell]:
+def cells(items: tuple[Item, ...]) -> list[DesignedCell]:
     return [cell for item in items for cell in design(item)]
 
 
-def traces(cell: Cell) -> list[Trace]:
+def traces(cell: DesignedCell) -> list[Trace]:
     parsed = [parse_trace(text) for text in cell.text_N]
     assert all(trace is not None for trace in parsed)
     return [trace for trace in parsed if trace is not None]
 
 
-def orders(cell: Cell) -> dict[str, set[tuple[tuple[int, str, int], ...]]]:
+def orders(cell: DesignedCell) -> dict[str, set[tuple[tuple[int, str, int], ...]]]:
     """The step orders seen for each class."""
     seen: dict[str, set[tuple[tuple[int, str, int], ...]]] = {}
     for strategy, trace in zip(cell.strategy_N, traces(cell), strict=True):
@@ -56,7 +56,7 @@ def orders(cell: Cell) -> dict[str, set[tuple[tuple[int, str, int], ...]]]:
     return seen
 
 
-def test_every_text_verifies_as_correct_with_the_class_that_was_meant(cells: list[Cell]) -> None:
+def test_every_text_verifies_as_correct_with_the_class_that_was_meant(cells: list[DesignedCell]) -> None:
     for cell in cells:
         problem = problem_of(cell.item)
         for text, strategy in zip(cell.text_N, cell.strategy_N, strict=True):
@@ -65,7 +65,7 @@ def test_every_text_verifies_as_correct_with_the_class_that_was_meant(cells: lis
             assert verdict.canonical == strategy
 
 
-def test_steps_are_sound_arithmetic(cells: list[Cell]) -> None:
+def test_steps_are_sound_arithmetic(cells: list[DesignedCell]) -> None:
     operations = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__, "/": int.__floordiv__}
     for cell in cells[::7]:
         for trace in traces(cell):
@@ -73,13 +73,15 @@ def test_steps_are_sound_arithmetic(cells: list[Cell]) -> None:
             assert trace.steps[-1].result == cell.item.target
 
 
-def test_strategies_are_exactly_s_in_equal_numbers_whatever_the_wording_and_the_order(cells: list[Cell]) -> None:
+def test_strategies_are_exactly_s_in_equal_numbers_whatever_the_wording_and_the_order(
+    cells: list[DesignedCell],
+) -> None:
     for cell in cells:
         assert sorted(Counter(cell.strategy_N).values()) == [ROLLOUTS // cell.strategies] * cell.strategies
         assert distinct_strategies(cell.strategy_N) == cell.strategies
 
 
-def test_phrasings_are_at_most_f_each_step_drawn_alone(cells: list[Cell]) -> None:
+def test_phrasings_are_at_most_f_each_step_drawn_alone(cells: list[DesignedCell]) -> None:
     used = {f: Counter[int]() for f in PHRASING_LEVELS}
     for cell in cells:
         wordings = [tuple(step.phrasing for step in trace.steps) for trace in traces(cell)]
@@ -92,7 +94,7 @@ def test_phrasings_are_at_most_f_each_step_drawn_alone(cells: list[Cell]) -> Non
         assert max(counter.values()) < {1: 3, 2: 1.5, 4: 1.1}[f] * min(counter.values()), counter
 
 
-def test_fixed_is_one_order_for_each_class_and_free_is_several(cells: list[Cell]) -> None:
+def test_fixed_is_one_order_for_each_class_and_free_is_several(cells: list[DesignedCell]) -> None:
     for cell in cells:
         counts = [len(seen) for seen in orders(cell).values()]
         if cell.order == "fixed":
@@ -101,7 +103,7 @@ def test_fixed_is_one_order_for_each_class_and_free_is_several(cells: list[Cell]
             assert sum(counts) > cell.strategies
 
 
-def test_factors_do_not_touch_each_other_or_the_number_of_steps(cells: list[Cell]) -> None:
+def test_factors_do_not_touch_each_other_or_the_number_of_steps(cells: list[DesignedCell]) -> None:
     lengths = Counter(len(trace.steps) for cell in cells for trace in traces(cell))
     assert set(lengths) == {3}
     one_way = [c for c in cells if (c.strategies, c.phrasings, c.order) == (1, 1, "fixed")]
@@ -113,7 +115,9 @@ def test_factors_do_not_touch_each_other_or_the_number_of_steps(cells: list[Cell
     assert max(by_phrasing) < 1.4 * min(by_phrasing)
 
 
-def test_cells_come_in_the_order_of_the_axes_and_replicates_differ(items: tuple[Item, ...], cells: list[Cell]) -> None:
+def test_cells_come_in_the_order_of_the_axes_and_replicates_differ(
+    items: tuple[Item, ...], cells: list[DesignedCell]
+) -> None:
     levels = [(c.strategies, c.phrasings, c.order, c.replicate) for c in cells[: len(cells) // 4]]
     assert levels == list(product(STRATEGY_LEVELS, PHRASING_LEVELS, ORDER_LEVELS, range(REPLICATES)))
     four = [cell.text_N for cell in cells[:REPLICATES]]
@@ -121,7 +125,7 @@ def test_cells_come_in_the_order_of_the_axes_and_replicates_differ(items: tuple[
     assert {c.strategy_N for c in cells[:REPLICATES]} <= {(s.text,) * ROLLOUTS for s in usable_classes(items[0])}
 
 
-def test_a_cell_depends_on_seed_item_and_levels_alone(items: tuple[Item, ...], cells: list[Cell]) -> None:
+def test_a_cell_depends_on_seed_item_and_levels_alone(items: tuple[Item, ...], cells: list[DesignedCell]) -> None:
     again = {(c.strategies, c.phrasings, c.order, c.replicate): c for c in design(items[1], replicates=2)}
     there = [c for c in cells if c.item == items[1] and c.replicate < 2]
     assert list(again.values()) == there
@@ -136,7 +140,7 @@ def test_a_cell_depends_on_seed_item_and_levels_alone(items: tuple[Item, ...], c
 GOLDEN = "5 minus 4 is 1\n4 plus 1 is 5\n8 times 5 is 40\n#### 8*(4+5-4)"
 
 
-def test_token_ids_are_those_of_the_embedded_familys_tokenizer(cells: list[Cell]) -> None:
+def test_token_ids_are_those_of_the_embedded_familys_tokenizer(cells: list[DesignedCell]) -> None:
     tokenizer = Tokenizer.from_str(json.dumps(tokenizer_json()))
     for cell in cells[::5]:
         assert [list(ids) for ids in cell.token_ids] == [tokenizer.encode(text).ids for text in cell.text_N]

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from s2l_lab.estimators import Counts, Estimate, compare_all, pass_at_k_curve
 from s2l_lab.estimators.compare import compare
+from s2l_lab.estimators.decisions import judge
 from s2l_lab.estimators.display import Displayed, reading, spread_of_k
 from s2l_lab.estimators.estimate import Comparisons
-from s2l_lab.estimators.verdicts import judge
 
 CORRECT, TOTAL = np.array([3, 0, 60, 12, 1]), np.full(5, 64)
 ESTIMATE = Estimate(0.5, 0.25, 0.75, 0.95, "t", "problems", 5, 320)
@@ -47,9 +47,9 @@ def test_frames_have_every_number_of_a_record() -> None:
 
 
 def test_a_claim_without_runs_shows_that_there_is_no_difference() -> None:
-    (verdict,) = judge([None], ["above"], 0.02)
-    assert repr(verdict) == "<Verdict cannot tell: no difference; no pair of finished runs>"
-    assert verdict.to_frame()["value"].isna().all()
+    (decision,) = judge([None], ["above"], 0.02)
+    assert repr(decision) == "<Decision cannot tell: no difference; no pair of finished runs>"
+    assert decision.to_frame()["value"].isna().all()
 
 
 class Words(HTMLParser):

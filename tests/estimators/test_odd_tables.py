@@ -19,8 +19,8 @@ from s2l_lab.estimators import (
     seeds_curve,
     sharpening_tax,
 )
+from s2l_lab.estimators.decisions import judge
 from s2l_lab.estimators.units import cluster_codes
-from s2l_lab.estimators.verdicts import judge
 
 
 @pytest.mark.parametrize("rollouts", [768, 1024, 2048])
@@ -79,7 +79,7 @@ def claim(**changed: object) -> Estimate:
 def test_nothing_is_decided_from_what_is_not_known() -> None:
     for unknown in (claim(df=float("nan")), claim(value=float("nan")), claim(se=float("nan"))):
         (verdict,) = judge([unknown], ["above"], 0.02)
-        assert verdict.decision == "cannot tell"
+        assert verdict.word == "cannot tell"
     for margin in (0.0, -0.02, float("nan"), float("inf")):
         with pytest.raises(UsageError, match="margin"):
             judge([claim()], ["above"], margin)

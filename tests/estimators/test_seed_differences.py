@@ -15,7 +15,7 @@ from scipy.stats import ttest_rel
 
 from s2l_lab.errors import UsageError
 from s2l_lab.estimators import Estimate, pass_at_k, seed_difference, seed_difference_these_problems
-from s2l_lab.estimators.verdicts import judge
+from s2l_lab.estimators.decisions import judge
 
 Runs = tuple[np.ndarray, np.ndarray]
 N = 16
@@ -152,7 +152,7 @@ def test_equal_counts_are_no_difference_of_width_0() -> None:
         assert np.isnan([found.se, found.df]).all()
         assert "exact" in found.method
         for expected in ("above", "below", "equal", "not_below"):
-            assert judge([found], [expected], 0.02)[0].decision == "cannot tell"
+            assert judge([found], [expected], 0.02)[0].word == "cannot tell"
     all_ = seed_difference((wrong, total), (total, total), 1)
     assert (all_.value, all_.upper) == (1, 1)
     assert all_.lower == pytest.approx(1 - 2 * 0.308, abs=1e-3)
@@ -174,7 +174,7 @@ def test_one_seed_or_one_problem_has_no_interval() -> None:
         a, b = arms(np.random.default_rng(0), seeds, problems)
         found = seed_difference(a, b, 1, bank=[0, 1, 2] * 4 if seeds == 12 else None)
         assert np.isnan([found.lower, found.upper, found.se, found.df]).all()
-        assert judge([found], ["above"], 0.02)[0].decision == "cannot tell"
+        assert judge([found], ["above"], 0.02)[0].word == "cannot tell"
 
 
 def test_pairs_are_narrower_than_strangers() -> None:

@@ -19,11 +19,11 @@ from s2l_lab.diversity.validity import validity
 from s2l_lab.estimators import Estimate, TemperatureMatch
 from s2l_lab.policies import SamplingParams
 from s2l_lab.studies.between import FEATURES, contrast, halves
-from s2l_lab.studies.diversity import Between, DiversityReport
+from s2l_lab.studies.diversity import Between, DiversityReport, StepCoherence
 from s2l_lab.studies.matching import Match
-from s2l_lab.studies.persistence_report import ByLag, Persistence, PersistenceRow, ScoreCovariance, Survival
+from s2l_lab.studies.persistence import Persistence, PersistenceRow
 from s2l_lab.studies.policy_share import PolicyShare, ShareRow, SizeRow
-from s2l_lab.studies.step_coherence import StepCoherence
+from s2l_lab.studies.traces import ByLag, ScoreCovariance, Survival
 from s2l_lab.studies.vectors import EmbeddingFacts
 from s2l_lab.studies.within import within
 

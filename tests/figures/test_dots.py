@@ -13,7 +13,7 @@ from s2l_lab.estimators import Estimate
 from s2l_lab.estimators.display import reading
 from s2l_lab.figures.axes import FineAxis, decade_axis, fine_axis
 from s2l_lab.figures.canvas import Canvas
-from s2l_lab.figures.dots import Dot, Row, draw_dots, estimate_dot, height_of, places_of
+from s2l_lab.figures.dots import Dot, DotRow, draw_dots, estimate_dot, height_of, places_of
 
 NAN = math.nan
 HOSTILE = "<script>alert(1)</script>\x1b[31m"
@@ -23,7 +23,7 @@ def estimate(value: float, lower: float, upper: float, n: int = 12) -> Estimate:
     return Estimate(value, lower, upper, 0.95, "studentised bootstrap", "problems", n, 96)
 
 
-def drawn(rows: list[Row], **options: Any) -> Any:
+def drawn(rows: list[DotRow], **options: Any) -> Any:
     canvas = Canvas(600, "t")
     values = [v for row in rows for d in row.dots for v in (d.value, d.lower, d.upper)]
     draw_dots(canvas, (100.0, 100.0), 300.0, ("head", "about"), rows, fine_axis(values), **options)
@@ -40,8 +40,8 @@ def notes(figure: Any) -> list[Any]:
 
 def test_a_dot_stands_at_its_value_and_its_whisker_ends_at_the_interval() -> None:
     rows = [
-        Row("a", (estimate_dot("a", estimate(0.3, 0.1, 0.6), "#111111", symbol="diamond"),)),
-        Row("b", (estimate_dot("b", estimate(0.7, 0.6, 0.9), "#222222"),)),
+        DotRow("a", (estimate_dot("a", estimate(0.3, 0.1, 0.6), "#111111", symbol="diamond"),)),
+        DotRow("b", (estimate_dot("b", estimate(0.7, 0.6, 0.9), "#222222"),)),
     ]
     found = traces(drawn(rows))
     assert (list(found["a"].x), list(found["b"].x)) == ([0.3], [0.7])
@@ -55,7 +55,7 @@ def test_a_dot_stands_at_its_value_and_its_whisker_ends_at_the_interval() -> Non
 
 def test_conditions_of_one_row_stand_below_each_other_within_it() -> None:
     pair = tuple(estimate_dot(name, estimate(0.3, 0.1, 0.6), "#111111", hollow=name == "h") for name in "sh")
-    found = traces(drawn([Row("a", pair), Row("b", ())]))
+    found = traces(drawn([DotRow("a", pair), DotRow("b", ())]))
     assert -0.5 < found["s"].y[0] < 0 < found["h"].y[0] < 0.5
     assert found["s"].y[0] == -found["h"].y[0]
     assert (found["s"].marker.symbol, found["h"].marker.symbol) == ("circle", "circle-open")
@@ -64,9 +64,9 @@ def test_conditions_of_one_row_stand_below_each_other_within_it() -> None:
 
 def test_an_undefined_value_is_a_dash_with_the_reason() -> None:
     rows = [
-        Row("a", (estimate_dot("a", estimate(NAN, NAN, NAN, n=0), "#111111", why="n = 0 of 12"),)),
-        Row("b", (estimate_dot("b", estimate(NAN, NAN, NAN, n=0), "#111111", unit="items"),)),
-        Row("c", (estimate_dot("c", estimate(0.5, 0.4, 0.6), "#111111"),)),
+        DotRow("a", (estimate_dot("a", estimate(NAN, NAN, NAN, n=0), "#111111", why="n = 0 of 12"),)),
+        DotRow("b", (estimate_dot("b", estimate(NAN, NAN, NAN, n=0), "#111111", unit="items"),)),
+        DotRow("c", (estimate_dot("c", estimate(0.5, 0.4, 0.6), "#111111"),)),
     ]
     figure = drawn(rows)
     assert not {"a", "b", "a: interval"} & traces(figure).keys()
@@ -76,8 +76,8 @@ def test_an_undefined_value_is_a_dash_with_the_reason() -> None:
 
 @pytest.mark.parametrize("value", [0.1, 0.9])
 def test_a_value_without_ends_has_no_whisker_and_says_so_beside_it(value: float) -> None:
-    other = Row("b", (estimate_dot("b", estimate(0.5, 0.0, 1.0), "#111111"),))
-    figure = drawn([Row("a", (estimate_dot("a", estimate(value, NAN, NAN, n=1), "#111111"),)), other])
+    other = DotRow("b", (estimate_dot("b", estimate(0.5, 0.0, 1.0), "#111111"),))
+    figure = drawn([DotRow("a", (estimate_dot("a", estimate(value, NAN, NAN, n=1), "#111111"),)), other])
     assert list(traces(figure)["a"].x) == [value]
     assert "a: interval" not in traces(figure)
     (note,) = [n for n in notes(figure) if n.text == "n = 1"]
@@ -87,26 +87,26 @@ def test_a_value_without_ends_has_no_whisker_and_says_so_beside_it(value: float)
 
 
 def test_rule_and_band_stand_where_they_are_told_behind_the_dots() -> None:
-    rows = [Row("a", (estimate_dot("a", estimate(0.3, 0.1, 0.6), "#111111"),))]
+    rows = [DotRow("a", (estimate_dot("a", estimate(0.3, 0.1, 0.6), "#111111"),))]
     found = traces(drawn(rows, rule=0.25, band=(0.2, 0.28)))
     assert list(found["reference"].x) == [0.25, 0.25]
     assert set(found["reference interval"].x) - {None} == {0.2, 0.28}
     assert list(found).index("reference") < list(found).index("a")
     assert "reference interval" not in traces(drawn(rows, rule=0.25, band=(NAN, NAN)))
-    nothing = [Row("a", (estimate_dot("a", estimate(NAN, NAN, NAN), "#111111"),))]
+    nothing = [DotRow("a", (estimate_dot("a", estimate(NAN, NAN, NAN), "#111111"),))]
     assert "reference" not in traces(drawn(nothing, rule=0.0))  # its axis has no numbers
 
 
 def test_labels_and_texts_are_escaped_shortened_and_beside_their_rows() -> None:
     dot = estimate_dot(HOSTILE, estimate(0.3, 0.1, 0.6), "#111111", why=HOSTILE)
-    figure = drawn([Row(HOSTILE, (dot,), text="p 0.2"), Row("b" * 40, ())], label_characters=30)
+    figure = drawn([DotRow(HOSTILE, (dot,), text="p 0.2"), DotRow("b" * 40, ())], label_characters=30)
     left = [note for note in notes(figure) if note.xanchor == "right"]
     assert left[0].text == "&lt;script&gt;alert(1)&lt;/script&gt;\ufffd[31m"
     assert len(left[1].text) == 30
     (right,) = [note for note in notes(figure) if note.text == "p 0.2"]
     assert (right.x, right.y) == (1, left[0].y)
     assert "<script" not in dot.name + dot.hover + dot.absent
-    assert len(notes(drawn([Row("label", (dot,))]))) == 0
+    assert len(notes(drawn([DotRow("label", (dot,))]))) == 0
 
 
 def test_hover_says_value_interval_what_was_resampled_and_the_counts() -> None:
@@ -129,12 +129,12 @@ def test_reading(numbers: tuple[float, float, float], words: str) -> None:
 
 
 def test_groups_stand_apart_and_the_panel_grows_with_its_rows() -> None:
-    rows = [Row(name, (), group=group) for name, group in (("a", "x"), ("b", "x"), ("c", "y"))]
+    rows = [DotRow(name, (), group=group) for name, group in (("a", "x"), ("b", "x"), ("c", "y"))]
     places = places_of(rows)
     assert places[1] - places[0] == 1 < places[2] - places[1]
     assert height_of(rows) > height_of(rows[:2]) > height_of(rows[:1])
     assert height_of(rows, room=2) > height_of(rows)
-    two = [Row("a", (Dot("n", 0, 0, 0, "#111111", ""),) * 2)]
+    two = [DotRow("a", (Dot("n", 0, 0, 0, "#111111", ""),) * 2)]
     assert height_of(two) == height_of(two[:1], room=2)
     figure = drawn(rows)
     assert figure.layout.yaxis.domain[1] - figure.layout.yaxis.domain[0] == pytest.approx(
@@ -184,7 +184,7 @@ def test_a_panel_in_which_nothing_is_defined_keeps_its_axes() -> None:
         estimate_dot("a", estimate(NAN, NAN, NAN), "#111111"),
     )
     for left, dot in ((100.0, there), (300.0, absent)):
-        draw_dots(canvas, (left, 100.0), 100.0, ("head", "about"), [Row("a", (dot,))], fine_axis([dot.value]))
+        draw_dots(canvas, (left, 100.0), 100.0, ("head", "about"), [DotRow("a", (dot,))], fine_axis([dot.value]))
     figure = canvas.finish([])
     assert {trace.xaxis or "x" for trace in figure.data} == {"x", "x2"}
     assert any("x2" in note.xref for note in notes(figure))

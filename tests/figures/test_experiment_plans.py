@@ -11,7 +11,8 @@ from s2l_lab.figures.paper import fig2_panels
 from s2l_lab.figures.registry import FIGURES
 from s2l_lab.plans import read_plan
 from s2l_lab.policies.families import find_member, load_family
-from s2l_lab.studies.plan import ContrastPlan, ValidityPlan
+from s2l_lab.studies.contrast_plan import ContrastPlan
+from s2l_lab.studies.metric_validity import ValidityPlan
 from s2l_lab.sweeps import SweepPlan, read_sweep
 from s2l_lab.training.claims import figure_plan
 from s2l_lab.training.plan import read_plan as read_training_plan

@@ -11,8 +11,7 @@ from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.figures.metric_validity import metric_validity_figure, metric_validity_numbers
 from s2l_lab.figures.numbers import as_json
 from s2l_lab.figures.palette import FACTORS
-from s2l_lab.studies.marks import WORDS
-from s2l_lab.studies.metric_validity import MetricValidity
+from s2l_lab.studies.metric_validity import WORDS, MetricValidity
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from s2l_lab.figures.arms import arm_looks, arm_words
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import as_json
 from s2l_lab.figures.persistence import DRAWN, persistence_figure, persistence_numbers
-from s2l_lab.studies.persistence_report import Persistence, PersistenceRow
+from s2l_lab.studies.persistence import Persistence, PersistenceRow
 
 VR, AUTOCOVARIANCE, SURVIVAL, SCORES, KL, DRIFT, DRIFT_D, ICC = range(1, 9)
 

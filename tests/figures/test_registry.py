@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import re
+import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from s2l_lab.cli import figures
-from s2l_lab.cli.study_figures import study_maker
-from s2l_lab.figures.registry import FIGURES, ITEMS, REGISTRY, find_figure
+from s2l_lab.figures.registry import FIGURES, ITEMS, REGISTRY, Figure, Study, find_figure
 
 ROOT = Path(__file__).parents[2]
 CODE = sorted([*ROOT.glob("s2l_lab/**/*.py"), *ROOT.glob("apps/**/*.py")])
@@ -36,12 +38,80 @@ def test_every_folder_with_plans_is_a_figure_and_the_reverse() -> None:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_says_how_it_is_made(name: str) -> None:
-    """Sweeps need no plan type; any other has one, and a study the function of its name."""
+    """Sweeps need no plan type; any other has one, and a study every part, each in its package."""
     figure = FIGURES[name]
     assert (figure.kind == "training") == (not figure.plan)
-    if figure.kind in ("study", "diversity"):
-        assert study_maker(name).__name__ == name.replace("-", "_")
+    assert (figure.kind in ("study", "diversity")) == (figure.study is not None)
+    if figure.study is not None:
         assert callable(figure.plan_type().describe)
+        for place in fields(figure.study):
+            named = getattr(figure.study, place.name)
+            assert named.startswith("s2l_lab.studies." if place.name == "measure" else "s2l_lab.figures.") or not named
+            assert not named or callable(figure.study.part(place.name))
+
+
+TOY = """
+import plotly.graph_objects as go
+from pydantic import BaseModel
+
+from s2l_lab.figures.tables import Printed, table
+from s2l_lab.studies.study import Measured
+
+class Plan(BaseModel):
+    items: int
+    model_root: str | None = None
+
+    def describe(self):
+        return f"{self.items} items"
+
+def measure(plan, command, watch):
+    watch.announce(f"counting to {plan.items}")
+    return Measured(plan.items, (f"n = {plan.items}", f"Made by: {command}"), {"command": command})
+
+def draw(result, about):
+    return go.Figure(layout={"width": 200, "height": 100, "title": "; ".join(about)})
+
+def numbers(result, about):
+    return {"schema": 1, "items": result, "about": list(about)}
+
+def printed(result, numbers):
+    return Printed((table("toy", ["items"], [[str(numbers["items"])]]), "no second table"), ("small print",))
+
+def more(result, folder):
+    (folder / "more.txt").write_text(str(result))
+    return (folder / "more.txt",)
+"""
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A study of one file, its plan and its entry."""
+    (tmp_path / "toy_study.py").write_text(TOY)
+    (tmp_path / "experiments" / "toy").mkdir(parents=True)
+    (tmp_path / "experiments" / "toy" / "mini.toml").write_text("items = 7\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "kaleido", None)  # images are tested beside write_figure
+    parts = Study("toy_study:measure", "toy_study:draw", "toy_study:numbers", "toy_study:printed", "toy_study:more")
+    monkeypatch.setitem(FIGURES, "toy", Figure("toy", "A toy", "study", plan="toy_study:Plan", study=parts))
+    return "toy"
+
+
+def test_an_entry_is_all_that_a_study_needs(toy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    figures.run(toy, scale="mini", dry_run=True)
+    assert capsys.readouterr().out.split("\n")[0] == "7 items"
+    assert not Path("runs").exists()
+    figures.run(toy, scale="mini", dry_run=False)
+    out = capsys.readouterr().out
+    assert [word in out for word in ("counting to 7", "no second table", "small print")] == [True] * 3
+    folder = Path("runs/figures/toy-mini")
+    assert {path.name for path in folder.iterdir()} == {"toy.html", "numbers.json", "more.txt"}
+    command = "s2l-lab figures toy --scale mini"
+    about = ["n = 7", f"Made by: {command}"]
+    assert json.loads((folder / "numbers.json").read_text()) == {
+        "schema": 1, "items": 7, "about": about, "command": command,
+    }  # fmt: skip
+    assert all(str(folder / name) in out for name in ("toy.html", "numbers.json", "more.txt"))
 
 
 def test_the_command_without_a_name_lists_what_it_makes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ def report() -> DiversityReport:
 
 @pytest.fixture(scope="module")
 def figure(report: DiversityReport) -> Any:
-    return table3_figure(report, PAPER, {"self_bleu": "phrasing only"})
+    return table3_figure(report, (), {"self_bleu": "phrasing only"})
 
 
 def on_axis(figure: Any, number: int) -> dict[str, Any]:
@@ -74,12 +74,13 @@ def test_marks_caption_and_provenance(report: DiversityReport, figure: Any) -> N
 
 def test_without_marks_given_the_packages_own_are_shown(report: DiversityReport, monkeypatch: Any) -> None:
     monkeypatch.setattr("s2l_lab.figures.table3.metric_marks", lambda: {"edit_diversity": "neither"})
-    texts = [a.text for a in table3_figure(report, PAPER).layout.annotations]
+    texts = [a.text for a in table3_figure(report, ["a line of the caller's"]).layout.annotations]
+    assert texts[-1].endswith("<br>a line of the caller&#x27;s")
     assert sum("follows neither" in text for text in texts) == 1
 
 
 def test_numbers_hold_the_papers_rows_and_ours(report: DiversityReport) -> None:
-    read = json.loads(as_json(table3_numbers(report, PAPER)), parse_constant=pytest.fail)
+    read = json.loads(as_json(table3_numbers(report)), parse_constant=pytest.fail)
     assert [row["unique_answers"] for row in read["paper"]["rows"]] == [0.576, 0.523, 0.492, 0.476]
     assert len(read["ours"]) == len(OURS) * 3 * 2
     last = next(

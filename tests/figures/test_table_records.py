@@ -31,7 +31,7 @@ from s2l_lab.figures.study_tables import (
     validity_table,
     within_table,
 )
-from s2l_lab.figures.tables import Number, Row, Table, number, passk_tables, table, texts
+from s2l_lab.figures.tables import Number, Table, TableRow, number, passk_tables, table, texts
 from s2l_lab.studies.metric_validity import MetricValidity
 
 
@@ -100,7 +100,9 @@ def test_every_row_has_a_cell_for_each_column_and_every_number_is_printed(
 
 @given(st.lists(st.sampled_from("bcd"), unique=True))
 def test_columns_keep_their_cells(titles: list[str]) -> None:
-    made = table("", [*texts("a"), "b", "c", "d"], [["a1", "b1", "c1", "d1"], Row(("a2", "b2", "c2", "d2"), "key")])
+    made = table(
+        "", [*texts("a"), "b", "c", "d"], [["a1", "b1", "c1", "d1"], TableRow(("a2", "b2", "c2", "d2"), "key")]
+    )
     part = made.only(*titles)
     assert [column.title for column in part.columns] == ["a", *sorted(titles)]
     assert [row.cells for row in part.rows] == [tuple(f"{t}{i}" for t in ["a", *sorted(titles)]) for i in (1, 2)]

@@ -182,6 +182,7 @@ def test_numbers_are_json_and_whole(results: TrainingResults) -> None:
     assert arms[ARMS[3]]["curve"] == []
     assert len(arms["GRPO"]["curve"]) == 2 * len(STEPS)
     assert values["claims"][0]["verdict"]["decision"] == "supported"
+    assert set(values["claims"][0]["verdict"]) == {"decision", "p", "level", "why"}, "committed results have these keys"
     assert values["claims"][1]["verdict"]["p"] is None
     assert not by_old_rules(values)
     assert values["claims"][0]["difference"]["se"] == results.claims[0].difference.se

@@ -96,7 +96,7 @@ def test_a_bank_that_all_seeds_share_is_said_of_numbers_and_verdicts() -> None:
         arm = results.arm(name)
         assert {level.estimate.given for level in arm.levels[GROUP]} == {given}
         assert {found.given for found in arm.differences.values()} <= {given}
-    assert [said in claim.verdict.why for claim in results.claims] == [False, True, True]
+    assert [said in claim.decision.why for claim in results.claims] == [False, True, True]
 
 
 def test_banks_are_told_apart_by_what_was_sampled() -> None:
@@ -124,7 +124,7 @@ def test_banks_are_told_apart_by_what_was_sampled() -> None:
 def test_the_sign_is_the_arm_minus_the_baseline() -> None:
     found = RESULTS.arm("S2L-PO").differences[GROUP, 1]
     assert found.lower > 0
-    assert RESULTS.claims[0].verdict.decision == "supported"
+    assert RESULTS.claims[0].decision.word == "supported"
     assert RESULTS.claims[0].difference == found
     back = difference_at(FOUND["GRPO"], FOUND["S2L-PO"], GROUP, 1)
     assert back is not None
@@ -138,7 +138,7 @@ def test_missing_seeds_and_arms_are_said() -> None:
     assert not owed.differences
     assert owed.cost is None
     assert owed.levels[GROUP] == owed.ends[GROUP] == ()
-    decisions = [(claim.verdict.decision, claim.verdict.why) for claim in RESULTS.claims[1:]]
+    decisions = [(claim.decision.word, claim.decision.why) for claim in RESULTS.claims[1:]]
     assert decisions == [
         ("cannot tell", "3 of the 10 seeds that a claim needs"),
         ("cannot tell", "no pair of finished runs"),

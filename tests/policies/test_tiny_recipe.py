@@ -19,7 +19,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from s2l_lab.errors import UsageError
 from s2l_lab.policies.tiny.data import examples, tokenised
 from s2l_lab.policies.tiny.prompt import compact_prompt, render_compact
-from s2l_lab.policies.tiny.recipe import MEMBERS, RECIPES, Member, Recipe, recipe_digest
+from s2l_lab.policies.tiny.recipe import MEMBERS, RECIPES, MemberRecipe, Recipe, recipe_digest
 from s2l_lab.policies.tiny.tokenizer import CONTEXT, EOS_ID, PAD_ID, TOKENS
 from s2l_lab.policies.tiny.traces import PHRASINGS, draw_trace, parse_trace
 from s2l_lab.policies.tiny.training import batches, completion_loss, store, train_family, train_member
@@ -31,7 +31,7 @@ from s2l_lab.verifiers.countdown import read_expression, verify_expression
 PACKAGE = Path(str(resources.files("s2l_lab.policies.tiny")))
 SHIPPED = [(name, member) for name in RECIPES for member in MEMBERS]
 SHORT = Recipe(problems=48, steps=2, batch=4, warmup=1)
-SMALLEST = Member("60k", width=32, layers=1, heads=1, mlp_width=32, peak_learning_rate=1e-2)
+SMALLEST = MemberRecipe("60k", width=32, layers=1, heads=1, mlp_width=32, peak_learning_rate=1e-2)
 
 
 # Data
@@ -188,7 +188,7 @@ def test_stored_weights_are_the_trained_ones_to_float16(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("family", "member"), SHIPPED, ids=lambda x: getattr(x, "size", x))
-def test_shipped_weights_are_those_of_the_recipe_in_the_source(family: str, member: Member) -> None:
+def test_shipped_weights_are_those_of_the_recipe_in_the_source(family: str, member: MemberRecipe) -> None:
     facts = json.loads((PACKAGE / family / "family.json").read_text(encoding="utf-8"))[member.size]
     weights = PACKAGE / family / member.size / "model.safetensors"
     assert hashlib.sha256(weights.read_bytes()).hexdigest() == facts["sha256"]
@@ -200,7 +200,7 @@ def test_shipped_weights_are_those_of_the_recipe_in_the_source(family: str, memb
 
 
 @pytest.mark.parametrize(("family", "member"), SHIPPED, ids=lambda x: getattr(x, "size", x))
-def test_shipped_weights_load_in_float32_and_write_traces(family: str, member: Member) -> None:
+def test_shipped_weights_load_in_float32_and_write_traces(family: str, member: MemberRecipe) -> None:
     directory = PACKAGE / family / member.size
     assert AutoConfig.from_pretrained(directory).dtype == torch.float32
     model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32)

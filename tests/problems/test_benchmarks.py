@@ -13,7 +13,7 @@ from s2l_lab.errors import DataError, UsageError
 from s2l_lab.problems import load_benchmark
 from s2l_lab.problems.benchmarks import PROCEDURAL_DEFAULT
 from s2l_lab.problems.catalog import BENCHMARKS, content_hash
-from s2l_lab.problems.rows import Row, problems_of
+from s2l_lab.problems.rows import FileRow, problems_of
 
 OLYMPIAD = [
     {"question": "Find n.", "answer": "$2n$", "source": "OE_TO_maths_en_COMP"},
@@ -169,7 +169,7 @@ def test_no_hub_is_one_message_with_a_way_out(tmp_path, monkeypatch):
 
 
 def test_equal_prompts_of_two_rows_with_different_answers_keep_the_first():
-    rows = [Row(1, {"question": "p", "answer": "1"}), Row(2, {"question": "p", "answer": "2"})]
+    rows = [FileRow(1, {"question": "p", "answer": "1"}), FileRow(2, {"question": "p", "answer": "2"})]
     assert [p.answer for p in problems_of(rows, name="x", where="x", merge_duplicates=True)] == ["1"]
 
 

@@ -11,10 +11,9 @@ from pydantic import ValidationError
 
 from s2l_lab.errors import UsageError
 from s2l_lab.studies.contrast_arms import ContrastArms, contrast_arms, open_for_scoring
+from s2l_lab.studies.contrast_plan import ContrastPlan
 from s2l_lab.studies.matching import MATCHED
-from s2l_lab.studies.persistence import persistence
-from s2l_lab.studies.persistence_report import Persistence
-from s2l_lab.studies.plan import ContrastPlan
+from s2l_lab.studies.persistence import Persistence, persistence
 from s2l_lab.studies.policy_share import policy_share
 from s2l_lab.studies.traces import GreedyTraces
 

@@ -16,7 +16,7 @@ from s2l_lab.policies import Draws, SamplingParams
 from s2l_lab.policies.opening import open_policy
 from s2l_lab.policies.transformers_engine import TransformersPolicy
 from s2l_lab.problems.benchmarks import load_benchmark
-from s2l_lab.studies.matching import MATCHED, RUNGS, Look, Match, Matched, Validation, _bracket, find_matches
+from s2l_lab.studies.matching import MATCHED, RUNGS, Likeness, Match, Matched, Validation, _bracket, find_matches
 from s2l_lab.verifiers import VerifierPool
 
 HOTTER = 1.3
@@ -71,7 +71,7 @@ def test_at_its_own_temperature_the_learner_has_no_divergence(
 
 
 def test_a_pass_at_1_of_nothing_cannot_be_matched(validation: Validation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Validation, "look", lambda *_: Look(entropy=1.0, kl=0.5, pass1=0.0))
+    monkeypatch.setattr(Validation, "look", lambda *_: Likeness(entropy=1.0, kl=0.5, pass1=0.0))
     match = validation.match(Named("hopeless"), 1.0, "pass@1")  # type: ignore[arg-type]
     assert np.isnan(match.result.temperature)
     assert match.result.target == 0.0
@@ -80,8 +80,8 @@ def test_a_pass_at_1_of_nothing_cannot_be_matched(validation: Validation, monkey
 def test_pass_at_1_is_matched_although_it_falls_with_temperature(
     validation: Validation, twin: TransformersPolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def look(_: Validation, policy: TransformersPolicy, temperature: float) -> Look:
-        return Look(entropy=1.0, kl=0.5, pass1=0.05 if policy is twin else 0.1 / temperature)
+    def look(_: Validation, policy: TransformersPolicy, temperature: float) -> Likeness:
+        return Likeness(entropy=1.0, kl=0.5, pass1=0.05 if policy is twin else 0.1 / temperature)
 
     monkeypatch.setattr(Validation, "look", look)
     result = validation.match(twin, 1.0, "pass@1").result

@@ -14,9 +14,8 @@ from s2l_lab.passk.run import run_passk
 from s2l_lab.policies import SamplingParams, find_member
 from s2l_lab.policies.checkpoint import find_here, fingerprint
 from s2l_lab.policies.families import Member
-from s2l_lab.policies.opening import open_policy
-from s2l_lab.studies.run_members import member_here
-from s2l_lab.studies.run_persistence import persistence_of_run
+from s2l_lab.policies.opening import member_here, open_policy
+from s2l_lab.studies.persistence import persistence_of_run
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = ("config.json", "tokenizer.json", "model.safetensors")

@@ -11,7 +11,7 @@ from s2l_lab.errors import S2LError, UsageError
 from s2l_lab.passk import PasskRequest
 from s2l_lab.passk.run import run_passk
 from s2l_lab.policies import SamplingParams
-from s2l_lab.studies.run_persistence import persistence_of_run
+from s2l_lab.studies.persistence import persistence_of_run
 
 
 def sampled(path: Path, **sampling: float) -> Path:

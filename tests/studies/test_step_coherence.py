@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from rollout_sets import rollout_set
 
-from s2l_lab.studies.step_coherence import ROLLOUTS, step_coherence, steps_to_embed
+from s2l_lab.studies.diversity import STEPPED, step_coherence, steps_to_embed
 
 PROBLEMS, STEPS, WIDTH = 20, 3, 6
 
@@ -16,7 +16,7 @@ def sets_and_vectors(own: float) -> tuple[list, dict[str, np.ndarray]]:
     position_SD = 3 * rng.normal(size=(STEPS, WIDTH))
     sets, vectors = [], {}
     for p in range(PROBLEMS):
-        texts = [[f"p{p} r{r} s{s}" for s in range(STEPS)] for r in range(ROLLOUTS + 2)]
+        texts = [[f"p{p} r{r} s{s}" for s in range(STEPS)] for r in range(STEPPED + 2)]
         for lines in texts:
             author_D = own * rng.normal(size=WIDTH)
             for s, line in enumerate(lines):
@@ -34,13 +34,13 @@ def test_position_alone_is_no_excess_and_an_authors_direction_is() -> None:
     assert some.excess.lower > 0.05
     assert np.isclose(some.excess.value, some.observed.value - some.null.value)
     assert some.excess.n_problems == PROBLEMS
-    assert some.excess.n_rollouts == PROBLEMS * ROLLOUTS
+    assert some.excess.n_rollouts == PROBLEMS * STEPPED
 
 
 def test_only_the_steps_of_the_first_rollouts_are_embedded() -> None:
     sets, _ = sets_and_vectors(0.0)
     wanted = list(steps_to_embed(sets[:1]))
-    assert len(wanted) == ROLLOUTS * STEPS
+    assert len(wanted) == STEPPED * STEPS
     assert wanted[0] == "p0 r0 s0"
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from s2l_lab.problems.countdown_solver import solution_classes
 from s2l_lab.verifiers import Outcome
-from s2l_lab.verifiers.countdown import UnreadableError, read_expression, verify_expression
+from s2l_lab.verifiers.countdown import UnreadableExpressionError, read_expression, verify_expression
 
 CASES = json.loads((Path(__file__).parent / "countdown_cases.json").read_text(encoding="utf-8"))
 
@@ -143,7 +143,7 @@ def test_the_answer_is_kept_as_it_stands() -> None:
 
 
 def test_unreadable_says_where() -> None:
-    with pytest.raises(UnreadableError, match=r"'\^2' is not arithmetic"):
+    with pytest.raises(UnreadableExpressionError, match=r"'\^2' is not arithmetic"):
         read_expression("8^2")
 
 

@@ -15,14 +15,14 @@ from s2l_lab.app.parts.states import empty, notes
 from s2l_lab.browse.provenance import Drawn, caption
 from s2l_lab.browse.report_page import FigureItem, Section
 from s2l_lab.figures.persistence import persistence_figure
-from s2l_lab.studies.run_members import member_here
+from s2l_lab.policies.opening import member_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from s2l_lab.app.parts.address import Address
     from s2l_lab.app.parts.runs import Opened
-    from s2l_lab.studies.run_persistence import RunPersistence
+    from s2l_lab.studies.persistence import RunPersistence
 
 PROBLEMS = ("4", "10", "20", "50", "100")
 ROLLOUTS = ("4", "8", "16", "32", "64")
@@ -61,7 +61,7 @@ def show_persistence(here: Opened, address: Address, policies: tuple[str, ...]) 
     )
 
     def make(announce: Callable[[str], None]) -> RunPersistence:
-        from s2l_lab.studies.run_persistence import persistence_of_run
+        from s2l_lab.studies.persistence import persistence_of_run
 
         path = here.store.path
         return persistence_of_run(

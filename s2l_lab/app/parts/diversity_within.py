@@ -20,7 +20,7 @@ from s2l_lab.figures.page_tables import metric_title
 from s2l_lab.figures.study_tables import within_table
 from s2l_lab.figures.tables import Number
 from s2l_lab.figures.within_panels import CONDITION_WORDS, LEVEL_WORDS, mark_words, metric_heads
-from s2l_lab.studies.marks import metric_marks
+from s2l_lab.studies.metric_validity import metric_marks
 from s2l_lab.studies.within import CONDITIONS
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from s2l_lab.estimators import Curve
 from s2l_lab.figures.caption import crossing_words
 from s2l_lab.figures.fig2 import PAPER_SIZES
 from s2l_lab.figures.palette import member_colours
-from s2l_lab.figures.paper import PaperPanel, fig2_panels, table3
+from s2l_lab.figures.paper import PaperPanel, fig2_panels
 from s2l_lab.figures.paper_beside import passk_beside
 from s2l_lab.figures.registry import PaperItem
 from s2l_lab.figures.run_curves import cut_words
@@ -106,11 +106,10 @@ def show_diversity(here: Opened, address: Address, item: PaperItem) -> Ours:
     report = measured_report(here, address, here.store.policies())
     if report is None:
         return Ours(texts=("Ours are not measured yet: this page was made before Measure was pressed.",))
-    theirs = table3()
-    figure = table3_figure(report, theirs)
+    figure = table3_figure(report)
     chart(figure, "paper.table3.figure", width="content")
     lines = measured_caption(here, report)
-    rows = table3_numbers(report, theirs)["ours"]
+    rows = table3_numbers(report)["ours"]
     export_figure("paper.table3", figure, item.title, lines, rows, ready=True)
     table = TableItem(rows, "Ours, for every reading of the paper's columns.")
     return Ours((FigureItem(figure, item.title, ""),), (table,), lines=tuple(lines))

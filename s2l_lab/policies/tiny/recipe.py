@@ -15,7 +15,7 @@ from s2l_lab.problems.countdown import VERSION
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class MemberRecipe:
     """One size. Heads are 32 wide at every size, since vLLM on a CPU supports none narrower."""
 
     size: str
@@ -27,9 +27,9 @@ class Member:
 
 
 MEMBERS = (
-    Member("60k", width=48, layers=2, heads=2, mlp_width=128, peak_learning_rate=6e-3),
-    Member("360k", width=96, layers=3, heads=3, mlp_width=288, peak_learning_rate=4e-3),
-    Member("2m", width=192, layers=4, heads=6, mlp_width=576, peak_learning_rate=2e-3),
+    MemberRecipe("60k", width=48, layers=2, heads=2, mlp_width=128, peak_learning_rate=6e-3),
+    MemberRecipe("360k", width=96, layers=3, heads=3, mlp_width=288, peak_learning_rate=4e-3),
+    MemberRecipe("2m", width=192, layers=4, heads=6, mlp_width=576, peak_learning_rate=2e-3),
 )
 
 
@@ -58,7 +58,7 @@ RECIPES = {"tiny": Recipe(problems=10_000, steps=2_000), "tiny-rich": Recipe(pro
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class PretrainingProgress:
     """Where a training run is."""
 
     member: str
@@ -69,6 +69,6 @@ class Progress:
     seconds: float
 
 
-def recipe_digest(recipe: Recipe, member: Member) -> str:
+def recipe_digest(recipe: Recipe, member: MemberRecipe) -> str:
     """Identity of everything but the seed that decides a member's weights on a given machine."""
     return content_digest([VERSION, asdict(recipe), asdict(member)])

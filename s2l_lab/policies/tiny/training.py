@@ -21,7 +21,7 @@ from transformers import GenerationConfig, Qwen3Config, Qwen3ForCausalLM
 
 from s2l_lab.errors import unknown_name
 from s2l_lab.policies.tiny.data import examples, tokenised
-from s2l_lab.policies.tiny.recipe import MEMBERS, RECIPES, Member, Progress, Recipe, recipe_digest
+from s2l_lab.policies.tiny.recipe import MEMBERS, RECIPES, MemberRecipe, PretrainingProgress, Recipe, recipe_digest
 from s2l_lab.policies.tiny.tokenizer import CONTEXT, EOS_ID, PAD_ID, TOKENS, write_tokenizer
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ WINDOW = 8
 """Batches that are sorted by length together: saves a tenth of the compute, which padding would cost."""
 
 
-def architecture(member: Member) -> Qwen3Config:
+def architecture(member: MemberRecipe) -> Qwen3Config:
     """The member as a transformers configuration; float32 is what engines compute in."""
     return Qwen3Config(
         vocab_size=len(TOKENS),
@@ -79,7 +79,11 @@ def completion_loss(model: Qwen3ForCausalLM, data: Examples, rows: NDArray[np.in
 
 
 def train_member(
-    recipe: Recipe, member: Member, data: Examples, seed: int, progress: Callable[[Progress], None] | None = None
+    recipe: Recipe,
+    member: MemberRecipe,
+    data: Examples,
+    seed: int,
+    progress: Callable[[PretrainingProgress], None] | None = None,
 ) -> Qwen3ForCausalLM:
     """Train one member from scratch. The caller's RNG state is left as it was.
 
@@ -99,7 +103,7 @@ def train_member(
         optimiser.step()
         optimiser.zero_grad()
         if progress is not None:
-            progress(Progress(member.size, step + 1, recipe.steps, loss.item(), time.monotonic() - started))
+            progress(PretrainingProgress(member.size, step + 1, recipe.steps, loss.item(), time.monotonic() - started))
     return model.eval()
 
 
@@ -122,7 +126,7 @@ def train_family(
     out_dir: Path,
     seed: int = 0,
     members: Sequence[str] | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[PretrainingProgress], None] | None = None,
 ) -> list[Path]:
     """Train a family from its recipe and write one checkpoint directory per member, with family.json beside them.
 
@@ -151,8 +155,10 @@ def train_family(
     return directories
 
 
-def _recorder(losses: list[float], progress: Callable[[Progress], None] | None) -> Callable[[Progress], None]:
-    def record(now: Progress) -> None:
+def _recorder(
+    losses: list[float], progress: Callable[[PretrainingProgress], None] | None
+) -> Callable[[PretrainingProgress], None]:
+    def record(now: PretrainingProgress) -> None:
         losses.append(now.loss)
         if progress is not None:
             progress(now)
@@ -160,7 +166,7 @@ def _recorder(losses: list[float], progress: Callable[[Progress], None] | None) 
     return record
 
 
-def _record(path: Path, member: Member, facts: dict[str, object]) -> None:
+def _record(path: Path, member: MemberRecipe, facts: dict[str, object]) -> None:
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     known[member.size] = facts
     ordered = {m.size: known[m.size] for m in MEMBERS if m.size in known}

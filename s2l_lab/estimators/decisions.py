@@ -1,4 +1,4 @@
-"""Verdicts on claims about differences between training methods (STATISTICS: verdicts, Holm over a page).
+"""Decisions on claims about differences between training methods (STATISTICS: verdicts, Holm over a page).
 
 A claim says what the difference `arm - against` is; the margin, set before the runs, says from where on it matters. The
 interval at 1 - alpha decides:
@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from s2l_lab.errors import UsageError
-from s2l_lab.estimators.display import NOT_IN_NUMBERS, Displayed, reading
+from s2l_lab.estimators.display import NOT_IN_NUMBERS, Displayed, named_in_numbers, reading
 from s2l_lab.estimators.estimate import Estimate
 from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence, Set
 
 Expectation = Literal["above", "below", "equal", "not_below"]
-Decision = Literal["supported", "supported, smaller than the margin", "contradicted", "cannot tell"]
+Word = Literal["supported", "supported, smaller than the margin", "contradicted", "cannot tell"]
 
 _BARS: dict[Expectation, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "above": ((0,), (1,)),
@@ -50,10 +50,10 @@ _Fact = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Verdict(Displayed):
+class Decision(Displayed):
     """What the data say of one claim."""
 
-    decision: Decision
+    word: Word = field(metadata=named_in_numbers("decision"))
     p: float
     """Least alpha at which its own interval decides the claim; NaN without an interval."""
     level: float
@@ -66,11 +66,11 @@ class Verdict(Displayed):
     def _columns(self) -> dict[str, Any]:
         missing = Estimate(math.nan, math.nan, math.nan, math.nan, "", "seeds", 0, 0, 0)
         named = (missing if self.difference is None else self.difference)._columns()
-        about = {"decision": self.decision, "p": self.p, "verdict_level": self.level, "why": self.why}
+        about = {"decision": self.word, "p": self.p, "verdict_level": self.level, "why": self.why}
         return {name: [value] for name, value in about.items()} | named
 
     def _title(self) -> str:
-        return self.decision
+        return self.word
 
     def _rows(self) -> list[tuple[str, str]]:
         judged = self.difference
@@ -85,18 +85,18 @@ class Verdict(Displayed):
 
 def judge(
     differences: Sequence[Estimate | None], expects: Sequence[Expectation], margin: float, *, alpha: float = 0.05
-) -> list[Verdict]:
-    """One verdict per claim, in order. `differences` are those of `seed_difference`; None for a claim without runs.
+) -> list[Decision]:
+    """One decision per claim, in order. `differences` are those of `seed_difference`; None for a claim without runs.
 
     `margin` is in units of the difference, above 0. Read are the value, `se` and `df` of an estimate; one that carries
-    none is not decided. All verdicts of the page are right together with probability 1 - alpha, given t intervals.
+    none is not decided. All decisions of the page are right together with probability 1 - alpha, given t intervals.
     """
     if not (0 < margin < math.inf and 0 < alpha < 1):
         raise UsageError(f"margin = {margin:g} and alpha = {alpha:g} were given; a margin is above 0, alpha in (0, 1).")
     if unknown := sorted(set(expects) - set(get_args(Expectation))):
         raise UsageError(f"a claim expects {unknown[0]!r}; it is one of {', '.join(get_args(Expectation))}.")
     pairs = list(zip(differences, expects, strict=True))
-    verdicts = [_untested(estimate) for estimate in differences]
+    decisions = [_untested(estimate) for estimate in differences]
     tested = {i: (e, expected) for i, (e, expected) in enumerate(pairs) if e is not None and _can_be_judged(e)}
     lower_p: dict[_Fact, float] = {}
     upper_p: dict[_Fact, float] = {}
@@ -109,13 +109,13 @@ def judge(
         over, under = (
             {bar: share for (j, bar), share in shares.items() if j == i} for shares in (lower.cleared, upper.cleared)
         )
-        decision = _word(expected, over.keys(), under.keys())
-        decided = decision != "cannot tell"
+        word = _word(expected, over.keys(), under.keys())
+        decided = word != "cannot tell"
         share = min([*over.values(), *under.values()]) if decided else min(lower.stopped, upper.stopped)
         why = "" if decided else _undecided(len(tested), alpha)
         p = decisive_alpha(estimate, expected, margin)
-        verdicts[i] = Verdict(decision, p, 1 - share, _joined(why, estimate.given), estimate)
-    return verdicts
+        decisions[i] = Decision(word, p, 1 - share, _joined(why, estimate.given), estimate)
+    return decisions
 
 
 def decisive_alpha(estimate: Estimate, expected: Expectation, margin: float) -> float:
@@ -155,7 +155,7 @@ def _step_down(p_by_fact: Mapping[_Fact, float], alpha: float) -> _Steps:
     return _Steps(cleared, share)
 
 
-def _word(expected: Expectation, over: Set[int], under: Set[int]) -> Decision:
+def _word(expected: Expectation, over: Set[int], under: Set[int]) -> Word:
     """From the bars that the lower end lies above and those that the upper end lies below."""
     if expected in ("above", "below"):
         beyond_zero, small = (0 in over, 1 in under) if expected == "above" else (0 in under, -1 in over)
@@ -194,13 +194,13 @@ def _can_be_judged(estimate: Estimate) -> bool:
     return estimate.n_seeds >= SEEDS_FOR_A_CLAIM and known
 
 
-def _untested(estimate: Estimate | None) -> Verdict:
+def _untested(estimate: Estimate | None) -> Decision:
     if estimate is None:
-        return Verdict("cannot tell", math.nan, math.nan, "no pair of finished runs")
+        return Decision("cannot tell", math.nan, math.nan, "no pair of finished runs")
     why = "it has no standard error to be judged by"
     if estimate.n_seeds < SEEDS_FOR_A_CLAIM:
         why = f"{estimate.n_seeds} of the {SEEDS_FOR_A_CLAIM} seeds that a claim needs"
-    return Verdict("cannot tell", math.nan, math.nan, _joined(why, estimate.given), estimate)
+    return Decision("cannot tell", math.nan, math.nan, _joined(why, estimate.given), estimate)
 
 
 def _undecided(claims: int, alpha: float) -> str:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from s2l_lab.estimators import Estimate, seed_difference_these_problems
+from s2l_lab.estimators.decisions import Expectation, decisive_alpha, judge
 from s2l_lab.estimators.problem_interval import student_t
-from s2l_lab.estimators.verdicts import Expectation, decisive_alpha, judge
 
 MARGIN = 0.02
 SMALL = "supported, smaller than the margin"
@@ -34,7 +34,7 @@ def of_ends(lower: float, upper: float) -> Estimate:
 
 
 def word(lower: float, upper: float, expected: Expectation) -> str:
-    return judge([of_ends(lower, upper)], [expected], MARGIN)[0].decision
+    return judge([of_ends(lower, upper)], [expected], MARGIN)[0].word
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def word(lower: float, upper: float, expected: Expectation) -> str:
 )
 def test_one_claim_by_hand(expected: Expectation, lower: float, upper: float, decision: str) -> None:
     (verdict,) = judge([of_ends(lower, upper)], [expected], MARGIN)
-    assert verdict.decision == decision
+    assert verdict.word == decision
     assert (verdict.p <= 0.05) == (decision != "cannot tell")
     assert verdict.level == pytest.approx(0.95)
 
@@ -75,7 +75,7 @@ def test_a_lower_end_that_falls_takes_no_contradiction_back() -> None:
     """`above` was contradicted by [-.0039, .001] and not by [-.0068, .001], with a margin of .004."""
     for lower in (-0.0039, -0.0068, -0.1):
         (verdict,) = judge([of_ends(lower, 0.001)], ["above"], 0.004)
-        assert verdict.decision == "contradicted"
+        assert verdict.word == "contradicted"
 
 
 FACTS = {
@@ -119,7 +119,7 @@ def test_below_is_the_mirror_of_above(four: list[float], margin: float) -> None:
     found = of_ends(min(four), max(four))
     mirrored = replace(found, value=-found.value)
     above, below = judge([found], ["above"], margin)[0], judge([mirrored], ["below"], margin)[0]
-    assert (above.decision, above.p, above.level) == (below.decision, below.p, below.level)
+    assert (above.word, above.p, above.level) == (below.word, below.p, below.level)
 
 
 Claim = tuple[float, float, Expectation]
@@ -136,9 +136,9 @@ def test_a_clearer_claim_takes_no_fact_from_its_page(claims: list[Claim], which:
         judge([difference(v, se) for v, se, _ in page], [e for *_, e in page], MARGIN) for page in (claims, clearer)
     ]
     for (*_, expected), before, after in zip(claims, *pages, strict=True):
-        kept, now = (FACTS.get((expected, verdict.decision), set()) for verdict in (before, after))
+        kept, now = (FACTS.get((expected, verdict.word), set()) for verdict in (before, after))
         assert kept <= now
-        assert after.decision == "cannot tell" or after.p <= 0.05
+        assert after.word == "cannot tell" or after.p <= 0.05
 
 
 @given(st.floats(-0.1, 0.1), st.floats(0.0005, 0.05), st.sampled_from(EXPECTATIONS))
@@ -149,7 +149,7 @@ def test_the_least_alpha_is_where_the_claims_interval_begins_to_decide(
     p = decisive_alpha(found, expected, MARGIN)
     for alpha in (1e-6, 0.01, 0.05, 0.3, 0.9):
         (verdict,) = judge([found], [expected], MARGIN, alpha=alpha)
-        assert (verdict.decision != "cannot tell") == (p <= alpha)
+        assert (verdict.word != "cannot tell") == (p <= alpha)
 
 
 def test_the_least_alpha_is_the_p_of_a_t_test() -> None:
@@ -164,9 +164,9 @@ def test_the_least_alpha_is_the_p_of_a_t_test() -> None:
 def test_the_estimates_own_degrees_of_freedom_are_read() -> None:
     """Not its seeds less one, and not its ends."""
     found = replace(difference(0.03, 0.0125), df=2.5, lower=math.nan, upper=math.nan)
-    assert judge([difference(0.03, 0.0125)], ["above"], MARGIN)[0].decision == "supported"
+    assert judge([difference(0.03, 0.0125)], ["above"], MARGIN)[0].word == "supported"
     (verdict,) = judge([found], ["above"], MARGIN)
-    assert verdict.decision == "cannot tell"
+    assert verdict.word == "cannot tell"
     assert verdict.p == pytest.approx(2 * stats.t.sf(0.03 / 0.0125, 2.5))
 
 
@@ -178,11 +178,11 @@ def test_holm_by_hand() -> None:
         return difference(1.0, 1 / float(stats.t.isf(p / 2, 9)))
 
     supported = judge([at(0.04), at(0.01), at(0.02)], ["above"] * 3, MARGIN)
-    assert [v.decision for v in supported] == ["supported"] * 3
+    assert [v.word for v in supported] == ["supported"] * 3
     assert [v.p for v in supported] == pytest.approx([0.04, 0.01, 0.02])
     assert [v.level for v in supported] == pytest.approx([0.95, 1 - 0.05 / 3, 0.975])
     stopped = judge([at(0.04), at(0.01), at(0.03)], ["above"] * 3, MARGIN)
-    assert [v.decision for v in stopped] == ["cannot tell", "supported", "cannot tell"]
+    assert [v.word for v in stopped] == ["cannot tell", "supported", "cannot tell"]
     assert "undecided at .95 over 3 claims" in stopped[0].why
     assert "undecided at .9 over 3 claims" in judge([at(0.2)] * 3, ["above"] * 3, MARGIN, alpha=0.1)[0].why
 
@@ -190,7 +190,7 @@ def test_holm_by_hand() -> None:
 def test_few_seeds_cannot_tell_and_do_not_cost_the_others_their_level() -> None:
     clear = difference(0.5, 0.001, seeds=9)
     verdicts = judge([clear, None, difference(0.03, 0.0125), difference(0.1, float("nan"), 1)], ["above"] * 4, MARGIN)
-    assert [v.decision for v in verdicts] == ["cannot tell", "cannot tell", "supported", "cannot tell"]
+    assert [v.word for v in verdicts] == ["cannot tell", "cannot tell", "supported", "cannot tell"]
     assert "9 of the 10 seeds" in verdicts[0].why
     assert verdicts[1].why == "no pair of finished runs"
     assert np.isnan(verdicts[0].p)
@@ -199,14 +199,14 @@ def test_few_seeds_cannot_tell_and_do_not_cost_the_others_their_level() -> None:
 def test_an_estimate_without_a_standard_error_is_not_decided() -> None:
     """Ends alone, as an older release's, say nothing of where the interval at another level would end."""
     (verdict,) = judge([Estimate(0.5, 0.4, 0.6, 0.95, "?", "seeds", 100, 1, 10)], ["above"], MARGIN)
-    assert (verdict.decision, verdict.why) == ("cannot tell", "it has no standard error to be judged by")
+    assert (verdict.word, verdict.why) == ("cannot tell", "it has no standard error to be judged by")
 
 
 def test_differences_known_exactly_are_decided() -> None:
-    assert judge([difference(0.0, 0.0)], ["equal"], MARGIN)[0].decision == "supported"
-    assert judge([difference(0.1, 0.0)], ["above"], MARGIN)[0].decision == "supported"
-    assert judge([difference(0.01, 0.0)], ["above"], MARGIN)[0].decision == SMALL
-    assert judge([difference(MARGIN, 0.0)], ["equal"], MARGIN)[0].decision == "cannot tell"  # neither in nor out
+    assert judge([difference(0.0, 0.0)], ["equal"], MARGIN)[0].word == "supported"
+    assert judge([difference(0.1, 0.0)], ["above"], MARGIN)[0].word == "supported"
+    assert judge([difference(0.01, 0.0)], ["above"], MARGIN)[0].word == SMALL
+    assert judge([difference(MARGIN, 0.0)], ["equal"], MARGIN)[0].word == "cannot tell"  # neither in nor out
 
 
 def draws(truth: float, se: float, rng: np.random.Generator, seeds: int = 10) -> Estimate:
@@ -235,7 +235,7 @@ def test_at_the_margin_and_at_0_each_word_is_seldom_wrong(
 ) -> None:
     """400 runs of nominal .05: binomial error .011."""
     rng = np.random.default_rng(7)
-    seen = [judge([draws(truth, se, rng)], [expected], MARGIN)[0].decision for _ in range(400)]
+    seen = [judge([draws(truth, se, rng)], [expected], MARGIN)[0].word for _ in range(400)]
     assert np.mean([decision in wrong for decision in seen]) <= 0.05 + 2 * 0.011
 
 
@@ -249,6 +249,6 @@ def test_a_page_is_seldom_wrong_anywhere(margin_in_se: float, expects: tuple[Exp
     truths = {"above": 0.0, "below": 0.0, "equal": margin_in_se, "not_below": -margin_in_se}
     for _ in range(300):
         page = [draws(truths[expected], 1.0, rng, seeds=20) for expected in claims]
-        wrong += any(verdict.decision.startswith("supported") for verdict in judge(page, claims, margin_in_se))
+        wrong += any(verdict.word.startswith("supported") for verdict in judge(page, claims, margin_in_se))
     assert wrong / 300 <= 0.05 + 2 * 0.0126
     assert wrong > 0

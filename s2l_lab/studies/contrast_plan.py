@@ -1,73 +1,17 @@
-"""The plans of the studies, as experiments/NAME/SCALE.toml holds them: what is to be sampled and measured, and how."""
+"""The plan of the two studies that compare a learner with explorers, `policy_share` and `persistence`.
+
+Both have the same arms, which `contrast_arms` samples from it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from s2l_lab.passk import PasskRequest
 from s2l_lab.policies import SamplingParams
-from s2l_lab.policies.presets import sampling_params
-
-
-class TablePlan(BaseModel):
-    """The diversity table of a family's members on one benchmark."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    family: str = "tiny"
-    benchmark: str = "countdown"
-    problems: int = Field(default=100, ge=2)
-    rollouts: int = Field(default=256, ge=2)
-    """N, rollouts per problem."""
-    preset: Literal["default", "think", "nothink"] = "default"
-    sampling: SamplingParams = SamplingParams()
-    """What differs from the preset, and the seed and max_tokens that it leaves open."""
-    template: str | None = None
-    embedder: str = "minilm"
-    model_root: Path | None = None
-    data_root: Path | None = None
-
-    def describe(self) -> str:
-        """What it would sample and measure, in a few lines."""
-        return (
-            f"{self.rollouts} rollouts of each of {self.problems} problems of {self.benchmark} from every member of "
-            f"{self.family} (preset {self.preset}); what `s2l-lab passk` has stored counts. Then every metric, "
-            f"embedder {self.embedder}."
-        )
-
-    def request(self) -> PasskRequest:
-        """The run that the table reads."""
-        return PasskRequest(
-            family=self.family,
-            benchmark=self.benchmark,
-            problems=self.problems,
-            rollouts=self.rollouts,
-            sampling=sampling_params(self.preset, **self.sampling.model_dump(exclude_unset=True)),
-            template=self.template,
-            model_root=self.model_root,
-            data_root=self.data_root,
-        )
-
-
-class ValidityPlan(BaseModel):
-    """The designed experiment on metrics."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    items: int = Field(default=30, ge=2)
-    replicates: int = Field(default=2, ge=2)
-    seed: int = Field(default=0, ge=0)
-    embedder: str = "minilm"
-
-    def describe(self) -> str:
-        """What it would measure."""
-        return (
-            f"{self.items} designed items x 18 cells x {self.replicates} replicates x 16 texts, no sampling; embedder "
-            f"{self.embedder}."
-        )
 
 
 class ContrastPlan(BaseModel):

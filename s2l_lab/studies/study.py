@@ -1,0 +1,42 @@
+"""What every study has in common: how it is watched while it runs, and what it gives.
+
+A study is a module here with its plan and `measure(plan, command, watch) -> Measured`. How the result is drawn, tabled
+and written as numbers.json stands in `figures`; the registry of figures brings the parts together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from s2l_lab.rollouts import Progress
+
+
+def _unseen(_: object) -> None:
+    """Nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who is told how far a study is."""
+
+    announce: Callable[[str], None] = _unseen
+    """Gets a line when something slow begins."""
+    show: Callable[[str], None] = _unseen
+    """Gets a prompt and a completion of every policy that is sampled."""
+    progress: Callable[[Progress], None] = _unseen
+    """Gets the state of sampling, from another thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a study found, and what it was found on."""
+
+    result: Any
+    """The study's own record."""
+    about: tuple[str, ...] = ()
+    """Lines on data, sampling and provenance, as the caption shows them."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """What numbers.json holds besides the result: the command, the plan, digests."""
