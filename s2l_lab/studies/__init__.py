@@ -1,6 +1,8 @@
 """Studies: which rollouts a question needs, and what is made of them. Between diversity and figures.
 
+A study is one file with its plan and `measure` (see `study`): `table3`, `policy_share`, `persistence`,
+`metric_validity`, which also keeps the mark that it found of each metric. What they share has modules of its own:
 `arms` brings policies, each with its sampling, to N verified rollouts; `within`, `between`, `diversity` read one run;
-`policy_share` and `persistence` compare a learner with explorers, siblings (`siblings`) and matched temperatures
-(`matching`, `contrast_arms`); `metric_validity` measures the metrics themselves, and `marks` keeps what it found.
+`contrast_arms` adds roles, siblings (`siblings`) and matched temperatures (`matching`); `traces` measures along fixed
+paths; `frames` asks two of the questions of frames, for notebooks.
 """
