@@ -64,8 +64,8 @@ def main_job() -> str:
     sampling = job["sampling"]
     about = (
         f"pass@k with 95 % CI over rollouts of the same problems; n = {job['benchmark']['n_problems']} "
-        f"{job['benchmark']['name']} problems, N = {job['n_rollouts']} rollouts. \\*: k > N/2, where the interval depends "
-        f"on a prior. Sampling: T = {sampling['temperature']:g}, top-p {sampling['top_p']:g}; verifier "
+        f"{job['benchmark']['name']} problems, N = {job['n_rollouts']} rollouts. \\*: k > N/2, where the interval "
+        f"depends on a prior. Sampling: T = {sampling['temperature']:g}, top-p {sampling['top_p']:g}; verifier "
         f"{job['verifier_version']}. Crossings, by a 95 % band over problems that is simultaneous over all k and pairs:"
     )
     return "\n\n".join([table(["member", "parameters", *(f"pass@{k}" for k in ks), "tokens"], rows), about, pairs])
@@ -87,9 +87,9 @@ def calibration() -> str:
     ]
     populations = (
         f"The same for {len(two_point['rows'])} populations of two solve rates (21 pairs from .0002 to .9998, three "
-        f"shares, N = 16 and 64), with {two_point['repetitions']} repetitions each. Shown are the coverage at the worst "
-        "population and k, the share of populations whose worst k is below .92, and for comparison Jeffreys' posterior "
-        "per problem."
+        f"shares, N = 16 and 64), with {two_point['repetitions']} repetitions each. Shown are the coverage at the "
+        "worst population and k, the share of populations whose worst k is below .92, and for comparison Jeffreys' "
+        "posterior per problem."
     )
     about = (
         "Coverage of the nominal 95 % `rollouts` interval: the smallest value in each range of k. P = "

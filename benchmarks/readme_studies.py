@@ -81,8 +81,8 @@ def table3() -> str:
         )
         parts.append(markdown(within_table(found, condition), keys=[*found["metrics"], "coherence"]))
     parts.append(
-        f"\\*: the 95 % CI of the paired difference to {found['reference']} excludes 0, not corrected for the number of "
-        f"metrics. {_about(found)}"
+        f"\\*: the 95 % CI of the paired difference to {found['reference']} excludes 0, not corrected for the number "
+        f"of metrics. {_about(found)}"
     )
     return "\n\n".join(parts)
 
@@ -145,8 +145,8 @@ def policy_share() -> str:
     return "\n\n".join(
         [
             "Share of the diversity of an even mix that lies between an arm and the learner "
-            f"{found['learner']['policy']} (pass@1 {estimate(found['learner']['accuracy'])}). Strategies are over correct "
-            "rollouts only; their cells give the number of problems with two correct rollouts of both:",
+            f"{found['learner']['policy']} (pass@1 {estimate(found['learner']['accuracy'])}). Strategies are over "
+            "correct rollouts only; their cells give the number of problems with two correct rollouts of both:",
             markdown(share_table(found), **{"correct strategies": "strategies"}),
             "Size effect: the between-part of small and large models minus that of large models among themselves. "
             "Interval and exact one-sided p are over pretrained models:",
@@ -169,5 +169,7 @@ def persistence() -> str:
 def metric_validity() -> str:
     """What every metric follows, and its mark."""
     found = json.loads((ROOT / "s2l_lab" / "studies" / "validity.json").read_text(encoding="utf-8"))
-    about = "Rank correlation of each metric with each factor [95 % CI over items], and the factor's share of its variance."
+    about = (
+        "Rank correlation of each metric with each factor [95 % CI over items], and the factor's share of its variance."
+    )
     return "\n\n".join([about, markdown(validity_table(found["metrics"])), _study_about(found)])

@@ -45,8 +45,8 @@ def result(name: str, arms: tuple[str, ...] = ()) -> str:
         else "over training seeds and problems (crossed), for levels and for paired differences"
     )
     about = (
-        f"pass@k with 95 % CI {intervals}. Rollout compute: counted FLOPs relative to GRPO's on the same rollouts, and the "
-        f"explorer's share of it. {facts} Made by `{found['command']}`."
+        f"pass@k with 95 % CI {intervals}. Rollout compute: counted FLOPs relative to GRPO's on the same rollouts, and "
+        f"the explorer's share of it. {facts} Made by `{found['command']}`."
     )
     return "\n\n".join([table(head, rows), about, *([OLD_RULES] if old else ()), verdicts])
 

@@ -14,8 +14,8 @@ from s2l_lab.figures.registry import SCALES
 
 NUMBERS = "numbers.json"
 OLD_RULES = (
-    "These differences and decisions were made by an earlier release. Their intervals are over training seeds only, for "
-    "the same problems, so they exclude 0 too often. They stay until the runs are made again."
+    "These differences and decisions were made by an earlier release. Their intervals are over training seeds only, "
+    "for the same problems, so they exclude 0 too often. They stay until the runs are made again."
 )
 """Note on numbers by a release whose estimates carried no standard error."""
 

@@ -24,8 +24,8 @@ EXPLAINED: dict[str, str] = {
     "explorer/token_share": "Explorer's share of the completion tokens, which is its weight in a token-mean loss.",
     "learner/token_share": "Learner's share of the completion tokens, which is its weight in a token-mean loss.",
     "zero_variance_groups": "Share of groups whose scored rewards are all equal; such a group gives no gradient.",
-    "explorer/zero_variance_groups": "Share of groups in which the explorer's scored rewards are all equal, among groups "
-    "with two or more explorer rollouts.",
+    "explorer/zero_variance_groups": "Share of groups in which the explorer's scored rewards are all equal, among "
+    "groups with two or more explorer rollouts.",
     "learner/zero_variance_groups": "Share of groups in which the learner's scored rewards are all equal, among groups "
     "with two or more learner rollouts.",
     "unscored": "Share of rollouts that no verifier could judge; above 5 % the run stops.",
@@ -61,8 +61,8 @@ EXPLAINED: dict[str, str] = {
 """Name to one sentence."""
 
 EVALUATION = (
-    "Unbiased pass@k of the learner on held-out problems; /lower and /upper are its 95 % CI over problems. The interval "
-    "does not cover other training seeds, which need further runs."
+    "Unbiased pass@k of the learner on held-out problems; /lower and /upper are its 95 % CI over problems. The "
+    "interval does not cover other training seeds, which need further runs."
 )
 """Explanation of every `eval/BENCHMARK/pass@K`."""
 _OTHERS = {
@@ -105,8 +105,8 @@ _COLUMNS = {
     "benchmark": "Held-out problems that the learner was evaluated on.",
     "problems": "Problems of the benchmark that were evaluated.",
     "first evaluated": "pass@1 at the first evaluated step, with its 95 % interval.",
-    "relative rollout compute": "Rollout FLOPs (explorer included), divided by the FLOPs if the learner had sampled all "
-    "these rollouts. GRPO is 1.",
+    "relative rollout compute": "Rollout FLOPs (explorer included), divided by the FLOPs if the learner had sampled "
+    "all these rollouts. GRPO is 1.",
     "explorer's share": "Explorer's share of the rollout FLOPs.",
     "source": "Who sampled the rollout: explorer or learner.",
     "problem": "Problem that the rollout answers.",
