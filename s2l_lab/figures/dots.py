@@ -100,7 +100,7 @@ def estimate_words(estimate: Estimate, unit: str = "problems") -> list[str]:
     """Value and interval, what was resampled and how, and the counts: plain lines."""
     return [
         reading(estimate.value, estimate.lower, estimate.upper),
-        f"{estimate.level:.0%} interval, resampled: {unit}",
+        f"{100 * estimate.level:.0f} % CI over {unit}",
         estimate.method,
         f"n = {estimate.n_problems} {unit}, {estimate.n_rollouts:,} rollouts",
     ]
