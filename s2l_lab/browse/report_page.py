@@ -27,7 +27,7 @@ class FigureItem:
 
     figure: Any
     label: str
-    """What it shows, for who cannot see it."""
+    """Description of the figure for readers who cannot see it."""
     caption: str
 
 
@@ -48,7 +48,7 @@ class Section:
     tables: tuple[TableItem, ...] = ()
     texts: tuple[str, ...] = ()
     quotes: tuple[str, ...] = ()
-    """Model text."""
+    """Model texts, shown verbatim."""
 
 
 def report_page(title: str, sections: Sequence[Section], caption_lines: Sequence[str]) -> bytes:

@@ -40,7 +40,7 @@ class Dot:
     """One number with its interval and its look. Texts are markup, already escaped."""
 
     name: str
-    """Of its trace."""
+    """Name of the dot's trace."""
     value: float
     lower: float
     upper: float
@@ -57,10 +57,10 @@ class Row:
     """A line of the panel."""
 
     label: str
-    """Plain text."""
+    """Label left of the row, plain text."""
     dots: tuple[Dot, ...]
     text: str = ""
-    """Markup right of the panel."""
+    """Text right of the panel, markup."""
     group: str = ""
     """Rows of another group stand a little apart."""
 
