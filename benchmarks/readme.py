@@ -63,10 +63,10 @@ def main_job() -> str:
     pairs = "\n".join(f"- {c['a']} and {c['b']}: {c['words']}." for c in job["crossings"])
     sampling = job["sampling"]
     about = (
-        f"{job['benchmark']['n_problems']} {job['benchmark']['name']} problems, N = {job['n_rollouts']}, "
-        f"T = {sampling['temperature']:g}, top-p {sampling['top_p']:g}, verifier {job['verifier_version']}. "
-        "Intervals: 95 %, about these problems and other rollouts; \\* leans on a prior (k > N/2). "
-        "Crossings: 95 % band about other problems of this kind, simultaneous over all k and pairs."
+        f"pass@k with 95 % CI over rollouts of the same problems; n = {job['benchmark']['n_problems']} "
+        f"{job['benchmark']['name']} problems, N = {job['n_rollouts']} rollouts. \\*: k > N/2, where the interval "
+        f"depends on a prior. Sampling: T = {sampling['temperature']:g}, top-p {sampling['top_p']:g}; verifier "
+        f"{job['verifier_version']}. Crossings, by a 95 % band over problems that is simultaneous over all k and pairs:"
     )
     return "\n\n".join([table(["member", "parameters", *(f"pass@{k}" for k in ks), "tokens"], rows), about, pairs])
 
@@ -86,13 +86,15 @@ def calibration() -> str:
         for name, row in two_point["table"].items()
     ]
     populations = (
-        f"The same over {len(two_point['rows'])} populations of two solve rates (21 pairs of .0002 to .9998, three "
-        f"shares, N = 16 and 64), {two_point['repetitions']} repetitions each: the worst population and k, the share "
-        "of populations whose worst k is below .92, and Jeffreys' posterior per problem beside it."
+        f"The same for {len(two_point['rows'])} populations of two solve rates (21 pairs from .0002 to .9998, three "
+        f"shares, N = 16 and 64), with {two_point['repetitions']} repetitions each. Shown are the coverage at the "
+        "worst population and k, the share of populations whose worst k is below .92, and for comparison Jeffreys' "
+        "posterior per problem."
     )
     about = (
-        f"Coverage of the nominal 95 % `rollouts` interval, smallest in each band of k: P = {result['problems']}, N = "
-        f"{result['rollouts']}, {result['repetitions']:,} repetitions. `python benchmarks/calibration.py` re-makes it."
+        "Coverage of the nominal 95 % `rollouts` interval: the smallest value in each range of k. P = "
+        f"{result['problems']}, N = {result['rollouts']}, {result['repetitions']:,} repetitions. Made by `python "
+        "benchmarks/calibration.py`."
     )
     first = about + "\n\n" + table(["solve rates", *bands], [*rows, aims])
     return first + "\n\n" + populations + "\n\n" + table(["problems", *columns], by_size)
@@ -131,8 +133,8 @@ def regime() -> str:
                 if found is not None:
                     rows.append([family, f"{found.n_problems} {split}", *_differences(found)])
     about = (
-        "pass@k of the 2m member minus that of the 360k member at T = 1, with the 95 % band, simultaneous over k "
-        "(and over the pairs compared together); problems resampled:"
+        "pass@k of the 2m member minus that of the 360k member at T = 1, with a 95 % band over problems. The band is "
+        "simultaneous over k and over the pairs compared together:"
     )
     return about + "\n\n" + table(["trained on", "problems", "@1", "@16", "@64", "@256"], rows)
 
@@ -264,8 +266,11 @@ def fig2() -> str:
         f"n = {run['benchmark']['n_problems']}, data {run['benchmark']['digest']}, verifier {run['verifier_version']}"
         for run in found["runs"]
     )
-    about = f"`{found['command']}` ({runs}). Differences: larger minus smaller, simultaneous 95 % band."
-    return about + "\n\n" + table(["panel", "paper", "ours", "at k = 1", "at k = N", "verdict by the band"], rows)
+    about = (
+        "Difference in pass@k, larger minus smaller member, with a simultaneous 95 % band over problems. Made by "
+        f"`{found['command']}` ({runs})."
+    )
+    return about + "\n\n" + table(["panel", "paper", "ours", "at k = 1", "at k = N", "decision by the band"], rows)
 
 
 def training_metrics() -> str:

@@ -81,8 +81,8 @@ def table3() -> str:
         )
         parts.append(markdown(within_table(found, condition), keys=[*found["metrics"], "coherence"]))
     parts.append(
-        _about(found) + f" \\*: the paired difference to {found['reference']} excludes 0; not corrected for the "
-        "number of metrics."
+        f"\\*: the 95 % CI of the paired difference to {found['reference']} excludes 0, not corrected for the number "
+        f"of metrics. {_about(found)}"
     )
     return "\n\n".join(parts)
 
@@ -100,8 +100,9 @@ def diversity() -> str:
         if row.key == metric
     ]
     about = (
-        f"All rollouts: n = {conditions['all']['n_problems']} problems, m = {conditions['all']['m']}; correct only: n "
-        f"= {conditions['correct']['n_problems']}, m = {conditions['correct']['m']}. {_about(found)}"
+        f"All rollouts: n = {conditions['all']['n_problems']} problems, rarefied to m = {conditions['all']['m']} "
+        f"rollouts. Correct only: n = {conditions['correct']['n_problems']}, m = {conditions['correct']['m']}. "
+        f"{_about(found)}"
     )
     roles = ("explorer", "sibling", "temperature", "kl", "null")
     arms = share_table(shares).only("answers", "correct strategies", "tokens")
@@ -114,7 +115,7 @@ def diversity() -> str:
         [
             table(["metric", *(policy["policy"] for policy in found["policies"])], rows),
             about,
-            f"Share of an even mix's diversity that lies between an arm and {shares['learner']['policy']}:",
+            f"Share of the diversity of an even mix that lies between an arm and {shares['learner']['policy']}:",
             table(["arm", "answers", "correct strategies", "tokens"], short),
             _study_about(shares),
         ]
@@ -125,10 +126,10 @@ def _about(found: dict[str, Any]) -> str:
     """The sentence under a table of the diversity report."""
     sampling = found["sampling"]
     return (
-        f"`{found['command']}`: {found['benchmark']['n_problems']} {found['benchmark']['name']} problems, N = "
-        f"{found['n_rollouts']}, T = {sampling['temperature']:g}, top-p {sampling['top_p']:g}, seed "
-        f"{sampling['seed']}, verifier {found['verifier_version']}, data {found['benchmark']['digest']}. Intervals: "
-        "95 %, other problems of this kind."
+        f"95 % CI over problems; {found['benchmark']['n_problems']} {found['benchmark']['name']} problems, N = "
+        f"{found['n_rollouts']} rollouts, T = {sampling['temperature']:g}, top-p {sampling['top_p']:g}, seed "
+        f"{sampling['seed']}, verifier {found['verifier_version']}, data {found['benchmark']['digest']}. Made by "
+        f"`{found['command']}`."
     )
 
 
@@ -143,12 +144,12 @@ def policy_share() -> str:
     ]
     return "\n\n".join(
         [
-            f"Share of an even mix's diversity that lies between an arm and the learner {found['learner']['policy']} "
-            f"(pass@1 {estimate(found['learner']['accuracy'])}); strategies over correct rollouts only, with the "
-            "number of problems that have two of both:",
+            "Share of the diversity of an even mix that lies between an arm and the learner "
+            f"{found['learner']['policy']} (pass@1 {estimate(found['learner']['accuracy'])}). Strategies are over "
+            "correct rollouts only; their cells give the number of problems with two correct rollouts of both:",
             markdown(share_table(found), **{"correct strategies": "strategies"}),
-            "Small beyond different: between-part of small and large models, less that of large ones among "
-            "themselves; interval and exact one-sided p over pretrained models:",
+            "Size effect: the between-part of small and large models minus that of large models among themselves. "
+            "Interval and exact one-sided p are over pretrained models:",
             table(["small member, feature", "difference", "p", "models"], sizes),
             _study_about(found),
         ]
@@ -168,5 +169,7 @@ def persistence() -> str:
 def metric_validity() -> str:
     """What every metric follows, and its mark."""
     found = json.loads((ROOT / "s2l_lab" / "studies" / "validity.json").read_text(encoding="utf-8"))
-    about = "Rank correlation with each factor [95 %, other items]; its share of the metric's variance."
+    about = (
+        "Rank correlation of each metric with each factor [95 % CI over items], and the factor's share of its variance."
+    )
     return "\n\n".join([about, markdown(validity_table(found["metrics"])), _study_about(found)])

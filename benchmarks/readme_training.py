@@ -40,14 +40,13 @@ def result(name: str, arms: tuple[str, ...] = ()) -> str:
     facts = " ".join(line for line in found["about"] if not line.startswith("Made by"))
     old = by_old_rules(found)
     intervals = (
-        "of levels about other training seeds and other problems (crossed), of differences about other training seeds "
-        "(paired)"
+        "over training seeds and problems (crossed) for levels, over training seeds (paired) for differences"
         if old
-        else "of levels and of paired differences about other training seeds and other problems (crossed)"
+        else "over training seeds and problems (crossed), for levels and for paired differences"
     )
     about = (
-        f"`{found['command']}`. {facts} Intervals are 95 %: {intervals}. Rollout compute: counted FLOPs over GRPO's on "
-        "the same rollouts, and the explorer's share of it."
+        f"pass@k with 95 % CI {intervals}. Rollout compute: counted FLOPs relative to GRPO's on the same rollouts, and "
+        f"the explorer's share of it. {facts} Made by `{found['command']}`."
     )
     return "\n\n".join([table(head, rows), about, *([OLD_RULES] if old else ()), verdicts])
 

@@ -60,9 +60,9 @@ class RunEntry:
     unverified: int
     """Rollouts without a verdict of the version that has most."""
     trouble: tuple[str, ...]
-    """A sentence each: what cannot be read, and what is left out for it."""
+    """One sentence per fault: what cannot be read, and what is left out because of it."""
     detail: str
-    """Who writes, how far it is, how it failed; in one line, or empty."""
+    """State of the run in one line: who writes, progress, or how it failed; may be empty."""
 
     @property
     def readable(self) -> bool:
@@ -84,7 +84,7 @@ class Catalog:
 
     directory: Path
     entries: tuple[RunEntry, ...]
-    """By name."""
+    """Runs, sorted by name."""
     trouble: str
     """Why there is none, and what to do; empty where there are some."""
 

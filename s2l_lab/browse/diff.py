@@ -37,7 +37,7 @@ class Diff:
     similarity: float
     """2 x shared elements / all elements, from 0 to 1; 1 for two empty sequences."""
     cut: bool
-    """Whether either was longer than LONGEST."""
+    """Whether one of the texts was longer than LONGEST and was cut."""
 
 
 def diff(a: Sequence[str], b: Sequence[str]) -> Diff:

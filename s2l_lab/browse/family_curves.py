@@ -43,9 +43,9 @@ class Family:
     curves: dict[str, Curve]
     n_problems: int
     n_rollouts: int
-    """N."""
+    """Number N of rollouts per problem."""
     notes: tuple[str, ...]
-    """What is left out, and why."""
+    """What is left out and why, one sentence each."""
     n_clusters: int | None = None
     """Clusters that the problems come in; None where every problem stands alone."""
 
@@ -77,7 +77,7 @@ class Recorded:
     """What `numbers.json` says of a policy. Guesses are {k: pass@k}; empty where there is none."""
 
     flops_per_rollout: float
-    """NaN where unknown."""
+    """Mean FLOPs of a rollout; NaN if unknown."""
     uniform: dict[int, float]
     own_answers: dict[int, float]
     rests_on: str

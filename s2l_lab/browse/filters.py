@@ -46,10 +46,10 @@ class RolloutFilter(BaseModel):
 
     policies: Annotated[tuple[Text, ...], AfterValidator(_each_once)] = ()
     problem: Text | None = None
-    """A problem's id."""
+    """Id of the problem."""
     outcomes: Annotated[tuple[OutcomeName, ...], AfterValidator(_each_once)] = ()
     source: Source | None = None
-    """Who filled the slot in training; a pass@k run has no sources."""
+    """Who sampled the rollout in training; a pass@k run has no sources."""
     min_tokens: Number | None = None
     max_tokens: Number | None = None
     """Completion length, both ends included. Rollouts of unknown length match neither."""
@@ -105,7 +105,7 @@ class Parsed:
 
     filter: RolloutFilter
     problems: tuple[str, ...]
-    """A sentence for each parameter that was left out."""
+    """One sentence for each parameter that was left out."""
 
 
 def to_query(filter: RolloutFilter) -> dict[str, list[str]]:

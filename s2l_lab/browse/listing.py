@@ -35,11 +35,11 @@ class Listing:
     problem_ids: tuple[str, ...]
     """In order of arrival; ids that the file of problems does not have come last."""
     version: str | None
-    """Of the verifier."""
+    """Verifier version of the verdicts."""
     files: tuple[str, ...]
     """Parts of rollouts and of verdicts."""
     fingerprint: str
-    """Of the store when it was listed."""
+    """Fingerprint of the store when it was listed."""
 
 
 def listing(store: BrowsedStore, version: str | None) -> Listing:

@@ -36,7 +36,7 @@ class LogRatio:
 
     values_T: Floats | None
     words: str
-    """What the numbers are, or why there are none."""
+    """Explanation of the numbers, or the reason why there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,12 @@ class Scoring:
     """What a policy's model is to score, all of it at hand."""
 
     policy: str
-    """Who drew the tokens."""
+    """Name of the policy that sampled the tokens."""
     other: Member
-    """Its source is a directory on this machine."""
+    """The other policy; its source is a directory on this machine."""
     problem: Problem
     token_ids: NDArray[np.int32]
-    """(T,), EOS included."""
+    """(T,) token ids of the completion, including EOS."""
     own_T: Floats
     """log p under `policy`, nats, at the temperature."""
     temperature: float

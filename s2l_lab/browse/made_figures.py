@@ -14,10 +14,10 @@ from s2l_lab.figures.registry import SCALES
 
 NUMBERS = "numbers.json"
 OLD_RULES = (
-    "Differences and verdicts are by the old rules, until the runs are made again: their intervals are about other "
-    "training seeds alone, for these problems, which excludes 0 too often."
+    "These differences and decisions were made by an earlier release. Their intervals are over training seeds only, "
+    "for the same problems, so they exclude 0 too often. They stay until the runs are made again."
 )
-"""Of numbers by a release whose estimates carried no standard error."""
+"""Note on numbers by a release whose estimates carried no standard error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +29,23 @@ class MadeFigure:
     folder: Path
     command: str
     verdicts: tuple[dict[str, str], ...]
-    """A row per claim or panel, in words."""
+    """One row per claim or panel, in words."""
     image: Path | None
-    """The PNG where there is one."""
+    """Path of the PNG; None if there is none."""
     trouble: str
+    """Why the numbers could not be read; empty if they could."""
     note: str = ""
-    """What has to be known about the verdicts."""
+    """Remark that a reader of the verdicts needs; empty if there is none."""
 
 
 def by_old_rules(values: dict[str, Any]) -> bool:
-    """Whether a training figure's numbers.json is of a release that judged claims by seeds alone."""
+    """Whether a training figure's numbers.json comes from a release that judged claims over training seeds only."""
     claims = [claim.get("difference") for claim in _objects(values.get("claims"))]
     return any("se" not in difference for difference in _objects(claims))
 
 
 def made_figures(directory: Path, name: str) -> tuple[MadeFigure, ...]:
-    """What was made of the figure `name` below a runs directory."""
+    """Every version of the figure `name` that was made below a runs directory, one per scale."""
     folders = [(scale, directory / "figures" / f"{name}-{scale}") for scale in SCALES]
     return tuple(_made(name, scale, folder) for scale, folder in folders if (folder / NUMBERS).is_file())
 

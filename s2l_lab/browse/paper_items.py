@@ -28,7 +28,7 @@ class Reference:
     rows: tuple[dict[str, str], ...]
     """Empty where the file does not ship."""
     notes: tuple[str, ...]
-    """How the numbers were had."""
+    """How the numbers were obtained."""
     shipped: bool
 
 

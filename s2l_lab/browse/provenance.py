@@ -15,7 +15,7 @@ from pathlib import Path
 from s2l_lab.browse.store import BrowsedStore
 from s2l_lab.digest import content_digest
 from s2l_lab.errors import S2LError
-from s2l_lab.figures.caption import INTERVAL_MEANS, drawn_units, sampling_text
+from s2l_lab.figures.caption import INTERVAL_MEANS, details, drawn_units, sampling_text
 from s2l_lab.rollouts.store import PROBLEMS
 from s2l_lab.training.report import read_report
 
@@ -126,25 +126,28 @@ def spanned(numbers: Sequence[int]) -> str:
 def caption(
     about: Provenance, drawn: Drawn | None = None, *, interval: str = "", more: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """Plain lines below a figure or table that is made of `drawn`; None where it is about the whole run, or says in
-    `more` what of it. `interval` is what was resampled (`rollouts`, `problems`, `seeds`), or words of the caller's
-    own."""
+    """The caption of a figure or table in plain lines: `more` (what is seen), n, N and the interval, then the details.
+
+    `drawn` is the part of the run that is shown; None is the whole run, or a part that `more` describes. `interval` is
+    what was resampled (`rollouts`, `problems`, `seeds`), or words of the caller's own.
+    """
     holds = f"n = {about.n_problems} problems, N = {about.rollouts_per_problem} rollouts per problem and policy"
     counts = f"{holds} in the run"
     if drawn is not None:
         problems = f"{drawn.n_problems} problem{'s' if drawn.n_problems != 1 else ''}"
         counts = f"n = {problems}, N = {drawn.rollouts_per_problem} rollouts per problem and policy"
         counts += "" if counts == holds else f" (the run holds {about.n_problems} and {about.rollouts_per_problem})"
-    lines = [
-        f"{about.benchmark}: {counts}.",
-        f"Sampling: {about.sampling}.",
-        *(f"{remark}." for remark in about.remarks),
-    ]
+    line = f"{about.benchmark}: {counts}."
     if interval in INTERVAL_MEANS:
         clusters = None if drawn is None or interval != "problems" else drawn.n_clusters
-        resampled = interval if clusters is None else drawn_units(clusters)
-        lines.append(f"Intervals: 95 %, about {INTERVAL_MEANS[interval]} (resampled: {resampled}).")
+        line += f" 95 % CI over {INTERVAL_MEANS[interval] if clusters is None else drawn_units(clusters)}."
     elif interval:
-        lines.append(f"Intervals: {interval}.")
-    end = f"Verifier {about.verifier}; data {about.data_hash}; rollouts {about.rollouts_hash}; made by: {about.command}"
-    return (*lines, *more, end)
+        line += f" Intervals: {interval}."
+    end = details(
+        f"sampling {about.sampling}",
+        f"Verifier {about.verifier}",
+        f"data {about.data_hash}",
+        f"rollouts {about.rollouts_hash}",
+        f"made by: {about.command}",
+    )
+    return (*more, line, *(f"{remark}." for remark in about.remarks), end)

@@ -14,6 +14,7 @@ from typing import Any
 
 from s2l_lab import __version__
 from s2l_lab.browse.exports import Table, as_arrow
+from s2l_lab.figures.caption import split_details
 from s2l_lab.figures.page import Html, head, page, plot, table, tag
 
 ROWS = 500
@@ -26,7 +27,7 @@ class FigureItem:
 
     figure: Any
     label: str
-    """What it shows, for who cannot see it."""
+    """Description of the figure for readers who cannot see it."""
     caption: str
 
 
@@ -47,11 +48,11 @@ class Section:
     tables: tuple[TableItem, ...] = ()
     texts: tuple[str, ...] = ()
     quotes: tuple[str, ...] = ()
-    """Model text."""
+    """Model texts, shown verbatim."""
 
 
 def report_page(title: str, sections: Sequence[Section], caption_lines: Sequence[str]) -> bytes:
-    """The file. `caption_lines` (see `provenance.caption`) stand at its foot."""
+    """The page as bytes. `caption_lines` (see `provenance.caption`) are its footer, with the details folded."""
     content: list[Html] = [tag("h1", title)]
     first = True
     for place, section in enumerate(sections):
@@ -63,7 +64,9 @@ def report_page(title: str, sections: Sequence[Section], caption_lines: Sequence
         content += [_table(item) for item in section.tables]
         content += [_quote(text) for text in section.quotes]
     made = f"Made by s2l-lab {__version__} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
-    content.append(tag("footer", *(tag("p", line) for line in [*caption_lines, made])))
+    shown, how = split_details(caption_lines)
+    folded = [tag("details", tag("summary", "Details"), *(tag("p", line) for line in how))] if how else []
+    content.append(tag("footer", *(tag("p", line) for line in [*shown, made]), *folded))
     return page(title, *content).encode("utf-8", "replace")
 
 

@@ -50,13 +50,13 @@ class Page:
     rows: tuple[Row, ...]
     total: int
     by_outcome: dict[str, int]
-    """All of OUTCOMES."""
+    """Number of rollouts for every outcome of OUTCOMES."""
     by_policy: dict[str, int]
     """All policies of the store, in its order."""
     filter: RolloutFilter
     """The one that was asked, its page within `pages`, its verifier version named."""
     pages: int
-    """1 or more."""
+    """Number of pages, 1 or more."""
     notes: tuple[str, ...]
     """What a reader should know: a name that the run does not have, a sort by what is not stored."""
 
@@ -78,7 +78,7 @@ class AnswerRow:
     """One answer to a problem by one policy."""
 
     canonical: str | None
-    """None: no answer."""
+    """Canonical form of the answer; None for rollouts without an answer."""
     policy: str
     count: int
     correct: int

@@ -33,7 +33,7 @@ class Row:
     problem_id: str
     sample_index: int
     outcome: str
-    """One of OUTCOMES."""
+    """Outcome of the rollout, one of OUTCOMES."""
     answer: str | None
     canonical: str | None
     detail: str
@@ -46,7 +46,7 @@ class Row:
     preview: str
     """The first PREVIEW characters of the completion."""
     characters: int
-    """Of the whole completion."""
+    """Length of the whole completion, in characters."""
     mean_surprisal: float
     """Nats per token under the distribution that sampled them; NaN where unknown."""
 
@@ -63,7 +63,7 @@ class FullRollout:
     logprobs_t1: NDArray[np.float32] | None
     """Nats at temperature 1, where stored apart: None also where the two are the same."""
     entropies: NDArray[np.float32] | None
-    """Nats, before truncation."""
+    """(T,) entropy of each token's distribution in nats, before truncation."""
     prompt: str
     """The problem's text; empty where the store does not have the problem."""
     gold: str

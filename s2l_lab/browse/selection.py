@@ -25,7 +25,7 @@ class Selection:
     notes: list[str] = field(default_factory=list)
     table: str = TABLE
     reads_parquet: bool = False
-    """Whether texts or answers have to be read for it."""
+    """Whether the filter needs texts or answers to be read."""
 
     @property
     def where(self) -> str:

@@ -43,11 +43,11 @@ class SolveRates:
     total_PM: Ints
     """Rollouts that have a verdict."""
     unknown_PM: Ints
-    """Of these, rollouts that no verifier could judge."""
+    """(P, M) number of rollouts that no verifier could judge; part of the totals."""
     version: str | None
-    """Of the verifier; None where nothing is verified, and every total is 0."""
+    """Verifier version; None if nothing is verified, and then every total is 0."""
     clusters: Mapping[str, str] = field(default_factory=dict)
-    """The cluster of every problem that names one, by problem id."""
+    """Cluster by problem id, for problems that name one."""
 
     @property
     def rate_PM(self) -> Floats:  # noqa: N802

@@ -45,7 +45,7 @@ class StoreFacts:
     """Rollouts without a verdict of the version that has most."""
     trouble: tuple[str, ...] = ()
     detail: str = ""
-    """Who writes."""
+    """Which process writes to the store."""
 
     @property
     def readable(self) -> bool:

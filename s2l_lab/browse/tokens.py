@@ -57,7 +57,7 @@ class Strip:
     forking_threshold: float
     """Nats: forking tokens have at least this entropy, of all the completion's. NaN where there are none."""
     notes: tuple[str, ...]
-    """What is missing and why."""
+    """What is missing and why, one sentence each."""
 
 
 def strip(

@@ -1,4 +1,4 @@
-"""What flags may be, and the flags that several commands share, each said once. Nothing heavy is imported here."""
+"""Choices of flags, and the flags that several commands share. Nothing heavy is imported here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Preset(StrEnum):
 
 
 class Engine(StrEnum):
-    """What runs the model."""
+    """Engine that runs the model; auto is vLLM if a GPU and vLLM are found, else transformers."""
 
     auto = "auto"
     transformers = "transformers"
@@ -37,57 +37,71 @@ class Dtype(StrEnum):
 
 
 class Interval(StrEnum):
-    """Which question the drawn interval answers."""
+    """What the interval of a curve is over: other rollouts of the same problems, or other problems of this kind."""
 
     rollouts = "rollouts"
     problems = "problems"
 
 
 class ClaimKind(StrEnum):
-    """What a planned comparison is about: two ways of training, or two policies."""
+    """The two sides of a planned comparison: two training methods (training), or two policies (run)."""
 
     training = "training"
     run = "run"
 
 
 class Extraction(StrEnum):
-    """Where answers are looked for: after a mark alone, or also where a person would see one."""
+    """Where the verifier looks for an answer: only after a mark such as a box, or also in phrases such as "the answer
+    is 12"."""
 
     strict = "strict"
     lenient = "lenient"
 
 
 class Unknown(StrEnum):
-    """What rollouts without a verdict count as."""
+    """How rollouts without a verdict are treated: as bounds on the curve, or left out as missing at random."""
 
     bounds = "bounds"
     missing_at_random = "missing-at-random"
 
 
 class Scale(StrEnum):
-    """`mini` runs on the embedded family on a CPU; `paper` on the paper's models."""
+    """Scale of an experiment: `mini` runs the embedded family on a CPU, `paper` the paper's models."""
 
     mini = "mini"
     paper = "paper"
 
 
-BenchmarkName = Annotated[str, typer.Option(help="Benchmark name, reasoning-gym:SET or a JSONL file.")]
-DataRoot = Annotated[Path | None, typer.Option(help="Directory with local benchmark files (NAME.jsonl).")]
-SamplingPreset = Annotated[Preset, typer.Option(help="Sampling preset; single flags win over it.")]
-Temperature = Annotated[float | None, typer.Option(help="[preset default: 1]")]
-TopP = Annotated[float | None, typer.Option(help="[preset default: 1]")]
-MaxTokens = Annotated[int | None, typer.Option(help="Completions are cut here. [the family's]")]
+BenchmarkName = Annotated[str, typer.Option(help="Name of a benchmark, reasoning-gym:SET, or path of a JSONL file.")]
+DataRoot = Annotated[Path | None, typer.Option(help="Directory with local benchmark files, named NAME.jsonl.")]
+SamplingPreset = Annotated[
+    Preset, typer.Option(help="Sampling preset of the paper. Flags for single parameters override it.")
+]
+Temperature = Annotated[
+    float | None, typer.Option(help="Sampling temperature. [default: the preset's; 1 without a preset]")
+]
+TopP = Annotated[
+    float | None, typer.Option(help="Nucleus sampling, above 0 to 1. [default: the preset's; 1 without a preset]")
+]
+MaxTokens = Annotated[
+    int | None, typer.Option(help="Maximum length of a completion, in tokens. [default: the family's]")
+]
 PromptTemplate = Annotated[
     str | None,
     typer.Option(
-        help="raw, chat, chat-no-think or chat-think. [the family's, else chat where the tokenizer has a chat template]"
+        help="Prompt template: raw, chat, chat-no-think or chat-think. [default: the family's; otherwise chat if the "
+        "tokenizer has a chat template, else raw]"
     ),
 ]
-RunSeed = Annotated[int, typer.Option(help="Run seed.")]
-EngineName = Annotated[Engine, typer.Option(help="What runs the models.")]
-ModelRoot = Annotated[Path | None, typer.Option(help="Directory with local checkpoints, looked into first.")]
+RunSeed = Annotated[int, typer.Option(help="Random seed of the run.")]
+EngineName = Annotated[
+    Engine,
+    typer.Option(help="Engine that runs the models; auto is vLLM if a GPU and vLLM are found, else transformers."),
+]
+ModelRoot = Annotated[Path | None, typer.Option(help="Directory with local checkpoints, searched before the hub.")]
 RunDirectory = Annotated[Path | None, typer.Option(help="Run directory. [default: runs/passk-...]")]
 VerifierTimeout = Annotated[
-    float, typer.Option(help="Seconds of processor time for one verdict; six times as much by the wall clock.")
+    float,
+    typer.Option(help="Time limit for one verdict, in seconds of CPU time. The wall-clock limit is six times as long."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print numbers.json instead of tables.")]

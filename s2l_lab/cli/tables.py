@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SILENT_SHARE = 0.2
 """Share of a policy's rollouts without an answer above which a line says so."""
-PRIOR = "*: above N/2 the interval leans on a prior over solve rates; N >= 4k frees it."
+PRIOR = "*: k > N/2, where the interval depends on a prior over solve rates; with N >= 4k it does not."
 
 
 def in_terminal(table: Table) -> Grid:
@@ -80,7 +80,7 @@ def print_passk(report: PasskReport, console: Console) -> None:
     """Print the report: tables, then the caption that makes the numbers readable on their own."""
     found = numbers(report)
     leans = any("prior-dependent" in method for curve in found["curves"] for method in curve["method"])
-    lines = caption_lines(report) + ([PRIOR] if leans else []) + no_data_lines(report)
+    lines = caption_lines(report, [*([PRIOR] if leans else []), *no_data_lines(report)])
     loud = [Text(line, style="bold red") for line in silent_lines(report)]
     console.print(Group(_all(map(in_terminal, passk_tables(found)), lines), *loud))
 

@@ -17,6 +17,7 @@ from s2l_lab.cli.sweep import printable_lines
 from s2l_lab.cli.sweep import run as run_sweep_command
 from s2l_lab.cli.tables import in_terminal
 from s2l_lab.errors import UsageError
+from s2l_lab.figures.caption import details
 from s2l_lab.figures.experiment import plan_path
 from s2l_lab.figures.markup import printable
 from s2l_lab.figures.numbers import as_json
@@ -78,14 +79,14 @@ def write_training(
         wanted.setdefault(arm.name, []).append(arm.seed)
     results = training_results(plan, wanted, found)
     command = f"s2l-lab figures {name} --scale {scale}"
-    about = [*_about(sweep.arms()[0], found, plan), f"Made by: {command}"]
+    about = [*_about(sweep.arms()[0], found, plan), details(f"made by: {command}")]
     console.print(in_terminal(verdict_table(results)))
     values = training_numbers(name, plan, results, about, scale=scale, command=command)
     return write_with_numbers(training_figure(name, plan, results, about, scale=scale), as_json(values), folder / name)
 
 
 def verdict_table(results: TrainingResults) -> Table:
-    """Every claim with its difference and verdict."""
+    """The table of every claim with its difference and decision."""
     rows = [
         (
             claim_words(claim),
@@ -115,7 +116,7 @@ def _about(first: SeededArm, found: Mapping[str, Reports], plan: TrainingFigure)
     lines.append(
         f"Learner {first.plan.learner.member} on {first.plan.problems.benchmark}: {report.steps} optimiser steps in "
         f"{report.rounds} rounds, G = {options.get('num_generations', 16)}, learning rate "
-        f"{options.get('learning_rate', 1e-6):g}; arms differ from it in what they are named after."
+        f"{options.get('learning_rate', 1e-6):g}. Each arm differs from this in what its name says."
     )
     return lines
 

@@ -37,11 +37,11 @@ class Components:
 
     k: int
     seed: float
-    """Of a training run's gain, the same on all problems. NaN where one run of each method was looked at."""
+    """Variance of the gain between training runs, the same on all problems. NaN if there is one run of each method."""
     problem: float
-    """Of a problem's gain, the same in all runs (from one run of each: together with the interaction)."""
+    """Variance of the gain between problems, the same in all runs (from one run of each: includes the interaction)."""
     interaction: float
-    """Of what one run gains on one problem beyond both."""
+    """Variance of the interaction of run and problem: what one run gains on one problem beyond both."""
     failure_moment_M: Floats
     """Mean over problems of q^m for m = k .. 2k, summed over both methods; shape (k + 1,)."""
 

@@ -107,7 +107,7 @@ class EqualCompute:
     """Two policies at equal FLOPs per problem, matched by problem. Arrays have shape (K,), one entry per budget."""
 
     budget: Floats
-    """FLOPs per problem."""
+    """Compute budget in FLOPs per problem."""
     k_a: Floats
     k_b: Floats
     """Rollouts that the budget buys: budget over FLOPs per rollout."""

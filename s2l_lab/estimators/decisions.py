@@ -57,11 +57,11 @@ class Decision(Displayed):
     p: float
     """Least alpha at which its own interval decides the claim; NaN without an interval."""
     level: float
-    """Of the interval that the decision was made with; NaN where none was."""
+    """Level of the interval that the decision was made with; NaN if there was none."""
     why: str = ""
     """Of `cannot tell`; and what any decision holds for alone, as "for this bank"."""
     difference: Estimate | None = field(default=None, metadata=NOT_IN_NUMBERS)
-    """What was judged; None for a claim without runs."""
+    """Difference that was judged; None for a claim without runs."""
 
     def _columns(self) -> dict[str, Any]:
         missing = Estimate(math.nan, math.nan, math.nan, math.nan, "", "seeds", 0, 0, 0)
@@ -131,9 +131,9 @@ class _Steps:
     """What a step-down has cleared."""
 
     cleared: dict[_Fact, float]
-    """With the alpha that was its share."""
+    """Facts that were shown, each with its share of alpha."""
     stopped: float
-    """The share that nothing further was within."""
+    """Share of alpha that no further fact met."""
 
 
 def _step_down(p_by_fact: Mapping[_Fact, float], alpha: float) -> _Steps:

@@ -64,7 +64,7 @@ class Estimate(Displayed):
     lower: float
     upper: float
     level: float
-    """Nominal coverage, as .95."""
+    """Nominal coverage of the interval, for example .95."""
     method: str
     """How the interval was made, as `u-statistic`, `eb-beta-binomial, prior-dependent`, `studentised bootstrap`."""
     interval: Interval

@@ -72,7 +72,7 @@ class Extrapolation:
     a: float
     b: float
     zero: float
-    """The fit: rates are 0 with probability `zero`, else Beta(a, b)."""
+    """Fitted share of problems with solve rate 0; the others follow Beta(a, b)."""
     fit_p: float
     """Goodness of fit: how often the fitted model's own draws lie farther from their fit than these counts."""
     level: float

@@ -46,7 +46,7 @@ class Votes:
     correct: frozenset[str]
     """The canonical answers that are correct, whether or not a rollout gave them (the gold answer is one)."""
     silent: int = 0
-    """Rollouts without an answer."""
+    """Number of rollouts without an answer."""
     unknown: int = 0
     """Rollouts with outcome VERIFIER_ERROR: they may vote for anything."""
 

@@ -87,7 +87,7 @@ class PowerPlan:
     k: int
     gain: float
     power: float
-    """The wanted one."""
+    """Requested power, 0 to 1."""
     level: float
     clusters: Clusters
     designs: tuple[Design, ...]

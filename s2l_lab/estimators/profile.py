@@ -34,16 +34,16 @@ class Profile:
     """Share of the S x T scores that are greater than tau; falls in tau."""
     lower: Floats
     upper: Floats
-    """Pointwise ends at `level`."""
+    """Upper ends of the pointwise intervals at `level`."""
     band_lower: Floats
     band_upper: Floats
     """Band at `level`, simultaneous over all taus."""
     level: float
     method: str
     n_problems: int
-    """Tasks."""
+    """Number of tasks."""
     n_seeds: int
-    """Runs of every task."""
+    """Number of runs of every task."""
 
 
 def performance_profile(

@@ -111,11 +111,11 @@ class Scatter:
     problems, or of rows, the first two are mean squares."""
 
     row: float
-    """Of the rows' means."""
+    """Variance of the rows' means."""
     problem: float
-    """Of the problems' means."""
+    """Variance of the problems' means."""
     rest: float
-    """Of a cell about what its row and its problem say: the mean square of the interaction."""
+    """Variance of a cell around the sum of row and problem effect: the mean square of the interaction."""
 
 
 def crossed_scatter(table_RP: Floats, weight_R: Floats | None = None) -> Scatter:

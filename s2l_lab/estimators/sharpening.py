@@ -38,7 +38,7 @@ class SharpeningTax:
     """Base minus post-trained, up to `k`; every Estimate is about other problems of this kind."""
 
     k: int
-    """K, the largest budget."""
+    """Largest budget K, in rollouts per problem."""
     area: Estimate
     """Tax_A(K), in [-(K - 1), K - 1]."""
     calibrated: Estimate

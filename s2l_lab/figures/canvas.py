@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from s2l_lab.figures.caption import DETAILS
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.palette import FAINT, INK
 from s2l_lab.figures.panel import Axis, Box, Panel
@@ -55,9 +56,14 @@ class Canvas:
         return panel
 
     def finish(self, caption: Sequence[str]) -> Any:
-        """The plotly figure, with the caption (plain lines, escaped by the caller) below everything."""
+        """The plotly figure, with the caption (plain lines, escaped by the caller) below everything.
+
+        From the line on that begins with DETAILS, the caption is set smaller.
+        """
         top = self._bottom + 14
-        self.text(24, top, "<br>".join(caption), size=12, color=FAINT)
+        first = next((i for i, line in enumerate(caption) if line.startswith(DETAILS)), len(caption))
+        small = [f'<span style="font-size:10px">{"<br>".join(caption[first:])}</span>'] if caption[first:] else []
+        self.text(24, top, "<br>".join([*caption[:first], *small]), size=12, color=FAINT)
         height = math.ceil(top + len(caption) * CAPTION_LINE + 14)
         for panel in self._panels:
             panel.hold()

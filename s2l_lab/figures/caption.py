@@ -1,6 +1,8 @@
-"""The words around a number: benchmark, n, N, sampling parameters, what the interval is about, verifier, data, command.
+"""Captions: what is shown, then n, N and the interval in one line, then the details that a reader rarely needs.
 
-Tables and figures say the same because they take it from here. All of it is plain text: who prints it escapes it.
+Details are how the numbers were made: sampling, verifier, hashes, command. Their line begins with DETAILS and is the
+last one; pages and the app put it behind "Details", printed figures set it smaller. Tables and figures take their words
+from here, so they say the same. Everything is plain text; the caller escapes it.
 """
 
 from __future__ import annotations
@@ -16,18 +18,22 @@ from s2l_lab.figures.markup import printable, shortened
 from s2l_lab.rollouts.repeats import is_greedy
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from s2l_lab.estimators import Comparison
     from s2l_lab.passk.report import PasskReport
     from s2l_lab.policies import SamplingParams
 
 INTERVAL_MEANS = {
-    "rollouts": "these problems, other rollouts",
-    "problems": "other problems of this kind",
-    "seeds": "other training runs",
+    "rollouts": "rollouts of the same problems",
+    "problems": "problems",
+    "seeds": "training seeds",
 }
-"""What was resampled, in words a reader can check a claim against."""
+"""What an interval is over, by what was resampled: "95 % CI over problems"."""
+DETAILS = "Details: "
+"""Beginning of the line of a caption that says how the numbers were made."""
 NAME = 20
-"""Characters that a verdict has for each name."""
+"""Maximum length of a policy's name in the words about a crossing, in characters."""
 
 
 def sampling_text(sampling: SamplingParams) -> str:
@@ -44,42 +50,65 @@ def sampling_text(sampling: SamplingParams) -> str:
 
 
 def drawn_units(clusters: int | None) -> str:
-    """What an interval about problems resampled, in words."""
-    return "problems" if clusters is None else f"{clusters} clusters of problems, each whole"
+    """What an interval over problems resamples: problems, or their clusters."""
+    return "problems" if clusters is None else f"{clusters} clusters of problems (each resampled whole)"
 
 
-def caption_lines(report: PasskReport) -> list[str]:
-    """Plain lines: the data, the sampling, what the intervals are about, the references, the provenance."""
-    level = f"{report.policies[0].curve_problems.level:.0%}"
-    drawn = drawn_units(report.policies[0].curve_problems.n_clusters)
+def interval_words(level: float, interval: str, clusters: int | None = None) -> str:
+    """`95 % CI over problems`. `interval` is a key of INTERVAL_MEANS, or the resampled unit in words."""
+    over = drawn_units(clusters) if interval == "problems" else INTERVAL_MEANS.get(interval, interval)
+    return f"{100 * level:.0f} % CI over {over}"
+
+
+def details(*parts: str) -> str:
+    """The last line of a caption, from its parts."""
+    return DETAILS + "; ".join(parts)
+
+
+def split_details(lines: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The lines of a caption that are always shown, and its details without their beginning."""
+    shown = [line for line in lines if not line.startswith(DETAILS)]
+    return shown, [line.removeprefix(DETAILS) for line in lines if line.startswith(DETAILS)]
+
+
+def caption_lines(report: PasskReport, more: Sequence[str] = ()) -> list[str]:
+    """The caption of a pass@k report in plain lines; `more` stands before the details."""
+    curve = report.policies[0].curve_problems
     errors = sum(policy.outcomes.get("verifier_error", 0) for policy in report.policies)
-    lines = [
-        f"{report.benchmark}: n = {report.n_problems} problems, N = {report.n_rollouts} rollouts per problem and policy"
-        f"{_unknown_words(report, errors)}.",
-        f"Sampling: {sampling_text(report.sampling)}.",
-        *_draw_lines(report),
-        f"pass@k: unbiased estimate with {level} intervals about {INTERVAL_MEANS[report.interval]} "
-        f"(resampled: {drawn if report.interval == 'problems' else report.interval}).",
-    ]
-    about = f"{level} intervals about {INTERVAL_MEANS['problems']} (resampled: {drawn})"
-    lines.append(f"maj@k: {about}.")
+    about = interval_words(curve.level, "problems", curve.n_clusters)
+    others = f"maj@k: {about}."
     if report.comparisons:
-        lines[-1] = f"maj@k, differences: {about}; the differences' band is simultaneous over all k and pairs."
-    lines.append(cover_words(report.policies[0].cover.level))
+        others = f"maj@k and differences: {about}; the band of the differences is simultaneous over all k and pairs."
+    lines = [
+        "pass@k of each policy: unbiased estimate with its interval.",
+        f"{report.benchmark}: n = {report.n_problems} problems, N = {report.n_rollouts} rollouts per problem and policy"
+        f"{_unknown_words(report, errors)}; {interval_words(curve.level, report.interval, curve.n_clusters)}.",
+        others,
+        cover_words(report.policies[0].cover.level),
+    ]
     if any(policy.guess_uniform is not None or policy.guess_own is not None for policy in report.policies):
-        lines.append("Guessers: uniform over the answer space, or drawing a policy's answers to the other problems.")
-    return [*lines, f"Verifier {report.verifier_version}; data {report.benchmark_digest}; made by: {report.command}"]
+        lines.append("Guess references: answers drawn uniformly, or a policy's own answers to the other problems.")
+    made = (f"Verifier {report.verifier_version}", f"data {report.benchmark_digest}", f"made by: {report.command}")
+    sampled = (f"sampling {sampling_text(report.sampling)}", *_distinct(report))
+    return [*lines, *_remarks(report), *more, details(*sampled, *made)]
 
 
-def _draw_lines(report: PasskReport) -> list[str]:
-    """How different the rollouts are, how many were cut before max_tokens, and what is known of servers."""
-    lines = []
+def _distinct(report: PasskReport) -> list[str]:
+    """How many different completions a problem has; nothing where decoding is greedy."""
     distinct = {policy.name: policy.distinct for policy in report.policies if policy.distinct is not None}
+    if report.n_rollouts < 2 or is_greedy(report.sampling) or not distinct:
+        return []
+    medians = ", ".join(f"{name} {np.median(d.texts_P):g}" for name, d in distinct.items())
+    return [f"median number of different completions of a problem out of {report.n_rollouts}: {medians}"]
+
+
+def _remarks(report: PasskReport) -> list[str]:
+    """What limits the rollouts: greedy decoding, completions cut before max_tokens, and what is known of servers."""
+    lines = []
     if report.n_rollouts > 1 and is_greedy(report.sampling):
-        lines.append(f"Greedy decoding repeats one completion: N = {report.n_rollouts} says no more than N = 1.")
-    elif report.n_rollouts > 1 and distinct:
-        medians = ", ".join(f"{name} {np.median(d.texts_P):g}" for name, d in distinct.items())
-        lines.append(f"Different completions of a problem, median of N = {report.n_rollouts}: {medians}.")
+        lines.append(
+            f"Greedy decoding repeats one completion: N = {report.n_rollouts} carries no more information than N = 1."
+        )
     lines += [
         f"{policy.name}: {policy.cut_short} rollouts were cut before {report.sampling.max_tokens} tokens by a context "
         "or a server's own cap; they count as truncated."
@@ -90,7 +119,7 @@ def _draw_lines(report: PasskReport) -> list[str]:
 
 
 def _unknown_words(report: PasskReport, errors: int) -> str:
-    """How many rollouts have no verdict, and what they count as."""
+    """How many rollouts have no verdict, and how they are treated."""
     if report.unknown == "bounds":
         return f", {errors} rollouts without a verdict (drawn as bounds)" if errors else ""
     problems = f" (and every rollout of {len(report.left_out)}, which had none)" if report.left_out else ""

@@ -14,10 +14,11 @@ COVER_LINES = "solid smoothed, dashed NPMLE, dotted plug-in; ribbons: bounds"
 
 
 def cover_words(level: float) -> str:
-    """What the numbers of Cover@tau are, for a caption: plain text."""
+    """Explanation of the values of Cover@tau, for a caption: plain text."""
     return (
-        "Cover@tau: smoothed by a beta prior; NPMLE, the likeliest distribution of solve rates of any shape; bounds "
-        f"({level:.0%}), all that any distribution inside the DKW band of the counts allows."
+        "Cover@tau, the share of problems with a solve rate of at least tau: smoothed by a beta prior; NPMLE, the most "
+        f"likely distribution of solve rates of any shape; bounds ({level:.0%}) for any distribution inside the DKW "
+        "band of the counts."
     )
 
 
@@ -28,7 +29,7 @@ def cover_hover(name: str, cover: CoverCurve) -> list[str]:
         f"[{cover.smoothed_lower[i]:.3f}, {cover.smoothed_upper[i]:.3f}]"
         f"<br>{cover.npmle[i]:.3f} NPMLE, {cover.plug_in[i]:.3f} plug-in"
         f"<br>exact bounds [{cover.bounds_lower[i]:.3f}, {cover.bounds_upper[i]:.3f}]"
-        f"<br>{cover.level:.0%} interval, resampled: problems"
+        f"<br>{100 * cover.level:.0f} % CI over problems"
         f"<br>n = {cover.n_problems} problems, N = {cover.n_rollouts}"
         for i, tau in enumerate(cover.tau)
     ]

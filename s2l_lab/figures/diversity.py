@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.figures.between_panels import decomposition_numbers, draw_contrast, p_text, share_dot
 from s2l_lab.figures.canvas import Canvas
-from s2l_lab.figures.caption import INTERVAL_MEANS, drawn_units, sampling_text, wrapped
+from s2l_lab.figures.caption import details, interval_words, sampling_text, wrapped
 from s2l_lab.figures.dots import DotRow
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, plain
@@ -55,40 +55,45 @@ def between_figure(report: DiversityReport) -> Any:
 
 
 def diversity_caption(report: DiversityReport) -> list[str]:
-    """Plain lines: the data, the sampling, what the intervals are about, embeddings, provenance."""
+    """The caption of a diversity report in plain lines."""
     within, embedding = report.within, report.embedding
     unknown = sum(policy.n_unknown for policy in within.policies)
     without = f", {unknown} rollouts without a verdict (in no correct-only metric)" if unknown else ""
     vectors = (
-        "Embeddings: none were made, so embedding metrics are undefined."
+        "no embeddings, so embedding metrics are undefined"
         if embedding is None
-        else f"Embeddings: {embedding.embedder} ({embedding.digest}), {embedding.texts:,} distinct texts, "
-        f"{embedding.share:.1%} of their tokens embedded, {embedding.empty} empty texts left out."
+        else f"embeddings by {embedding.embedder} ({embedding.digest}), {embedding.texts:,} distinct texts, "
+        f"{embedding.share:.1%} of their tokens embedded, {embedding.empty} empty texts left out"
     )
     return [
-        f"{report.benchmark}: n = {report.n_problems} problems, N = {report.n_rollouts} rollouts per problem and "
-        f"policy{without}.",
-        f"All rollouts: rarefied to m = {within.m['all']}. Correct only: rarefied to m = {within.m['correct']}, on the "
+        f"Diversity of each policy's rollouts. All rollouts: rarefied to m = {within.m['all']} (embedding metrics: m = "
+        f"{within.m_embedding['all']}). Correct only: rarefied to m = {within.m['correct']}, on the "
         f"{within.n_problems['correct']} of {report.n_problems} problems where every policy has "
-        f"{within.m['correct']} correct ones. Embedding metrics over all rollouts: m = {within.m_embedding['all']}. m "
-        "differs: compare policies, not conditions.",
-        f"Sampling: {sampling_text(report.sampling)}.",
-        f"{within.level:.0%} intervals about {INTERVAL_MEANS['problems']} (resampled: "
-        f"{drawn_units(within.n_clusters)}); p by permuting policies within problems that have two rollouts of both, "
-        "one-sided; neither is corrected for the number of metrics or features.",
-        vectors,
-        f"Verifier {report.verifier_version}; data {report.benchmark_digest}; made by: {report.command}",
+        f"{within.m['correct']} correct rollouts. Compare policies, not the two conditions, whose m differ.",
+        f"{report.benchmark}: n = {report.n_problems} problems, N = {report.n_rollouts} rollouts per problem and "
+        f"policy{without}; {interval_words(within.level, 'problems', within.n_clusters)}.",
+        "p: one-sided permutation test of policies within problems that have two rollouts of both. Neither intervals "
+        "nor p are corrected for the number of metrics or features.",
+        details(
+            f"sampling {sampling_text(report.sampling)}",
+            vectors,
+            f"Verifier {report.verifier_version}",
+            f"data {report.benchmark_digest}",
+            f"made by: {report.command}",
+        ),
     ]
 
 
 def _short_caption(report: DiversityReport) -> list[str]:
-    """What a picture of one part needs when it leaves the page."""
-    line = (
-        f"{report.benchmark}, n = {report.n_problems}, N = {report.n_rollouts}; {sampling_text(report.sampling)}; "
-        f"{report.within.level:.0%} intervals, resampled: {drawn_units(report.within.n_clusters)}; verifier "
-        f"{report.verifier_version}; data {report.benchmark_digest}"
+    """The caption of one part as a picture of its own."""
+    counts = (
+        f"{report.benchmark}: n = {report.n_problems} problems, N = {report.n_rollouts} rollouts; "
+        f"{interval_words(report.within.level, 'problems', report.within.n_clusters)}."
     )
-    return [markup(piece) for piece in wrapped([line], CAPTION_CHARACTERS)]
+    how = details(
+        sampling_text(report.sampling), f"verifier {report.verifier_version}", f"data {report.benchmark_digest}"
+    )
+    return [markup(piece) for piece in wrapped([counts, how], CAPTION_CHARACTERS)]
 
 
 def _draw_between(canvas: Canvas, report: DiversityReport, top: float) -> None:

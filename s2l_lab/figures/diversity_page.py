@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from s2l_lab.figures.caption import INTERVAL_MEANS, drawn_units, sampling_text
+from s2l_lab.figures.caption import interval_words, sampling_text
 from s2l_lab.figures.diversity import between_figure, diversity_figure, within_figure
 from s2l_lab.figures.page import Content, Html, join, page, plot, tag
 from s2l_lab.figures.page_tables import (
@@ -61,7 +61,7 @@ def _top(report: DiversityReport) -> tuple[Html, ...]:
         )
     facts: list[tuple[str, Content]] = [
         ("Policies", join(*(policy_name(name, report) for name in names))),
-        ("Benchmark", f"{report.benchmark}, n = {report.n_problems} problems (data {report.benchmark_digest})"),
+        ("Benchmark", f"{report.benchmark}, n = {report.n_problems} problems"),
         ("Rollouts", f"N = {report.n_rollouts} per problem and policy; {unknown} without a verdict"),
         (
             "All rollouts",
@@ -73,14 +73,16 @@ def _top(report: DiversityReport) -> tuple[Html, ...]:
             f"rarefied to m = {within.m['correct']}, on the {within.n_problems['correct']} of {report.n_problems} "
             f"problems where every policy has {within.m['correct']} correct rollouts",
         ),
-        ("Sampling", sampling_text(report.sampling)),
         (
             "Intervals",
-            f"{within.level:.0%}, about {INTERVAL_MEANS['problems']} (resampled: {drawn_units(within.n_clusters)}); "
-            "not corrected for the number of metrics",
+            f"{interval_words(within.level, 'problems', within.n_clusters)}; not corrected for the number of metrics",
         ),
+    ]
+    how: list[tuple[str, Content]] = [
+        ("Sampling", sampling_text(report.sampling)),
         ("Embeddings", vectors),
         ("Verifier", report.verifier_version),
+        ("Data", report.benchmark_digest),
         ("Made by", tag("code", report.command)),
     ]
     questions = (
@@ -93,10 +95,15 @@ def _top(report: DiversityReport) -> tuple[Html, ...]:
     ]
     return (
         tag("h1", f"Diversity on {report.benchmark}"),
-        tag("p", "Three questions that one number cannot answer, kept apart.", class_="lead"),
-        tag("dl", *(part for name, fact in facts for part in (tag("dt", name), tag("dd", fact)))),
+        tag("p", "Three separate questions about diversity. No single number answers all of them.", class_="lead"),
+        _facts(facts),
+        tag("details", tag("summary", "Details"), _facts(how)),
         tag("nav", tag("ol", *items), aria_label="Questions"),
     )
+
+
+def _facts(facts: Sequence[tuple[str, Content]]) -> Html:
+    return tag("dl", *(part for name, fact in facts for part in (tag("dt", name), tag("dd", fact))))
 
 
 def _within(report: DiversityReport, marks: Mapping[str, str]) -> tuple[Html, ...]:
@@ -108,9 +115,9 @@ def _within(report: DiversityReport, marks: Mapping[str, str]) -> tuple[Html, ..
         tag("h2", "Within: how varied are one policy's rollouts?", id="within"),
         tag(
             "p",
-            "Most metrics rise when accuracy falls, since wrong answers scatter; many move with length and with the "
-            "number of rollouts. So read the columns of correct rollouts before you speak of strategies, and "
-            "compare policies within one condition: the two are rarefied to different m.",
+            "Most metrics rise when accuracy falls, because wrong answers scatter. Many also depend on length and on "
+            "the number of rollouts. Before you draw conclusions about strategies, read the columns of correct "
+            "rollouts. Compare policies within one condition only: the two conditions are rarefied to different m.",
         ),
         plot(within_figure(report, marks), "within", label, "", with_library=True),
     ]
@@ -128,10 +135,10 @@ def _between(report: DiversityReport) -> tuple[Html, ...]:
         return head, tag("p", "This run holds one policy only, so there is nothing to compare it with.")
     text = (
         f"The share is the part of the diversity of an even mix of a policy and {reference} that lies between the two: "
-        "0 for one policy under two names, 1 for two policies that each say one thing and not the same. Any two "
-        "policies differ, and so does one policy at two temperatures: a small p alone shows no strategy. Read the "
-        f"share beside the split halves of {reference}'s own rollouts. The controls that matter (siblings of "
-        "its size, its own rollouts at equal entropy, KL and pass@1) are made by "
+        "0 if both are the same policy, 1 if each policy always gives one answer and the two answers differ. Any two "
+        "policies differ, and so does one policy at two temperatures, so a small p alone is no evidence of different "
+        f"strategies. Compare the share with the split halves of {reference}'s own rollouts. The important controls "
+        "(siblings of its size, its own rollouts at equal entropy, KL and pass@1) are made by "
     )
     label = "Dots with intervals: share of every policy by feature; the numbers stand in the table below."
     return (
@@ -144,9 +151,9 @@ def _between(report: DiversityReport) -> tuple[Html, ...]:
 
 def _persistence(report: DiversityReport) -> tuple[Html, ...]:
     text = (
-        "Whether a policy's deviations from the learner last along a trajectory cannot be read from stored rollouts. "
-        "It takes both policies' distributions, token by token, and beside them the learner at the temperature of "
-        "equal KL, since what temperature does persists too. This is made by "
+        "Stored rollouts cannot show whether a policy's deviations from the learner last along a trajectory. This "
+        "needs the distributions of both policies, token by token. It also needs the learner at the temperature of "
+        "equal KL as a control, because the effect of temperature persists too. This study is made by "
     )
     return (
         tag("h2", "Persistence: do deviations last along a trajectory?", id="persistence"),

@@ -40,7 +40,7 @@ class Dot:
     """One number with its interval and its look. Texts are markup, already escaped."""
 
     name: str
-    """Of its trace."""
+    """Name of the dot's trace."""
     value: float
     lower: float
     upper: float
@@ -57,10 +57,10 @@ class DotRow:
     """A line of the panel."""
 
     label: str
-    """Plain text."""
+    """Label left of the row, plain text."""
     dots: tuple[Dot, ...]
     text: str = ""
-    """Markup right of the panel."""
+    """Text right of the panel, markup."""
     group: str = ""
     """Rows of another group stand a little apart."""
 
@@ -100,7 +100,7 @@ def estimate_words(estimate: Estimate, unit: str = "problems") -> list[str]:
     """Value and interval, what was resampled and how, and the counts: plain lines."""
     return [
         reading(estimate.value, estimate.lower, estimate.upper),
-        f"{estimate.level:.0%} interval, resampled: {unit}",
+        f"{100 * estimate.level:.0f} % CI over {unit}",
         estimate.method,
         f"n = {estimate.n_problems} {unit}, {estimate.n_rollouts:,} rollouts",
     ]

@@ -27,13 +27,13 @@ class PairPanel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    """The paper's panel that this one stands beside."""
+    """Name of the paper's panel to compare with."""
     pair: tuple[str, str]
-    """Members, the smaller first."""
+    """Names of the two members, the smaller first."""
     benchmark: str
     preset: Literal["think", "nothink"]
     n: int = Field(ge=1)
-    """N, rollouts per problem."""
+    """Number N of rollouts per problem."""
 
 
 class Experiment(BaseModel):
@@ -43,7 +43,7 @@ class Experiment(BaseModel):
 
     family: str
     problems: int = Field(ge=1)
-    """The first so many problems of each benchmark."""
+    """Number of problems of each benchmark to use, from the first."""
     sampling: SamplingParams = SamplingParams()
     """What differs from the presets, and the seed and max_tokens that they leave open."""
     templates: dict[Literal["think", "nothink"], str] = Field(default_factory=dict)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from s2l_lab.errors import DataError
 from s2l_lab.figures.canvas import Canvas
-from s2l_lab.figures.caption import crossing_words, sampling_text, wrapped
+from s2l_lab.figures.caption import crossing_words, details, interval_words, sampling_text, wrapped
 from s2l_lab.figures.differences import difference_title, draw_difference, reach
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, numbers, plain
@@ -153,19 +153,21 @@ def _difference_panel(
 
 
 def _caption(results: Sequence[PanelResult], command: str) -> list[str]:
-    """What the paper gives and does not give; then, for each of our runs, data, sampling, verifier and hash."""
-    level = f"{results[0].comparison.level:.0%}"
+    """What the paper reports; n, N and the interval of each of our runs; then their sampling, verifier and hash."""
+    level = results[0].comparison.level
     lines = [
-        "Paper: arXiv 2605.30789, Figure 2, Qwen3-Base on 30 problems a panel, digitised to 0.01 (k under 5 "
-        "unreliable); it gives no interval, no counts, no seed and no verifier version.",
-        f"Ours: unbiased pass@k; ribbons {level} intervals, right column {level} simultaneous band over all k and all "
-        "pairs of a run, about other problems of this kind (resampled: problems).",
+        "Paper: arXiv 2605.30789, Figure 2, Qwen3-Base on 30 problems per panel, digitised to 0.01 (unreliable for k "
+        "under 5). It reports no interval, counts, seed or verifier version.",
+        f"Ours: unbiased pass@k. Ribbons: {interval_words(level, 'problems')}. Right column: {level:.0%} band over "
+        "problems, simultaneous over all k and all pairs of a run.",
     ]
     reports = {id(result.report): result.report for result in results}
+    how = []
     for report in reports.values():
         panels = ", ".join(result.panel.name for result in results if result.report is report)
         lines.append(
-            f"{panels}: {report.benchmark}, n = {report.n_problems}, N = {report.n_rollouts}; "
-            f"{sampling_text(report.sampling)}; verifier {report.verifier_version}; data {report.benchmark_digest}."
+            f"{panels}: {report.benchmark}, n = {report.n_problems} problems, N = {report.n_rollouts} rollouts."
         )
-    return [*lines, f"Made by: {command}"]
+        made = f"verifier {report.verifier_version}, data {report.benchmark_digest}"
+        how.append(f"{panels}: {sampling_text(report.sampling)}, {made}")
+    return [*lines, details(*how, f"made by: {command}")]

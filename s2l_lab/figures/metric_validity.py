@@ -94,7 +94,7 @@ def _draw_shares(canvas: Canvas, result: MetricValidity) -> None:
             f"<b>{markup(METRICS[name].title)}</b>",
             *(f"{FACTOR_WORDS[f]}: {_said(e)}" for f, e in shares.items()),
         ]
-        hover += [f"{next(iter(shares.values())).level:.0%} intervals, resampled: items", f"n = {found.n_items} items"]
+        hover += [f"{100 * next(iter(shares.values())).level:.0f} % CI over items", f"n = {found.n_items} items"]
         for (factor, share), bar in zip(shares.items(), pairwise(_stack(found)), strict=True):
             if share.value > 0:
                 look = {"mode": "lines", "width": 13, "name": f"{name}: {factor}"}

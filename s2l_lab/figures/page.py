@@ -65,6 +65,8 @@ figure{margin:14px 0 22px}
 .policy{white-space:nowrap;margin-right:14px}
 th .policy,td .policy{margin:0}
 figcaption{color:var(--soft);font-size:13px;max-width:90ch}
+details{margin:14px 0}
+summary{cursor:pointer;color:var(--soft)}
 footer{margin-top:56px;border-top:1px solid var(--rule);padding-top:12px;color:var(--soft);font-size:13px}
 @media screen and (prefers-color-scheme:dark){
 :root{--paper:#14161a;--ink:#e6e8ec;--soft:#9aa3b0;--rule:#343a44;--tint:#1c1f25;--warn:#f0b35a;--warn-tint:#2c2214;

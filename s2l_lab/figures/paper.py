@@ -71,7 +71,7 @@ class PaperCurve:
     step: NDArray[np.int64]
     """Logical steps, of a thousand prompts each."""
     value: NDArray[np.float64]
-    """A share, 0 to 1."""
+    """Values of the curve as shares, 0 to 1."""
 
     @property
     def explores(self) -> bool:
@@ -85,13 +85,13 @@ class PaperCell:
 
     family: str
     learner: str
-    """Size, as `8B`."""
+    """Size of the learner, for example `8B`."""
     method: str
     explorer: str
-    """Size; empty for GRPO."""
+    """Size of the explorer; empty for GRPO."""
     benchmark: str
     value: float
-    """A share, 0 to 1 (printed in percent)."""
+    """Value as a share, 0 to 1 (the paper prints percent)."""
 
     @property
     def row(self) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from s2l_lab.figures.canvas import Canvas
-from s2l_lab.figures.caption import INTERVAL_MEANS, caption_lines, crossing_words, wrapped
+from s2l_lab.figures.caption import caption_lines, crossing_words, interval_words, wrapped
 from s2l_lab.figures.cover import COVER_LINES, cover_hover
 from s2l_lab.figures.differences import difference_title, draw_crossing, draw_difference, reach
 from s2l_lab.figures.markup import markup
@@ -149,7 +149,7 @@ def passk_figure(report: PasskReport) -> Any:
         _draw_difference(canvas, comparison, place, colours, half_height)
     left_out = len(report.comparisons) - len(shown)
     more = [f"Pairs not drawn: {left_out}; they are in the table and in numbers.json."] if left_out else []
-    return canvas.finish([markup(line) for line in wrapped(caption_lines(report) + more, CAPTION_CHARACTERS)])
+    return canvas.finish([markup(line) for line in wrapped(caption_lines(report, more), CAPTION_CHARACTERS)])
 
 
 def pairs_shown(report: PasskReport) -> list[Comparison]:
@@ -164,7 +164,8 @@ def pairs_shown(report: PasskReport) -> list[Comparison]:
 def _draw_curves(canvas: Canvas, report: PasskReport, colours: dict[str, str]) -> None:
     curves = {policy.name: chosen_curve(policy, report.interval) for policy in report.policies}
     guesses = guesses_of(report.policies)
-    about = f"ribbons: {INTERVAL_MEANS[report.interval]}" + ("; dotted: guessers" if guesses else "")
+    level = report.policies[0].curve_problems.level
+    about = f"ribbons: {interval_words(level, report.interval)}" + ("; dotted: guess references" if guesses else "")
     y = curve_axis([*curve_ends(curves), *(guess.value for guess in guesses)])
     panel = canvas.panel((72, 112, 520, 370), "pass@k", about, log2_axis(report.n_rollouts, "k (log scale)"), y)
     draw_passk(panel, curves, colours, guesses=guesses, comparisons=report.comparisons)
@@ -208,7 +209,7 @@ def _scaled(k: NDArray[Any], scale: float) -> NDArray[Any]:
 
 
 def _hover(name: str, curve: Curve, scale: float) -> list[str]:
-    about = f"{curve.level:.0%} interval, resampled: {curve.interval}"
+    about = interval_words(curve.level, curve.interval, curve.n_clusters)
     counts = f"n = {curve.n_problems} problems, N = {curve.n_rollouts}"
     flops = [f"<br>{k * scale:.3g} FLOPs" if scale != 1 else "" for k in curve.k]
     return [

@@ -25,7 +25,7 @@ class MemberPlan:
 
     name: str
     wanted: int
-    """Rollouts: problems times N."""
+    """Number of rollouts wanted: problems times N."""
     stored: int
     mean_length: float
     """Tokens per stored completion; NaN where none is stored."""

@@ -1,6 +1,6 @@
-"""Plots from a notebook: what the estimators give in, one Plotly figure out, drawn by what draws the figures.
+"""Plots for notebooks: results of the estimators in, one Plotly figure out. They use the drawing of the other figures.
 
-A figure carries its n and what its intervals are about, like every other; nothing is computed here.
+Every figure gives its n and what its intervals are over. Nothing is computed here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from s2l_lab.errors import UsageError
 from s2l_lab.estimators.estimate import Comparison, Curve
 from s2l_lab.figures.canvas import Canvas
-from s2l_lab.figures.caption import INTERVAL_MEANS, crossing_words, wrapped
+from s2l_lab.figures.caption import crossing_words, interval_words, wrapped
 from s2l_lab.figures.differences import difference_title, draw_difference, reach
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.palette import INK, SHADES, member_colours
@@ -31,11 +31,11 @@ CELL = 18
 
 
 def plot_passk(curves: Mapping[str, Curve] | Curve, title: str = "pass@k") -> Any:
-    """pass@k over k (log scale) with each curve's interval as a ribbon: a Plotly Figure.
+    """Plot pass@k over k (log scale), with the interval of each curve as a ribbon. Returns a Plotly Figure.
 
-    `curves` maps names to what `pass_at_k_curve` gave, small members first (the larger, the darker and bluer); one
-    Curve alone is drawn as well. The caption says n, N and what the intervals are about. UsageError for no
-    curve, or for something else than a Curve.
+    `curves` maps names to results of `pass_at_k_curve`, small members first (larger members are darker and bluer). A
+    single Curve is allowed too. The caption gives n, N and what the intervals are over. Raises UsageError if there is
+    no curve, or if a value is not a Curve.
 
     >>> import s2l_lab as s2l
     >>> curve = s2l.pass_at_k_curve([3, 0, 60], 64)
@@ -57,14 +57,15 @@ def plot_passk(curves: Mapping[str, Curve] | Curve, title: str = "pass@k") -> An
     panel = canvas.panel((72, 104, 520, 370), "", "", x, y)
     draw_passk(panel, named, colours)
     label_curves(panel, named, colours)
-    about = dict.fromkeys(f"{c.level:.0%} confidence intervals: {INTERVAL_MEANS[c.interval]}" for c in named.values())
+    about = dict.fromkeys(interval_words(c.level, c.interval, c.n_clusters) for c in named.values())
     return canvas.finish([markup(line) for line in wrapped([f"Ribbons: {'; '.join(about)}."], 110)])
 
 
 def plot_difference(comparisons: Comparison | Sequence[Comparison]) -> Any:
-    """Differences of pass@k over k, with interval, simultaneous band and crossing: a Plotly Figure.
+    """Plot differences of pass@k over k, with interval, simultaneous band and crossing. Returns a Plotly Figure.
 
-    Takes what `compare` gave: one Comparison, or several, which get a panel each on one scale. UsageError for none.
+    `comparisons` is the result of `compare`: one Comparison, or several. Each gets a panel, all with the same scale.
+    Raises UsageError if there is none.
 
     >>> import s2l_lab as s2l
     >>> found = s2l.compare({"1.7B": ([9, 0, 20, 12], 64), "8B": ([30, 0, 41, 11], 64)})
@@ -86,8 +87,8 @@ def plot_difference(comparisons: Comparison | Sequence[Comparison]) -> Any:
     first = pairs[0]
     band = f"Light: {first.level:.0%} band, simultaneous over all k" + (" and pairs" if len(pairs) > 1 else "")
     lines = [
-        f"n = {first.n_problems} problems, N = {first.n_rollouts}. {band}; darker: {first.level:.0%} intervals at each "
-        f"k. Both: {INTERVAL_MEANS[first.resampled]}."
+        f"{band}; darker: interval at each k. n = {first.n_problems} problems, N = {first.n_rollouts} rollouts; "
+        f"{interval_words(first.level, first.resampled)}."
     ]
     return canvas.finish([markup(line) for line in wrapped(lines, 64 * columns)])
 
@@ -95,12 +96,13 @@ def plot_difference(comparisons: Comparison | Sequence[Comparison]) -> Any:
 def plot_solve_rates(
     counts: pd.DataFrame | Mapping[str, tuple[Any, Any]], problems: Sequence[object] | None = None
 ) -> Any:
-    """Who solves what: the solve rate of every policy on every problem as a heat map, easiest problem first.
+    """Plot the solve rate of every policy on every problem as a heat map, easiest problem first.
 
-    `counts` is what `open_run(...).counts()` gave (index policy, problem; columns correct and total), or a mapping of
-    names to (correct, total), shapes (P,), total may be one number, on the same problems in one order, called
-    `problems`. The darker, the more often solved (correct / total, 0 to 1); no rollouts leave a gap. Rollouts without a
-    verdict count as not solved. UsageError for lengths that do not match.
+    `counts` is the result of `open_run(...).counts()` (index policy, problem; columns correct and total). It may also
+    map names to (correct, total), arrays of shape (P,) over the same problems in the same order; total may be one
+    number, and `problems` gives the names of the problems. Darker cells are solved more often (correct / total, from 0
+    to 1). A cell without rollouts is empty. Rollouts without a verdict count as not solved. Raises UsageError if the
+    lengths do not match.
 
     >>> import s2l_lab as s2l
     >>> figure = s2l.plot_solve_rates({"1.7B": ([3, 0, 60], 64), "8B": ([9, 2, 64], 64)})

@@ -146,7 +146,7 @@ def _size_row(size: SizeRow | None, name: str, colour: str) -> DotRow:
     hover = [
         f"<b>{markup(name)}, size effect on {size.feature}</b>",
         reading(effect.value, effect.lower, effect.upper),
-        f"{effect.level:.0%} interval, resampled: models",
+        f"{100 * effect.level:.0f} % CI over models",
         effect.method,
         f"{effect.n_small} small and {effect.n_large} large models; least p {effect.least_p:.2g}",
     ]

@@ -69,7 +69,7 @@ class PaperItem(Figure):
     not_given: str = ""
     """What the paper does not give, and what follows for a comparison."""
     files: tuple[str, ...] = ()
-    """In figures/reference."""
+    """Names of the files in figures/reference."""
     only: str = ""
     """The value of the column `figure` that rows of a shared file have."""
 

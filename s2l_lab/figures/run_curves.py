@@ -47,9 +47,9 @@ class CurvePanel:
     """One arm."""
 
     name: str
-    """Plain text."""
+    """Title of the panel, plain text."""
     lines: Mapping[str, StepCurve]
-    """By source (`explorer`, `learner`), or BOTH."""
+    """Curves by source (`explorer`, `learner`), or under BOTH."""
 
 
 def run_curves_figure(panels: Sequence[CurvePanel], y_title: str, reference: str | None = None) -> Any:

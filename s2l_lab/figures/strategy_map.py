@@ -57,7 +57,7 @@ class MapPoint:
     outcome: str
     count: int
     address: str
-    """Of the first of them."""
+    """Address of the first rollout at this point."""
     preview: str
 
 

@@ -37,15 +37,15 @@ class Number:
     ends: int | None = None
     """After the point, of the ends; None: as many as there is room for."""
     sign: str = ""
-    """`+` to show it always."""
+    """`+` to show the sign of positive values too; empty otherwise."""
     percent: bool = False
-    """Whether it is a share that is written in percent."""
+    """Whether the value is a share to be written in percent."""
     mark: str = ""
-    """Behind the interval."""
+    """Mark behind the interval, for example `*`."""
     about: tuple[str, ...] = ()
-    """What else belongs to the number, as its p and n."""
+    """Further words on the number, such as its p and n."""
     n: int = 0
-    """Problems behind it."""
+    """Number of problems behind the value."""
 
 
 Cell = str | Number
@@ -72,7 +72,7 @@ class TableRow:
     key: str = ""
     """What the row is of, for who adds to it."""
     faint: bool = False
-    """Whether it is a reference, and no result."""
+    """Whether the row is a reference rather than a result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,9 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[TableRow, ...]
     stacked: bool = False
-    """Whether intervals stand below their values where lines are short."""
+    """Whether intervals are written below their values if lines are short."""
     tight: bool = False
-    """Whether columns stand close where lines are short."""
+    """Whether columns are set close together if lines are short."""
 
     def only(self, *titles: str) -> Table:
         """The first column and those with these titles, in the table's order."""

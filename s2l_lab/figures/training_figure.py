@@ -66,7 +66,7 @@ def training_figure(
     """The plotly Figure. `name` is the paper's (`fig4`, `table1`); `about` are plain lines on data, sampling and
     command, for the caption."""
     theirs = "arXiv 2605.30789, one run each, pass@1" if _has_paper(plan) else "no numbers of the paper could be had"
-    subtitle = f"paper: {theirs}; ours: {markup(scale)} scale, 95 % intervals about other seeds and other problems"
+    subtitle = f"paper: {theirs}; ours: {markup(scale)} scale, 95 % CI over training seeds and problems"
     canvas = Canvas(WIDTH, f"{_spoken(name)}: {plan.title}", subtitle)
     top = 76.0
     for line in wrapped([plan.note], CAPTION_CHARACTERS - 44) if plan.note else ():
@@ -236,18 +236,18 @@ def _mark(look: Look, *, hollow: bool = False) -> str:
 
 
 def _caption(plan: TrainingFigure, results: TrainingResults) -> list[str]:
-    """What the intervals are about, what they hold for alone, and how verdicts are made."""
+    """What the intervals are over, what they are conditional on, and how claims are decided."""
     found = [difference for arm in results.arms for difference in arm.differences.values()]
     conditions = " or ".join(dict.fromkeys(difference.given for difference in found if difference.given))
     shared = f" {DAGGER}: {conditions}, from which all seeds draw their explorer's rollouts." if conditions else ""
     return [
-        "Levels: unbiased pass@k, 95 % intervals from crossed draws of seeds and problems. Differences: paired by seed "
-        "and problem, t intervals about other seeds and other problems (crossed); *: fewer than ten seeds, so no claim "
-        f"is decided by it (cannot tell).{shared} All seeds share the checkpoints of learner and explorer.",
-        f"Verdicts, with a margin of {plan.margin:g} set before the runs: {_rules(plan)}. Else cannot tell. Holm over "
-        "the claims that have ten seeds.",
-        "Rollout compute: counted FLOPs of all rollouts, the explorer's included, over those of the learner sampling "
-        "the same rollouts alone.",
+        "Levels: unbiased pass@k, 95 % CI over training seeds and problems (crossed draws). Differences: paired by "
+        "seed and problem, 95 % t interval over training seeds and problems (crossed). *: fewer than ten seeds, so no "
+        f"claim is decided (cannot tell).{shared} All seeds share the checkpoints of learner and explorer.",
+        f"Decisions, with a margin of {plan.margin:g} set before the runs: {_rules(plan)}. Otherwise: cannot tell. "
+        "Holm correction over the claims that have ten seeds.",
+        "Rollout compute: counted FLOPs of all rollouts (explorer included), divided by the FLOPs if the learner had "
+        "sampled all of them.",
     ]
 
 

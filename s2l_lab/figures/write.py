@@ -33,7 +33,7 @@ class Written:
     """What `write_figure` left on the disk."""
 
     paths: tuple[Path, ...]
-    """The HTML first."""
+    """Paths of the written files, the HTML first."""
     note: str
     """One line that says why images are missing and how to get them; empty where nothing is missing."""
 

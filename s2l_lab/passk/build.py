@@ -63,7 +63,7 @@ class Reader:
 
     store: RolloutStore
     benchmark: Benchmark
-    """Of the report's problems alone."""
+    """The benchmark, reduced to the report's problems."""
     n_rollouts: int
     verifier_version: str
     sampling: SamplingParams

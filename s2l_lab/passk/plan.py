@@ -35,7 +35,7 @@ class Task:
     """What identifies the policy before it is opened."""
     shape: ModelShape | None
     origin: Origin | None
-    """Its rollouts in the store; None where there are none yet."""
+    """Origin of the policy's rollouts in the store; None if there are none yet."""
     owed: int
     """Rollouts still to be sampled."""
 

@@ -29,7 +29,7 @@ class PolicyReport:
     maj: tuple[tuple[int, Estimate], ...]
     """(k, maj@k): plurality vote over canonical answers, with intervals over problems."""
     maj_rollouts: tuple[tuple[int, Estimate], ...]
-    """The same with intervals about these problems, other draws."""
+    """(k, maj@k) with intervals over rollouts of the same problems."""
     cover: CoverCurve
     """Cover@tau at tau = 1/N .. 1: plug-in (labelled so: biased for small N), smoothed, likeliest, exact bounds."""
     guess_uniform: NDArray[np.float64] | None
@@ -37,7 +37,7 @@ class PolicyReport:
     guess_own: NDArray[np.float64] | None
     """pass@k of a guesser who draws this policy's answers to other problems; None where answers do not carry over."""
     outcomes: dict[str, int]
-    """Rollouts by outcome."""
+    """Number of rollouts by outcome."""
     completion_tokens: float
     prompt_tokens: float
     """Tokens over all rollouts, a prompt once per rollout; NaN where unknown."""
@@ -72,15 +72,15 @@ class PasskReport:
     n_rollouts: int
     """N, rollouts per problem (with a verdict, the fewest, where the others are left out): the largest k."""
     policies: tuple[PolicyReport, ...]
-    """Small to large."""
+    """Policies, small to large."""
     comparisons: tuple[Comparison, ...]
     """Every pair, smaller member first; one band over all k and all pairs."""
     unknown: Unknown
-    """What rollouts without a verdict count as."""
+    """How rollouts without a verdict are treated."""
     left_out: tuple[str, ...]
     """Problems without a verdict of some policy, where such rollouts are left out."""
     command: str
-    """The command that re-makes this."""
+    """Command that makes this report again."""
     run_directory: Path
     sampled: int
     """Rollouts that this call sampled (0 when the store answered)."""

@@ -35,7 +35,7 @@ class PasskRequest(BaseModel):
     problems: int | None = Field(default=None, ge=1)
     """The first so many problems; None takes all (Countdown, which never ends: 100)."""
     rollouts: int = Field(default=64, ge=1)
-    """N, rollouts per problem."""
+    """Number N of rollouts per problem."""
     sampling: SamplingParams = SamplingParams()
     template: str | None = None
     """Prompt template; None takes the member's own, or `chat` where its tokenizer has a chat template, else `raw`."""

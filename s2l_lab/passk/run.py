@@ -40,9 +40,9 @@ class Completed:
     """A request whose rollouts are all stored and verified."""
 
     plan: Plan
-    """As it was before anything was sampled."""
+    """The plan as it was before sampling."""
     origins: tuple[Origin, ...]
-    """Who sampled, in the order of the plan's tasks."""
+    """Origins of the rollouts, in the order of the plan's tasks."""
 
 
 def complete_run(

@@ -61,7 +61,7 @@ class Family(BaseModel):
     description: str = ""
     kind: Literal["base", "post-trained"] = "base"
     template: str | None = None
-    """Of members that name none of their own."""
+    """Prompt template of members that name none of their own."""
     max_tokens: int = Field(default=1024, ge=1)
     """Default length at which completions are cut."""
     default: tuple[str, ...] = ()

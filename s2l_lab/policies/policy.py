@@ -40,7 +40,7 @@ class SamplingParams(BaseModel):
     stop: tuple[str, ...] = ()
     """Strings that end a completion; the string itself is not part of the text. None is empty: every text holds it."""
     seed: int = Field(default=0, ge=0, lt=2**63)
-    """The run seed."""
+    """Random seed of the run."""
 
     @field_validator("top_k", mode="before")
     @classmethod
@@ -85,7 +85,7 @@ class Completion:
     text: str
     """Decoded completion without EOS and without the stop string."""
     token_ids: NDArray[np.int32] | None
-    """None where an endpoint gives text only."""
+    """Token ids of the completion; None if an endpoint gives text only."""
     logprobs: NDArray[np.float32] | None
     """Nats, of the sampled tokens under the distribution that sampled them (after penalties, T, truncation)."""
     logprobs_t1: NDArray[np.float32] | None

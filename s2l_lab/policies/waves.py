@@ -37,10 +37,10 @@ class Wave:
     problem_ids: tuple[str, ...]
     prompts_PL: NDArray[np.int64]
     prompt_W: NDArray[np.int64]
-    """The prompt (0 to P - 1) of each rollout."""
+    """Index of the prompt of each rollout, 0 to P - 1."""
     indices_W: tuple[int, ...]
     keys_W2: NDArray[np.uint64]
-    """Draw keys."""
+    """Key of each rollout's draw."""
 
 
 def plan(

@@ -39,7 +39,7 @@ class Item:
     numbers: tuple[int, ...]
     target: int
     classes: tuple[Sum, ...]
-    """All solution classes."""
+    """All solution classes of the problem."""
 
     @property
     def whole_classes(self) -> tuple[Sum, ...]:

@@ -32,9 +32,9 @@ class Product:
     numerators: tuple[int | Sum, ...]
     denominators: tuple[int | Sum, ...]
     value: Fraction
-    """With its sign."""
+    """Value of the product, with its sign."""
     text: str
-    """Without its sign."""
+    """Text of the product, without its sign."""
 
     def negated(self) -> Product:
         sign = -self.sign if self.value else 1

@@ -34,7 +34,7 @@ class FileRow:
     """One item as its file has it."""
 
     line: int
-    """Counted from 1."""
+    """Line number in the file, counted from 1."""
     fields: dict[str, Any]
 
 

@@ -54,17 +54,17 @@ class Progress:
 
     policy: str
     wanted: int
-    """Rollouts asked for in all."""
+    """Number of rollouts asked for in total."""
     kept: int
     """Rollouts that were there before this session."""
     sampled: int
-    """Rollouts of this session."""
+    """Number of rollouts sampled in this session."""
     verified: int
-    """Verdicts of this session."""
+    """Number of rollouts verified in this session."""
     tokens: int
     """Completion tokens of this session, where the engine tells them."""
     seconds: float
-    """Since sampling began."""
+    """Seconds since sampling began."""
 
     @property
     def tokens_per_second(self) -> float:

@@ -47,7 +47,7 @@ class RunManifest(BaseModel):
 
     schema_version: int
     s2l_lab: str
-    """Version of the package."""
+    """Version of the package s2l_lab."""
     commit: str | None
     """Git commit where the package is run from a checkout of its own."""
     dirty: bool | None
@@ -59,7 +59,7 @@ class RunManifest(BaseModel):
     python: str
     platform: str
     device: str
-    """What the model ran on, as `cpu` or the GPU's name."""
+    """Device on which the model ran: `cpu` or the GPU's name."""
     cores: int
     """Cores that this process may use."""
     seeds: dict[str, int]

@@ -80,7 +80,7 @@ class Contents:
     problem: NDArray[np.uint64]
     """Equal for rollouts of one problem."""
     index: NDArray[np.int64]
-    """Sample index."""
+    """Sample index of each rollout."""
     content: NDArray[np.uint64]
     """Equal for equal completions: text, token ids and stop reason."""
     length: NDArray[np.int64]
@@ -99,7 +99,7 @@ class Distinct:
 
     rollouts_P: NDArray[np.int64]
     texts_P: NDArray[np.int64]
-    """Different texts."""
+    """(P,) number of different texts per problem."""
     draws_P: NDArray[np.int64]
     """Different draws: text, token ids and stop reason; a text can be written in several ways."""
 

@@ -60,7 +60,7 @@ class Job:
     directory: Path
     plan: TrainingPlan
     needs: Job | None = None
-    """The bank that has to be filled before."""
+    """Job of the bank that has to be filled first; None if there is none."""
     is_run: bool = True
 
     @property

@@ -28,7 +28,7 @@ class Change:
     levels: dict[str, str]
     """Factor -> level; empty for an arm outside the product."""
     values: dict[str, Any]
-    """Merged over the base."""
+    """Values that are merged over the base plan."""
 
 
 def product_of(factors: Mapping[str, Mapping[str, Any]], where: str) -> tuple[Change, ...]:

@@ -35,11 +35,11 @@ class RunState:
 
     condition: Condition
     step: int | None = None
-    """The last one logged, of a run that is not done."""
+    """Last logged step of a run that is not done."""
     reward: float | None = None
-    """Logged with it."""
+    """Mean reward logged at that step."""
     detail: str = ""
-    """Who is training it, or how it failed."""
+    """Which process trains the run, or how it failed."""
 
 
 def state_of(directory: Path) -> RunState:

@@ -47,10 +47,10 @@ class AlternateResult:
     """Of a finished run."""
 
     model: Any
-    """The one that was given, trained."""
+    """The given model, after training."""
     phases: tuple[Phase, ...]
     updates: int
-    """Optimiser steps."""
+    """Number of optimiser steps."""
     cost: Cost
     log_history: list[dict[str, Any]]
     """Logged entries of all phases in the run's `step` and `round`; `phase` is `explorer` or `learner`."""

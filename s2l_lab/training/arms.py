@@ -69,10 +69,10 @@ class Arm:
     """Seeds of one plan."""
 
     name: str
-    """What sets it apart from the other arms; `all` where there is one arm."""
+    """How the arm differs from the other arms; `all` if there is only one arm."""
     key: str
     runs: tuple[TrainingRun, ...]
-    """By seed."""
+    """Runs of the arm, sorted by seed."""
 
 
 def read_run(path: Path) -> TrainingRun:

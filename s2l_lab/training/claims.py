@@ -49,7 +49,7 @@ class TrainingFigure(_Table):
 
     kind: Literal["curves", "table"]
     title: str
-    """The question that it asks."""
+    """Question that the figure asks."""
     baseline: str
     """The arm that every other is compared with, but for panels with one of their own."""
     benchmarks: tuple[str, ...] = Field(min_length=1)
@@ -57,11 +57,11 @@ class TrainingFigure(_Table):
     curve_k: tuple[int, ...] = ()
     """k of the curves over steps: 1, and the largest that the evaluations between allow."""
     end_k: tuple[int, ...] = Field(min_length=1)
-    """k after training."""
+    """Values of k for pass@k after training."""
     margin: float = Field(gt=0, lt=1)
     """Set before the runs: a difference inside it is a small one, whatever its sign."""
     note: str = ""
-    """What the reader has to know first."""
+    """Remark that the reader needs first."""
     panel: tuple[PanelPlan, ...] = Field(min_length=1)
     claim: tuple[ClaimPlan, ...] = ()
 

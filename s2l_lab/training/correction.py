@@ -41,7 +41,7 @@ class Corrected:
     """What replaces TRL's denominator and multiplies its advantages. Both (B, T), without gradient."""
 
     denominator_BT: torch.Tensor
-    """Log-probabilities, in nats."""
+    """Log-probabilities in the denominator of the ratio, in nats."""
     weight_BT: torch.Tensor
 
 

@@ -49,7 +49,7 @@ class Cost:
     learner: Spent = field(default_factory=Spent)
     updates: Spent = field(default_factory=Spent)
     grpo_rollout_flops: float = 0.0
-    """Of the same rollouts, had the learner sampled all of them."""
+    """FLOPs of the same rollouts if the learner had sampled all of them."""
 
     @property
     def relative_rollout_compute(self) -> float:

@@ -42,7 +42,7 @@ class Learner:
     """What an explorer may know of the learner."""
 
     model: Any
-    """The causal language model, unwrapped; its parameters move between rounds."""
+    """The unwrapped causal language model; its parameters change between rounds."""
     tokenizer: Any
     eos_ids: frozenset[int]
     vocabulary: int
@@ -50,7 +50,7 @@ class Learner:
     sharded: bool = False
     """True where no process holds the whole weights (FSDP, DeepSpeed)."""
     correction: Correction | None = None
-    """What the config makes of the explorer's tokens; None where nobody said."""
+    """The config's correction of the explorer's tokens; None if it is not set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class Request:
 
     prompt_ids: tuple[int, ...]
     count: int
-    """Rollouts wanted: Gw."""
+    """Number Gw of rollouts wanted per prompt."""
     group: int
     """Number of the group in the whole run, over all rounds and processes, from 0."""
     round: int
-    """From 1."""
+    """Number of the round, from 1."""
     drawn: int | None = None
     """Rollouts that earlier epochs took for this prompt at most; None where the dataset has no length."""
 

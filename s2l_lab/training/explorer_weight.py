@@ -45,13 +45,13 @@ class Annealing:
 
     name: str
     planned_step_R: NDArray[np.int64]
-    """The first optimiser step that is made on the round."""
+    """First optimiser step of each round."""
     planned_share_R: NDArray[np.float64]
-    """Of a group's slots, by the plan."""
+    """Planned share of a group's slots that the explorer fills in each round, 0 to 1."""
     slots: StepCurve
-    """Of a group's slots, as logged."""
+    """Logged share of a group's slots that the explorer filled, over steps."""
     tokens: StepCurve
-    """Of the completion tokens."""
+    """Logged share of the completion tokens that the explorer sampled, over steps."""
     effective: StepCurve
     """At the steps where every seed has one."""
     seeds: tuple[SeedWeight, ...]

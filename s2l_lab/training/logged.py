@@ -66,7 +66,7 @@ class CostRow:
     relative: float
     """Rollout FLOPs over those of GRPO on the same rollouts, the explorer's included; NaN where unknown."""
     explorer_share: float
-    """Of the rollout FLOPs."""
+    """Explorer's share of the rollout FLOPs, 0 to 1."""
 
 
 def metrics(path: Path) -> Metrics:

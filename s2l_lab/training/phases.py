@@ -33,12 +33,12 @@ class Phase:
 
     source: Literal["explorer", "learner"]
     round: int
-    """The first one's number in the run, from 1."""
+    """Number in the run of the phase's first round, from 1."""
     rounds: int
     num_generations: int
-    """Rollouts of a prompt."""
+    """Number of rollouts per prompt."""
     prompts: int
-    """Of a round, in all processes."""
+    """Number of prompts per round, over all processes."""
     updates_per_round: int
 
     @property

@@ -72,7 +72,7 @@ class LearnerPlan(_Table):
     """The policy that is trained."""
 
     member: str = "tiny-2m"
-    """A member's name, or NAME=SOURCE."""
+    """Name of a family's member, or NAME=SOURCE."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Of the weights; auto is float32 on a CPU and the checkpoint's own on a GPU. ([training] bf16 is autocast.)"""
     template: str | None = None
@@ -86,24 +86,25 @@ class ExplorerPlan(_Table):
     """A frozen member that samples as training goes; a bank of its rollouts, sampled before; or a copy of the learner:
     as it is now (at [training] explorer_temperature), with noise, without layers, with rounded weights."""
     member: str | None = None
-    """Of `member` and `bank`."""
+    """Name of the member that explores; for kinds `member` and `bank`."""
     engine: Literal["auto", "transformers", "vllm"] = "auto"
     retokenise: bool = False
     """Allow an explorer with another tokenizer: its text is tokenised anew by the learner's. Correction `none` only."""
     rollouts: int | None = Field(default=None, ge=1)
-    """Of a bank, for each problem."""
+    """Number of rollouts per problem in the bank; for kind `bank`."""
     seed: int = Field(default=0, ge=0)
-    """Of a bank: one bank serves every training seed."""
+    """Seed of the bank; one bank serves every training seed. For kind `bank`."""
     resample: bool = False
-    """Of a bank: begin its rollouts anew when they are used up, instead of an error."""
+    """Start again with the bank's first rollouts when they are used up, instead of an error; for kind `bank`."""
     select: Literal["all", "diversity_removed", "placebo"] = "all"
-    """Of a bank: the control of the paper's Table 4, and the same number of rollouts dropped at random."""
+    """Rollouts of the bank to use: all of them, the control of the paper's Table 4 (diversity removed), or its placebo,
+    which drops the same number at random. For kind `bank`."""
     scale: float | None = Field(default=None, gt=0)
-    """Of noise, in units of a matrix's root mean square."""
+    """Standard deviation of the noise, in units of a matrix's root mean square; for kind `noise`."""
     layers: tuple[int, ...] = ()
-    """That are left out, from 0."""
+    """Indices of the layers that are left out, counted from 0; for kind `pruned`."""
     bits: int | None = Field(default=None, ge=2, le=16)
-    """Of rounded weights."""
+    """Number of bits to which weights are rounded; for kind `rounded`."""
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
@@ -130,9 +131,9 @@ class ProblemsPlan(_Table):
 
     benchmark: str = "countdown-train"
     count: int | None = Field(default=None, ge=1)
-    """The first so many; None takes all (of a procedural set 100)."""
+    """Number of problems to use, from the first; None takes all (of a procedural set 100)."""
     seed: int = Field(default=0, ge=0)
-    """Of procedural sets."""
+    """Seed of procedural problem sets."""
 
 
 class EvaluationPlan(_Table):
@@ -140,7 +141,7 @@ class EvaluationPlan(_Table):
 
     benchmark: str = "countdown-validation"
     problems: int | None = Field(default=100, ge=2)
-    """The first so many; None takes all."""
+    """Number of problems to use, from the first; None takes all."""
     rollouts: int = Field(default=64, ge=1)
     """N, rollouts per problem, before and after training."""
     every: int | None = Field(default=None, ge=1)
@@ -148,11 +149,11 @@ class EvaluationPlan(_Table):
     between: int | None = Field(default=None, ge=1)
     """N of the evaluations between; None takes as many there."""
     k: tuple[int, ...] = Field(default=(1, 8, 64), min_length=1)
-    """Of pass@k; those above an evaluation's N are left out."""
+    """Values of k for pass@k; values above an evaluation's N are left out."""
     temperature: float = Field(default=1.0, gt=0, le=10)
     top_p: float = Field(default=1.0, gt=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1)
-    """None is [training] max_completion_length."""
+    """Maximum length of a completion in tokens; None takes max_completion_length of [training]."""
     seed: int = Field(default=0, ge=0)
     """Of the sampling. One seed for all runs: their differences are then of weights alone."""
 

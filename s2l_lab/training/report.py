@@ -26,14 +26,14 @@ class EvaluationReport(_Record):
     step: int
     """Optimiser steps done; 0 is before training."""
     problem_ids: tuple[str, ...]
-    """(P,)"""
+    """(P,) ids of the problems."""
     correct: tuple[int, ...]
     """(P,) rollouts that are correct, of `total` that were judged; `unknown` are those no verifier could judge."""
     total: tuple[int, ...]
     unknown: tuple[int, ...]
     k: tuple[int, ...]
     value: tuple[float, ...]
-    """(K,) unbiased pass@k."""
+    """(K,) unbiased pass@k, 0 to 1."""
     lower: tuple[float, ...]
     upper: tuple[float, ...]
     """(K,) 95 % intervals about other problems of this kind. Not about other training seeds."""
@@ -77,19 +77,19 @@ class TrainingReport(_Record):
 
     schema_version: int = 1
     digest: str
-    """Of the plan."""
+    """Digest of the plan."""
     plan: dict[str, Any]
     command: str
     steps: int
-    """Optimiser steps."""
+    """Number of optimiser steps."""
     rounds: int
     evaluations: tuple[EvaluationReport, ...]
-    """By benchmark, then step."""
+    """Evaluations, sorted by benchmark and step."""
     cost: CostReport
     relative_rollout_compute: float | None
     """Rollout FLOPs over those of GRPO on the same rollouts, the explorer's included; None without rollouts."""
     explorer_share: float | None
-    """Of the rollout FLOPs."""
+    """Explorer's share of the rollout FLOPs, 0 to 1."""
     seconds: float
     """Wall clock of the session that finished it."""
 

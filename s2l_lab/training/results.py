@@ -46,7 +46,7 @@ class SeedCounts:
     correct_SP: Ints
     total_SP: Ints
     bank_S: tuple[str | None, ...]
-    """The rollout bank that each seed's explorer is; None where it is none."""
+    """Rollout bank that each seed's explorer reads; None if its explorer is no bank."""
     unknown_SP: Ints
     """Rollouts that no verifier could judge: neither right nor wrong."""
 
@@ -114,7 +114,7 @@ class ArmCost:
     high: float
     """Least and largest over seeds."""
     explorer_share: float
-    """Of the rollout FLOPs; mean over seeds."""
+    """Explorer's share of the rollout FLOPs, mean over seeds, 0 to 1."""
     n_seeds: int
 
 
@@ -124,14 +124,14 @@ class ArmResult:
 
     name: str
     baseline: str
-    """The arm that it is compared with; its own name for a baseline."""
+    """Name of the arm to which this one is compared; its own name for a baseline."""
     finished: tuple[int, ...]
     owed: tuple[int, ...]
-    """Seeds."""
+    """Seeds whose runs are not finished."""
     levels: Mapping[tuple[str, ...], tuple[Level, ...]]
     """By group: every step that all finished runs were evaluated at, every k of the figure that N allows."""
     ends: Mapping[tuple[str, ...], tuple[Level, ...]]
-    """After training."""
+    """Levels after training."""
     differences: Mapping[tuple[tuple[str, ...], int], Estimate]
     """(group, k) -> this arm minus the baseline after training; empty for the baseline."""
     cost: ArmCost | None

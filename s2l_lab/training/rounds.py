@@ -27,18 +27,18 @@ class Round:
     """B rows of this process, in groups of G."""
 
     index: int
-    """From 1."""
+    """Number of the round, from 1."""
     slots: int
-    """Of the explorer in every group."""
+    """Number of explorer slots in every group."""
     explorer_G: tuple[bool, ...]
     drawn: int | None
     """Explorer rollouts of a prompt in earlier epochs, at most."""
     lengths_B: list[tuple[int, int]] = field(default_factory=list)
     """Tokens of (prompt, completion)."""
     completions_B: list[list[int]] = field(default_factory=list)
-    """Token ids."""
+    """Token ids of every completion."""
     behaviour_B: list[tuple[float, ...]] = field(default_factory=list)
-    """The explorer's log-probabilities, in nats; empty in the learner's rows."""
+    """The explorer's log-probabilities in nats; empty in the learner's rows."""
     rewards_per_func: torch.Tensor | None = None
     """(rows of all processes, reward functions)."""
     learner_seconds: float = 0.0
@@ -58,7 +58,7 @@ class Rounds:
 
     group_size: int
     groups_per_round: int
-    """Of all processes."""
+    """Number of groups per round, over all processes."""
     micro_steps_per_round: int = 1
     """Forward passes that one generation serves."""
     accumulation: int = 1

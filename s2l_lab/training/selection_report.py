@@ -32,11 +32,11 @@ class BankFacts:
 
     edit_diversity: Estimate
     edit_diversity_correct: Estimate
-    """Over correct rollouts alone, on problems with two or more."""
+    """Edit diversity of correct rollouts only, over problems with two or more of them."""
     unique_answers: Estimate
     """Rarefied to the number that is kept, before and after alike; all failures to answer are one."""
     correct_rate: Estimate
-    """Of the rollouts with a known outcome."""
+    """Share of correct rollouts among those with a known outcome."""
     tokens: Estimate
     """Mean completion length, EOS included."""
     unknown: int

@@ -24,7 +24,7 @@ class GoldReport:
 
     benchmark: str
     verifier: str
-    """The verifier's version."""
+    """Version of the verifier."""
     total: int
     boxed: int
     r"""Gold answers accepted as `\boxed{gold}`."""

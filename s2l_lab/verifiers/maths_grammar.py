@@ -140,7 +140,7 @@ class _Token:
     kind: str
     text: str
     spaced: bool
-    """A blank stands before it."""
+    """Whether a blank stands before the token."""
 
 
 def parse(text: str) -> Node:

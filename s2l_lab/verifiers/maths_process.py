@@ -44,7 +44,7 @@ class MathsComparison:
 
     status: Status
     canonical: str | None
-    """None where the worker ended before it had one."""
+    """Canonical form of the answer; None if the worker ended before it had one."""
     detail: str
 
 

@@ -173,7 +173,7 @@ def _ends_a_number(head: str, word: str) -> bool:
 class _Word(NamedTuple):
     text: str
     wrapped: bool
-    """It stood in `\\text{...}`."""
+    """Whether the word stood in `\\text{...}`."""
     power: int
 
 

@@ -124,7 +124,7 @@ def test_a_caption_carries_n_intervals_sampling_hashes_and_command(tmp_path: Pat
         "countdown: n = 4 problems, N = 6 rollouts",
         "T 1, top-p 1",
         f"at most {SAMPLING.max_tokens} tokens",
-        "resampled: problems",
+        "95 % CI over problems",
         "One more.",
         VERSION,
         about.data_hash,
@@ -132,7 +132,7 @@ def test_a_caption_carries_n_intervals_sampling_hashes_and_command(tmp_path: Pat
         "made by: ",
     ):
         assert words in lines
-    assert "Intervals: Jeffreys." in caption(about, interval="Jeffreys")
+    assert "Intervals: Jeffreys." in " ".join(caption(about, interval="Jeffreys"))
     RolloutStore.open(tmp_path / "empty", manifest(), {}).close()
     nothing = provenance(open_store(tmp_path / "empty"))
     assert (nothing.rollouts_per_problem, nothing.sampling, nothing.command) == ("0", "not recorded", "not recorded")

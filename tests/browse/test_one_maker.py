@@ -189,7 +189,7 @@ def test_clusters_are_read_from_the_problems_alone_and_named(tmp_path: Path) -> 
     assert_same(values, rates, ("low", "high"))
     assert family_curves(rates, ("low", "high"), "problems").n_clusters == 5
     printed = CliRunner().invoke(app, common, catch_exceptions=False).output
-    assert "resampled: 5 clusters of problems, each whole" in " ".join(printed.split())
+    assert "95 % CI over 5 clusters of problems (each resampled whole)" in " ".join(printed.split())
     alone = [{key: value for key, value in row.items() if key != "cluster"} for row in rows]
     path.write_text("".join(json.dumps(row) + "\n" for row in alone))
     plain_run = [word if word != str(out) else str(tmp_path / "other") for word in common]

@@ -71,7 +71,7 @@ def test_verdicts_of_made_figures_are_read_and_broken_ones_named(tmp_path: Path)
             "why": "five seeds",
         },
     )
-    assert "old rules" in mini.note  # its difference has no standard error
+    assert "earlier release" in mini.note  # its difference has no standard error
     claim["difference"] |= {"se": None, "df": None, "given": ""}
     (folder / "numbers.json").write_text(json.dumps({"command": "s2l-lab figures fig4", "claims": [claim, 3]}))
     assert made_figures(tmp_path, "fig4")[0].note == ""

@@ -51,7 +51,7 @@ def test_cover_shows_both_points_and_the_bounds_that_hold_whatever_the_prior() -
             assert f"{number(cover.smoothed[i])} | {number(cover.npmle[i])}" in text
             assert f"[{number(cover.bounds_lower[i], 2)}, {number(cover.bounds_upper[i], 2)}]" in text
     assert "smoothed | NPMLE over exact bounds" in text
-    assert "all that any distribution inside the DKW band" in " ".join(text.split())
+    assert "for any distribution inside the DKW band" in " ".join(text.split())
 
 
 def test_every_pair_has_its_verdict_in_words() -> None:
@@ -76,7 +76,7 @@ def test_caption_says_n_sampling_interval_verifier_data_and_command() -> None:
     for fact in (
         "n = 100 problems, N = 64",
         "top-p 0.8",
-        "resampled: rollouts",
+        "95 % CI over rollouts of the same problems",
         "Verifier countdown-1",
         "3f8a09bc",
         "-n 64",
@@ -87,7 +87,7 @@ def test_caption_says_n_sampling_interval_verifier_data_and_command() -> None:
 def test_intervals_that_lean_on_a_prior_are_starred_and_the_star_is_explained() -> None:
     text = printed(rollouts=16, problems=30)
     assert re.search(r"\[\.\d\d, \.\d\d\]\*", text)
-    assert "above N/2 the interval leans on a prior" in text
+    assert "k > N/2, where the interval depends on a prior" in text
     assert "*" not in printed(rollouts=16, problems=30, interval="problems")
 
 

@@ -124,7 +124,7 @@ def test_the_figures_caption_carries_what_a_number_needs(report: DiversityReport
         "rarefied to m = 8",
         f"the {report.within.n_problems['correct']} of 12 problems where every policy has 2 correct",
         "T 0.7, top-p 0.8, top-k 20",
-        "95% intervals about other problems of this kind (resampled: problems)",
+        "95 % CI over problems",
         "98.7% of their tokens embedded, 2 empty texts",
         "Verifier countdown-1",
         report.benchmark_digest,
@@ -257,11 +257,12 @@ def test_every_number_of_the_report_is_on_the_page(report: DiversityReport, page
 
 def test_the_page_says_what_was_measured(report: DiversityReport, page: Page) -> None:
     for fact in (
-        "n = 12 problems (data 3f8a09bc12de4567)",
+        "n = 12 problems",
         "N = 8 per problem and policy; 0 without a verdict",
         "T 0.7, top-p 0.8, top-k 20, at most 128 tokens, seed 0",
         "countdown-1",
         "98.7% of their tokens embedded",
+        "3f8a09bc12de4567",
         report.command,
     ):
         assert fact in page.words

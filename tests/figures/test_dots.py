@@ -111,7 +111,7 @@ def test_labels_and_texts_are_escaped_shortened_and_beside_their_rows() -> None:
 
 def test_hover_says_value_interval_what_was_resampled_and_the_counts() -> None:
     hover = estimate_dot("a", estimate(0.3, 0.1, 0.6), "#111111", unit="items").hover
-    for fact in ("0.3 [0.1, 0.6]", "95% interval, resampled: items", "studentised", "n = 12 items, 96 rollouts"):
+    for fact in ("0.3 [0.1, 0.6]", "95 % CI over items", "studentised", "n = 12 items, 96 rollouts"):
         assert fact in hover
 
 

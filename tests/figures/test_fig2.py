@@ -59,9 +59,9 @@ def test_caption_says_what_the_paper_does_not_give_and_what_ours_is(results: lis
     text = figure.layout.annotations[-1].text.replace("<br>", " ")
     for fact in (
         "digitised to 0.01",
-        "30 problems a panel",
-        "no interval, no counts, no seed",
-        "L1, L2, R3: countdown, n = 60, N = 32",
+        "30 problems per panel",
+        "no interval, counts, seed or verifier version",
+        "L1, L2, R3: countdown, n = 60 problems, N = 32 rollouts",
         "top-p 0.8",
         "data 3f8a09bc12de4567",
         "s2l-lab figures fig2 --scale mini",

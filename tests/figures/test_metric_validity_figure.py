@@ -45,7 +45,7 @@ def test_dots_are_the_correlations_with_their_intervals(result: MetricValidity, 
             assert list(drawn[trace].x) == [follows.value]
             assert list(drawn[f"{trace}: interval"].x) == [follows.lower, follows.upper]
             assert drawn[trace].marker.color == FACTORS[factor]
-            assert "resampled: items" in drawn[trace].hovertext[0]
+            assert "CI over items" in drawn[trace].hovertext[0]
 
 
 def test_bars_are_the_shares_one_after_the_other(result: MetricValidity, figure: Any) -> None:

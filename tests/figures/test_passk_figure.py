@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 import pytest
 from synthetic_reports import SMALL_FAMILY, synthetic_report
 
+from s2l_lab.figures.caption import caption_lines, split_details
 from s2l_lab.figures.palette import member_colours
 from s2l_lab.figures.panel import Traces
 from s2l_lab.figures.passk import draw_passk, guesses_of, pairs_shown, passk_figure
@@ -112,12 +113,12 @@ def test_caption_carries_what_a_number_needs(report: PasskReport) -> None:
     for fact in (
         "countdown: n = 60 problems, N = 32 rollouts",
         "T 0.7, top-p 0.8, top-k 20, at most 128 tokens, seed 0",
-        "95% intervals about these problems, other rollouts (resampled: rollouts)",
+        "95 % CI over rollouts of the same problems",
         "simultaneous over all k and pairs",
         "Verifier countdown-1",
         report.benchmark_digest,
         report.command,
-        "Guessers",
+        "Guess references",
     ):
         assert fact in text
 
@@ -183,3 +184,17 @@ def test_text_from_outside_has_no_effect() -> None:
     assert not any("<script" in text or "\x1b" in text for text in shown)
     assert any("&lt;script&gt;alert(1)" in text for text in shown)
     assert any("&amp;amp;" in text for text in shown)  # an entity in a name is shown as it stands
+
+
+def test_details_are_the_last_line_of_a_caption_and_set_smaller(report: PasskReport) -> None:
+    """What is seen comes first, then n and the interval; hashes and commands did stand among them."""
+    shown, how = split_details(caption_lines(report, ["One more."]))
+    assert len(how) == 1
+    assert "n = 60 problems, N = 32 rollouts per problem and policy; 95 % CI over rollouts" in shown[1]
+    assert shown[-1] == "One more."
+    for fact in (report.benchmark_digest, report.command, "top-p 0.8", "Verifier"):
+        assert fact in how[0]
+        assert not any(fact in line for line in shown)
+    before, _, small = caption(passk_figure(report)).partition('<span style="font-size:10px">Details: ')
+    assert "n = 60 problems" in before
+    assert report.command in small

@@ -29,7 +29,7 @@ def test_curves_are_drawn_as_they_are_with_n_and_what_the_interval_is_about() ->
     assert "&lt;b&gt;8B&lt;/b&gt;" in lines
     assert figure.layout.meta["title"] == "mine"
     assert "n = 4 problems, N = 64" in words(figure)
-    assert "other problems of this kind" in words(figure)
+    assert "95 % CI over problems" in words(figure)
     assert len(plot_passk(curves["1.7B"]).data) == 2
 
 

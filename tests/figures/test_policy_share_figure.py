@@ -80,7 +80,7 @@ def test_size_effects_have_their_interval_over_models(result: PolicyShare, figur
             assert list(dot.x) == [size.effect.value]
             whisker = drawn[f"{size.explorer}: size effect: interval"]
             assert list(whisker.x) == [size.effect.lower, size.effect.upper]
-            assert "resampled: models" in dot.hovertext[0]
+            assert "CI over models" in dot.hovertext[0]
     assert "cannot tell" not in texts(figure)
 
 

@@ -129,7 +129,7 @@ def test_five_seeds_are_starred_and_cannot_tell(figure: Any, results: TrainingRe
 
 def test_the_caption_says_what_intervals_are_about_and_which_hold_for_a_bank_alone(figure: Any) -> None:
     caption = " ".join(texts(figure))
-    assert "about other seeds and other problems (crossed)" in caption
+    assert "over training seeds and problems (crossed)" in caption
     assert "smaller than the margin" in caption
     assert "for this bank" not in caption
     drawn = {"explorer": {"kind": "bank", "member": "tiny-360k", "rollouts": 64}}

@@ -56,4 +56,6 @@ def test_clusters_are_read_from_the_problems_and_named(tmp_path: Path) -> None:
     assert low.accuracy.upper == report.policies[0].curve_problems.upper[0]
     assert "of 3 clusters" in low.cells["all"]["unique_answers"].value.method
     assert "of 3 clusters" in found.between[0].features["answers"].between.method
-    assert any("resampled: 3 clusters of problems, each whole" in line for line in diversity_caption(found))
+    assert any(
+        "95 % CI over 3 clusters of problems (each resampled whole)" in line for line in diversity_caption(found)
+    )

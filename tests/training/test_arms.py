@@ -263,6 +263,6 @@ def test_every_metric_of_ours_has_its_sentence() -> None:
     assert all(explain(name) == words for name, words in EXPLAINED.items())
     assert explain("grad_norm") != ""
     assert explain("eval/countdown/pass@8/lower") == (
-        "Lower end of the 95 % interval of pass@8 of the learner on held-out problems of countdown."
+        "Lower end of the 95 % CI of pass@8 of the learner on held-out problems of countdown."
     )
     assert explain("no/such/metric") == ""

@@ -121,14 +121,16 @@ def _numbers(address: Address, n_problems: int, n_rollouts: int) -> tuple[int, i
         "All rarefied to",
         m_options,
         key=address.option("m", m_options, default=m_options[-1]),
-        help="m rollouts: more rollouts show more distinct answers, whatever the policy.",
+        help="Number of rollouts per problem to which every policy is rarefied, because more rollouts show more "
+        "distinct answers.",
     )
     correct_options = [option for option in M_CORRECT if int(option) <= int(rollouts)]
     m_correct = columns[3].selectbox(
         "Correct rarefied to",
         correct_options,
         key=address.option("m-correct", correct_options),
-        help="On the problems where every policy has so many correct rollouts; the more, the fewer problems.",
+        help="Number of correct rollouts per problem. Only problems where every policy has this many are used, so a "
+        "larger number means fewer problems.",
     )
     columns[4].selectbox("Embedder", EMBEDDERS, key=address.option("embedder", EMBEDDERS), help=EMBEDDER_HELP)
     return int(problems), int(rollouts), int(m_all), int(m_correct)

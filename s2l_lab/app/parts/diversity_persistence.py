@@ -50,7 +50,7 @@ def show_persistence(here: Opened, address: Address, policies: tuple[str, ...]) 
         "Scored under",
         local,
         key=address.option("learner", local, default=local[-1]),
-        help="The learner: deviations are from it at T = 1, and its own rollouts at T = 1 are the null.",
+        help="The policy to which the others are compared, at T = 1. Its own rollouts at T = 1 are the null reference.",
     )
     few = [o for o in problems_options if int(o) <= 20][-1] if int(problems_options[0]) <= 20 else problems_options[0]
     problems = int(

@@ -58,7 +58,7 @@ def show_within(here: Opened, address: Address, policies: tuple[str, ...]) -> No
             key=address.option("condition", list(CONDITIONS)),
             format_func=CONDITION_WORDS.__getitem__,
             required=True,
-            help="Metrics rise when accuracy falls: only correct rollouts can speak of strategies.",
+            help="Metrics rise when accuracy falls, so only correct rollouts give evidence about strategies.",
         )
         or CONDITIONS[0]
     )

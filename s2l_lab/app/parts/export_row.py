@@ -14,7 +14,7 @@ import streamlit as st
 from s2l_lab.app.parts.safe import plain
 from s2l_lab.browse.exports import Table, csv_bytes, figure_html, file_name, parquet_bytes
 from s2l_lab.browse.report_page import Section, report_page
-from s2l_lab.figures.caption import wrapped
+from s2l_lab.figures.caption import split_details, wrapped
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.on_page import on_page
 from s2l_lab.figures.palette import FAINT, GRID, INK
@@ -80,14 +80,18 @@ def export_report(
         key=f"{key}.report",
         on_click="ignore",
         icon=":material/description:",
-        help="One static HTML page of what is shown, for a colleague without this app.",
+        help="One static HTML page of this view, for readers without the app.",
     )
 
 
 def show_caption(lines: Sequence[str]) -> None:
-    """Caption lines (plain text) in small print."""
-    if lines:
-        st.caption(" ".join(plain(line) for line in lines))
+    """Caption lines (plain text) in small print, with the details folded."""
+    shown, how = split_details(lines)
+    if shown:
+        st.caption(" ".join(plain(line) for line in shown))
+    if how:
+        with st.expander("Details"):
+            st.caption(" ".join(plain(line) for line in how))
 
 
 def print_figure(figure: Any, title: str, caption: Sequence[str]) -> Any:

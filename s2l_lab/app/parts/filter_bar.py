@@ -64,13 +64,13 @@ def filter_bar(store: BrowsedStore, here: Opened) -> RolloutFilter:
         with first[2]:
             _problem(store)
         first[3].selectbox(
-            "Sort", SORTS, key=KEY + "sort", help="Surprisal is the mean over a completion's tokens, nats."
+            "Sort", SORTS, key=KEY + "sort", help="Surprisal is the mean over the completion's tokens, in nats."
         )
         second = st.columns([3, 2, 2, 2, 2])
         second[0].text_input("Words in it", key=KEY + "text", placeholder="any, whatever the case")
         second[1].text_input(
             "Answer", key=KEY + "answer", placeholder="any", disabled=bool(state[KEY + "no_answer"]),
-            help="Equal to the extracted answer, or to its canonical form.",
+            help="Keep rollouts whose extracted answer, or its canonical form, equals this text.",
         )  # fmt: skip
         second[1].checkbox("without an answer", key=KEY + "no_answer")
         second[2].number_input("Tokens from", 0, None, None, key=KEY + "min_tokens", placeholder="any")
@@ -112,7 +112,7 @@ def _of_training(store: BrowsedStore, here: Opened) -> None:
         None,
         key=KEY + "source",
         placeholder="any",
-        help="Who filled the slot in training.",
+        help="Who sampled the rollout in training: explorer or learner.",
     )
     third[1].number_input("Step from", 0, None, None, key=KEY + "min_step", placeholder="any")
     third[2].number_input("Step to", 0, None, None, key=KEY + "max_step", placeholder="any")

@@ -40,7 +40,7 @@ def run_picker() -> None:
     with st.sidebar:
         if bundled:
             st.info(plain(trouble), icon=":material/folder_off:")
-            st.caption("Meanwhile: the small runs that ship with s2l-lab.")
+            st.caption("Shown instead: the small runs that ship with s2l-lab.")
         if not found.entries:
             hold(None)
             st.caption(plain(found.trouble))
@@ -49,7 +49,9 @@ def run_picker() -> None:
         place = _place(entry)
         versions = () if place is None else _versions(place)
         version = _version(entry, place, versions) if place is not None else None
-        st.caption(plain(found.directory), help="The runs directory; `--runs DIR` or S2L_LAB_RUNS chooses another.")
+        st.caption(
+            plain(found.directory), help="Directory of the runs. Choose another one with `--runs DIR` or S2L_LAB_RUNS."
+        )
     hold(Opened(found.directory, bundled, entry, place, version))
     shared = {"run": entry.name}
     if place is not None and place != _first(entry):
@@ -89,7 +91,7 @@ def _run(found: Catalog) -> RunEntry:
         names,
         key=f"{_RUN}.widget",
         format_func=lambda name: labels[name],
-        help="All runs below the directory.",
+        help="All runs in the directory.",
         on_change=_keep,
         args=(_RUN,),
     )
@@ -149,8 +151,9 @@ def _version(entry: RunEntry, place: StoreEntry, versions: tuple[str, ...]) -> s
         list(reversed(versions)),
         key=f"{key}.widget",
         format_func=lambda name: f"{name} (newest)" if name == newest else name,
-        help="The store holds verdicts of several versions. Family, Rollouts, Compare, the strategy map and Figure 2 "
-        "are of this one; a study of diversity takes its own and names it, steps of a training run take the newest.",
+        help="The store has verdicts of several verifier versions. Family, Rollouts, Compare, the strategy map and "
+        "Figure 2 use this one. A diversity study uses its own version and names it; steps of a training run use the "
+        "newest.",
         on_change=_keep,
         args=(key,),
     )

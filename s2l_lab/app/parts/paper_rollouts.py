@@ -102,7 +102,7 @@ def show_diversity(here: Opened, address: Address, item: PaperItem) -> Ours:
     if here.place is None or here.place.kind != "pass@k":
         empty("Open a pass@k run at the left to see ours beside the paper.")
         return Ours()
-    st.caption("Ours are measured as on the Diversity page; what was measured there is shown at once.")
+    st.caption("Our values are measured as on the Diversity page. Existing measurements are shown at once.")
     report = measured_report(here, address, here.store.policies())
     if report is None:
         return Ours(texts=("Ours are not measured yet: this page was made before Measure was pressed.",))

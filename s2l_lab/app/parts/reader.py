@@ -89,7 +89,7 @@ def answers(one: FullRollout) -> None:
     left, right = st.columns(2)
     with left:
         canonical = f" (canonical: {_short(row.canonical)})" if row.canonical not in (None, row.answer) else ""
-        st.caption("Extracted answer", help="What the verifier took as the answer, and the form in which it compares.")
+        st.caption("Extracted answer", help="The answer that the verifier extracted, and its canonical form.")
         st.text((_short(row.answer) if row.answer is not None else "none") + canonical)
     with right:
         st.caption("Gold answer")

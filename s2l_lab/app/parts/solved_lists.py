@@ -19,7 +19,7 @@ from s2l_lab.browse.who_solves import OnlySolved, SolvedCell, SolveRule, only_so
 def who_solves(url: Address, here: Opened, rates: SolveRates, chosen: list[str], rules: tuple[str, str]) -> OnlySolved:
     """Draw the rule and the two lists; a click opens a problem. The URL's switches are `rule` (one of `rules`: at least
     one correct, a rate of at least tau) and `tau-percent`."""
-    st.subheader("Only one solves", help="Problems that exactly one of two policies solves, under the rule you choose.")
+    st.subheader("Only one solves", help="Problems that exactly one of the two policies solves, by the chosen rule.")
     a, b = chosen[0], chosen[-1]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         if len(chosen) > 2:

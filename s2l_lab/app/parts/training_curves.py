@@ -92,7 +92,7 @@ def reference_switch(address: Address, arms: Sequence[Arm], column: Any) -> str 
         "Faint behind the others",
         options,
         key=address.option("reference", options, plain_arm),
-        help="An arm that every other is compared with.",
+        help="Arm to which all others are compared.",
     )
     return None if chosen == NONE else chosen
 

@@ -36,7 +36,11 @@ def show_evaluations(address: Address, arms: Sequence[Arm]) -> None:
     columns = st.columns([2, 1, 2])
     benchmark = columns[0].selectbox("Benchmark", list(known), key=address.option("benchmark", list(known)))
     ks = [str(k) for k in known[benchmark]]
-    k = int(columns[1].selectbox("k", ks, key=address.option("k", ks), help="pass@k: any of k rollouts is correct."))
+    k = int(
+        columns[1].selectbox(
+            "k", ks, key=address.option("k", ks), help="pass@k: at least one of k rollouts is correct."
+        )
+    )
     reference = reference_switch(address, arms, columns[2])
     levels = {arm.name: levels_of(arm, benchmark, k) for arm in arms}
     if not any(levels.values()):

@@ -207,7 +207,7 @@ def _difference(url: Address, store: BrowsedStore, ones: list[FullRollout | None
     there = [one for one in ones if one is not None]
     if len(there) < 2:
         return
-    st.subheader("Difference", help="What only one of the two has is coloured in it; the rest is shared.")
+    st.subheader("Difference", help="Text that only one of the two completions has is coloured; the rest is shared.")
     a, b = there[0], there[-1]
     if len(there) > 2:
         by_policy = {one.row.policy: one for one in there}

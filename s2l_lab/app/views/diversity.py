@@ -48,7 +48,7 @@ def show() -> None:
         "Policies",
         policies,
         key=address.several("policy", policies, default=policies),
-        help="Small to large; the last one is the reference that the others are compared with.",
+        help="Order them from small to large. The last one is the reference for all comparisons.",
     )
     names = tuple(name for name in policies if name in chosen)
     draw = {"within": show_within, "between": show_between, "persistence": show_persistence, "map": show_map}[str(part)]

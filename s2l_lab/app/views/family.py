@@ -123,11 +123,11 @@ def _switches(url: Address, rates: SolveRates) -> tuple[list[str], Interval, str
         )
         interval = st.segmented_control(
             "Interval about", INTERVALS, key=url.option("interval", INTERVALS), required=True,
-            help="rollouts: these problems, other draws. problems: other problems of this kind, which is wider.",
+            help="rollouts: CI over rollouts of the same problems. problems: CI over problems, which is wider.",
         )  # fmt: skip
         axis = st.segmented_control(
             "Horizontal axis", AXES, key=url.option("x", AXES), required=True,
-            help="FLOPs puts policies at equal compute: k rollouts of a small member cost less.",
+            help="FLOPs compares policies at equal compute: k rollouts of a small member cost less.",
         )  # fmt: skip
     url.option("order", tuple(ORDERS))
     url.number("stretch", 1, 10**6, 1)
@@ -163,7 +163,9 @@ def _curves(
         export_figure("family.passk", figure, title, lines, family.table)
     with right:
         st.subheader(
-            "Cover@tau", help="Share of problems that a policy solves at a rate of at least tau; tau near 0 is reach."
+            "Cover@tau",
+            help="Share of problems with a solve rate of at least tau. Near tau = 0 it is the share that "
+            "is solved at all.",
         )
         covers = covers_of(here, chosen)
         figure = cover_figure(covers, colours)
@@ -195,7 +197,9 @@ def _crossings(
     url: Address, here: Opened, about: Provenance, chosen: tuple[str, ...], drawn: Drawn
 ) -> tuple[Comparison, ...]:
     st.subheader(
-        "Crossings", help="Verdicts rest on a 95 % band over all k and all pairs at once, never on two ribbons."
+        "Crossings",
+        help="Decisions use a 95 % band that is simultaneous over all k and all pairs. Overlap of two "
+        "ribbons decides nothing.",
     )
     if len(chosen) < 2:
         empty("Choose two policies or more to compare them.")
@@ -227,7 +231,9 @@ def _verdicts(table: pa.Table, last_k: int) -> None:
         "verdict": st.column_config.TextColumn(width=270),
         "first_difference": number("at k = 1", format="%+.3f", help=_DIFFERENCE, width=90),
         "last_difference": number(f"at k = {last_k}", format="%+.3f", help=_DIFFERENCE, width=90),
-        "last_band_lower": number("band from", format="%+.3f", help=f"Of the band at k = {last_k}.", width=90),
+        "last_band_lower": number(
+            "band from", format="%+.3f", help=f"Lower end of the band at k = {last_k}.", width=90
+        ),
         "last_band_upper": number("to", format="%+.3f", width=80),
     }
     st.dataframe(table.select(list(columns)), hide_index=True, key="family.crossings", column_config=columns)

@@ -49,10 +49,10 @@ def _commands(here: Opened, about: Provenance | None) -> None:
     trained = training_command(here.entry.path) if here.entry.kind == "training" else ""
     sampled = about.commands if about is not None else ()
     if trained:
-        st.caption("Trained by (running it again resumes what is not finished):")
+        st.caption("Trained by this command (run it again to resume unfinished runs):")
         _code(trained)
     if sampled and sampled != (trained,):
-        st.caption("Sampled by, oldest first (running one again samples only what it owes):")
+        st.caption("Sampled by these commands, oldest first (run one again to sample only what is missing):")
         _code("\n".join(sampled))
     if not trained and not sampled:
         st.caption("The command that made this is not recorded.")
@@ -89,7 +89,7 @@ def facts_table(about: Provenance) -> list[dict[str, str]]:
 
 
 def _sessions(sessions: list[RunManifest]) -> None:
-    st.subheader("Sessions", help="Each process that wrote here: its code, its machine, its packages.")
+    st.subheader("Sessions", help="Every process that wrote to this run, with its code, machine and packages.")
     if not sessions:
         empty("No session is recorded: the manifest is missing or cannot be read.")
         return

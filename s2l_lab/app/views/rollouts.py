@@ -96,7 +96,7 @@ def _list(url: Address, found: Page) -> None:
         "answer": st.column_config.TextColumn(width=90),
         "tokens": st.column_config.NumberColumn(width=56),
         "#": st.column_config.NumberColumn(width=44, help="Sample index"),
-        "nats/token": st.column_config.NumberColumn(width=70, format="%.2f", help="Mean surprisal."),
+        "nats/token": st.column_config.NumberColumn(width=70, format="%.2f", help="Mean surprisal per token, in nats."),
     } | ({} if any(row.step is not None for row in found.rows) else {"step": None})
     addresses = [row.address for row in found.rows]
     at = addresses.index(url.value("rollout")) if url.value("rollout") in addresses else 0
