@@ -13,7 +13,14 @@ SIZES = {"which_metric_follows_strategies": (12, 64)}
 """Problems and rollouts of the scripts that need many correct ones; others take (4, 8)."""
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+QUICK = ("small_or_different", "who_solves_what")
+"""Run by default; the others repeat what tests/studies hold of their measures, on more rollouts."""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=() if path.stem in QUICK else pytest.mark.slow, id=path.stem) for path in SCRIPTS],
+)
 def test_a_script_prints_intervals_and_n_and_writes_its_figure(
     path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

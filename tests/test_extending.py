@@ -48,7 +48,13 @@ def applied(step: re.Match[str], place: Path) -> None:
     path.write_text(before + line + code + after, encoding="utf-8")
 
 
-@pytest.mark.parametrize("section", SECTIONS)
+QUICK = ("A diversity metric", "A verifier kind")
+"""Followed by default; the others repeat the same steps on other files."""
+
+
+@pytest.mark.parametrize(
+    "section", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow, id=name) for name in SECTIONS]
+)
 def test_what_a_section_adds_works(section: str, tmp_path: Path) -> None:
     steps = list(STEP.finditer(SECTIONS[section]))
     checks = [step["code"] for step in steps if step["check"]]

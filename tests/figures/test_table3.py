@@ -75,7 +75,7 @@ def test_marks_caption_and_provenance(report: DiversityReport, figure: Any) -> N
 def test_without_marks_given_the_packages_own_are_shown(report: DiversityReport, monkeypatch: Any) -> None:
     monkeypatch.setattr("s2l_lab.figures.table3.metric_marks", lambda: {"edit_diversity": "neither"})
     texts = [a.text for a in table3_figure(report, ["a line of the caller's"]).layout.annotations]
-    assert texts[-1].endswith("<br>a line of the caller&#x27;s")
+    assert "a line of the caller&#x27;s" in texts[-1]
     assert sum("follows neither" in text for text in texts) == 1
 
 

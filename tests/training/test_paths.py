@@ -142,6 +142,7 @@ def test_gradient_checkpointing_changes_no_loss_and_is_paid_for(tmp_path: Path, 
 # Trackers.
 
 
+@pytest.mark.slow  # 9 s of imports; tests/training/test_run.py holds what is logged to files
 def test_trackio_keeps_the_metrics_on_this_machine(tmp_path: Path) -> None:
     """The trainer's run and the alternate runner's, each one run whose steps go on."""
     command = [sys.executable, str(Path(__file__).with_name("trackers.py")), str(tmp_path / "out")]

@@ -59,10 +59,11 @@ def test_copies_of_problems_add_nothing_to_a_ratio(largest: float | None) -> Non
     assert "12 clusters" in whole.method
 
 
+@pytest.mark.parametrize("repetitions", [30, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["mean", "share", "difference", "ratio"])
-def test_intervals_of_clustered_problems_cover(kind: str) -> None:
+def test_intervals_of_clustered_problems_cover(kind: str, repetitions: int) -> None:
     """Fifteen clusters of eight problems that share most of their value: nominal .95."""
-    rng, repetitions = np.random.default_rng(2), 100
+    rng = np.random.default_rng(2)
     hits = dict.fromkeys(("clusters", "problems"), 0)
     cluster = np.repeat(np.arange(15), 8).tolist()
     true = 0.0 if kind == "difference" else 0.5
@@ -78,7 +79,8 @@ def test_intervals_of_clustered_problems_cover(kind: str) -> None:
             hits[name] += found.lower <= true <= found.upper
     error = 3 * np.sqrt(0.92 * 0.08 / repetitions)
     assert hits["clusters"] / repetitions > 0.92 - error
-    assert hits["problems"] / repetitions < 0.75
+    assert hits["problems"] < hits["clusters"]
+    assert hits["problems"] / repetitions < 0.85
 
 
 def test_undefined_problems_leave_their_clusters() -> None:
