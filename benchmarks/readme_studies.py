@@ -16,6 +16,7 @@ from s2l_lab.figures.study_tables import persistence_table, share_table, sizes_t
 from s2l_lab.figures.tables import Cell, Number, Table, as_number
 from s2l_lab.figures.within_panels import CONDITION_WORDS
 from s2l_lab.studies.within import CONDITIONS
+from s2l_lab.verifiers import verifier_version
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -157,7 +158,16 @@ def policy_share() -> str:
 
 
 def _study_about(found: dict[str, Any]) -> str:
-    return " ".join(f"{line}" for line in found["about"])
+    """The caption of a study, and whether its numbers are by the present rules."""
+    old = found.get("verifier_version", verifier_version("countdown")) != verifier_version("countdown")
+    return " ".join([*found["about"], *([OLD_STUDY] if old else [])])
+
+
+OLD_STUDY = (
+    "These numbers are by the old rules (the verifier named here, and intervals of the release that made them), until "
+    "the models of other pretraining seeds that they rest on are trained again."
+)
+"""Said of a committed result whose verifier version is not the present one."""
 
 
 def persistence() -> str:
