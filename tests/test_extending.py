@@ -33,6 +33,11 @@ def linked(source: str, target: str) -> None:
         shutil.copyfile(source, target)
 
 
+def not_plans(folder: str, names: list[str]) -> list[str]:
+    """Everything but plans and folders."""
+    return [name for name in names if Path(folder, name).is_file() and not name.endswith(".toml")]
+
+
 def applied(step: re.Match[str], place: Path) -> None:
     """Make one edit of the recipe."""
     code = step["code"]
@@ -61,6 +66,7 @@ def test_what_a_section_adds_works(section: str, tmp_path: Path) -> None:
     assert checks, f"the section {section!r} checks nothing"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(PACKAGE, tmp_path / "s2l_lab", ignore=ignored, copy_function=linked)
+    shutil.copytree(ROOT / "experiments", tmp_path / "experiments", ignore=not_plans)
     for step in steps:
         if not step["check"]:
             applied(step, tmp_path)
