@@ -13,7 +13,7 @@ SIZES = {"which_metric_follows_strategies": (12, 64)}
 """Problems and rollouts of the scripts that need many correct ones; others take (4, 8)."""
 
 
-QUICK = ("small_or_different", "who_solves_what")
+QUICK = ("who_solves_what",)
 """Run by default; the others repeat what tests/studies hold of their measures, on more rollouts."""
 
 

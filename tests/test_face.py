@@ -69,6 +69,7 @@ def test_the_docstring_says_what_can_go_wrong_and_its_example_runs(
     assert runner.summarize(verbose=False).failed == 0, "".join(said)
 
 
+@pytest.mark.slow  # starts a kernel; the examples of the same names run above
 def test_the_lines_of_the_readme_run_in_a_notebook(tmp_path: Path) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     block = re.search(r"<!-- run: notebook -->\n+```python\n(.*?)```", text, re.DOTALL)

@@ -78,7 +78,7 @@ def _damage(file: Path, how: str) -> None:
     file.write_bytes(content[:-9] if how == "cut" else b"PAR1" + bytes(pages - 4) + content[pages:])
 
 
-@pytest.mark.parametrize("how", ["cut", "without pages"])
+@pytest.mark.parametrize("how", ["cut", pytest.param("without pages", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("what", DAMAGED)
 def test_every_view_opens_beside_a_damaged_file_and_names_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, what: str, how: str

@@ -152,7 +152,14 @@ def test_an_extraction_is_stored_beside_the_others_and_set_beside_them(run, caps
         assert store.config == {"a": 1}
 
 
-@pytest.mark.parametrize(("other", "gained"), [("lenient", 2), ("strict", 0), ("official", 2)])
+@pytest.mark.parametrize(
+    ("other", "gained"),
+    [
+        ("lenient", 2),
+        pytest.param("strict", 0, marks=pytest.mark.slow),
+        pytest.param("official", 2, marks=pytest.mark.slow),
+    ],
+)
 def test_what_flips_is_shown_and_nothing_is_stored(run, capsys, other, gained):
     verify(run, extraction="strict", verifier_timeout=0.5)
     capsys.readouterr()
