@@ -160,12 +160,12 @@ def policy_share() -> str:
 def _study_about(found: dict[str, Any]) -> str:
     """The caption of a study, and whether its numbers are by the present rules."""
     old = found.get("verifier_version", verifier_version("countdown")) != verifier_version("countdown")
-    return " ".join([*found["about"], *([OLD_STUDY] if old else [])])
+    return ". ".join([" ".join(found["about"]).removesuffix("."), *([OLD_STUDY] if old else [])])
 
 
 OLD_STUDY = (
-    "These numbers are by the old rules (the verifier named here, and intervals of the release that made them), until "
-    "the models of other pretraining seeds that they rest on are trained again."
+    "These numbers were made by an earlier release, with the verifier that is named here. They stay until the models "
+    "of other pretraining seeds are trained again."
 )
 """Said of a committed result whose verifier version is not the present one."""
 

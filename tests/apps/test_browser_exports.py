@@ -93,7 +93,7 @@ def test_a_report_holds_figures_and_tables_without_a_network(browser: Browser, b
     expect(alone.locator(".js-plotly-plot:has(.main-svg)")).to_have_count(6, timeout=SLOW)
     for name, caption in (("passk", "pass@k"), ("verdicts", "Verdicts"), ("solverates", "Solve rates")):
         assert sorted(first_cells(alone, caption)) == sorted(firsts[f"family-{name}.csv"])
-    assert rests_on_the_sample(alone.inner_text("footer"))
+    assert rests_on_the_sample(alone.text_content("footer"))
     assert not asked
 
 
