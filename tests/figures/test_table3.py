@@ -67,7 +67,7 @@ def test_marks_caption_and_provenance(report: DiversityReport, figure: Any) -> N
     texts = [a.text for a in figure.layout.annotations]
     assert any("<b>moves with phrasing only</b>" in text for text in texts)
     caption = texts[-1].replace("<br>", " ")
-    facts = ("as printed", "no interval", "no word on n-gram order", "n = 6 problems", "N = 6 rollouts", "top-p 0.8")
+    facts = ("as printed", "no interval", "does not define n-gram order", "n = 6 problems", "N = 6 rollouts", "top-p 0.8")
     for fact in (*facts, "countdown-1", report.benchmark_digest, report.command):
         assert fact in caption
 
