@@ -15,8 +15,9 @@ from pathlib import Path
 from s2l_lab.browse.store import BrowsedStore
 from s2l_lab.digest import content_digest
 from s2l_lab.errors import S2LError
-from s2l_lab.figures.caption import INTERVAL_MEANS, details, drawn_units, sampling_text
+from s2l_lab.figures.caption import INTERVAL_MEANS, drawn_units, sampling_text
 from s2l_lab.rollouts.store import PROBLEMS
+from s2l_lab.studies.study import details
 from s2l_lab.training.report import read_report
 
 NOT_RECORDED = "not recorded"

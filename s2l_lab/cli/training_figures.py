@@ -17,7 +17,6 @@ from s2l_lab.cli.sweep import printable_lines
 from s2l_lab.cli.sweep import run as run_sweep_command
 from s2l_lab.cli.tables import in_terminal
 from s2l_lab.errors import UsageError
-from s2l_lab.figures.caption import details
 from s2l_lab.figures.experiment import plan_path
 from s2l_lab.figures.markup import printable
 from s2l_lab.figures.numbers import as_json
@@ -25,6 +24,7 @@ from s2l_lab.figures.tables import Table, table, texts
 from s2l_lab.figures.training_blocks import claim_words, difference_words
 from s2l_lab.figures.training_figure import training_figure, training_numbers
 from s2l_lab.figures.write import Written, write_with_numbers
+from s2l_lab.studies.study import details
 from s2l_lab.sweeps import read_sweep, reports, run_sweep
 from s2l_lab.sweeps.launch import ROOT
 from s2l_lab.training.claims import figure_plan

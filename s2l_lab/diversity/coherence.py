@@ -68,13 +68,13 @@ class MatchedCoherence:
     """Coherence against its null, both over the pairs that have one. NaN where none has."""
 
     observed: float
-    """Mean cosine of a step and the next step of the same rollout."""
+    """Mean cosine of a step and the next step of the same rollout, -1 to 1."""
     null: float
-    """Of a step and the next step of the problem's other rollouts."""
+    """Mean cosine of a step and the next step of the problem's other rollouts, -1 to 1."""
     excess: float
-    """observed - null; 0 where steps depend on nothing but their position."""
+    """`observed` minus `null`; 0 where steps depend on nothing but their position."""
     pairs: int
-    """Pairs of consecutive steps behind all three: those for which another rollout has the second step too."""
+    """Number of pairs of consecutive steps behind all three: those where another rollout has the second step too."""
 
 
 def matched_coherence(

@@ -70,13 +70,13 @@ class Decomposition:
     null_upper: float
     """Quantile of `between` over permutations at the estimates' level."""
     p_value: float
-    """One-sided: how often permuted policies are as far apart. From 1 / (1 + permutations) to 1."""
+    """One-sided p: how often permuted policies are as far apart. From 1 / (1 + permutations) to 1."""
     between_P: NDArray[np.float64]
-    """By problem, (P,); NaN where a policy has fewer than two rollouts."""
+    """Between-part of each problem, (P,); NaN where a policy has fewer than two rollouts."""
     n_problems: int
-    """Problems that count; the others of `between_P` are left out."""
+    """Number of problems that count: those that are not NaN in `between_P`."""
     n_a: int
-    """Rollouts of policy A on these problems."""
+    """Number of rollouts of policy A on these problems."""
     n_b: int
 
 

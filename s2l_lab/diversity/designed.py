@@ -43,7 +43,7 @@ STRATEGY_LEVELS = (1, 2, 4)
 PHRASING_LEVELS = (1, 2, 4)
 ORDER_LEVELS: tuple[Order, ...] = ("fixed", "free")
 ROLLOUTS = 16
-"""Texts in a cell."""
+"""Number of texts in a cell."""
 REPLICATES = 4
 
 _ORDERS_TRIED = 16

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SLICE = 4_096
-"""Texts to a part."""
+"""Largest number of texts in a part."""
 
 _SCHEMA = pa.schema(
     [

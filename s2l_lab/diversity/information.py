@@ -45,9 +45,9 @@ class Information:
     plug_in: Estimate
     """Mean over problems of the plug-in value, 0 to ln 2; biased, shown so that the bias can be seen."""
     null_mean: float
-    """Mean over problems and permutations: the bias that was taken away."""
+    """Mean of the plug-in value over problems and permutations: the bias that was taken away."""
     p_value: float
-    """How often permuted policies say as much. From 1 / (1 + permutations) to 1."""
+    """One-sided p: how often permuted policies have as much information. From 1 / (1 + permutations) to 1."""
 
 
 def mutual_information(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Condition = Literal["all", "correct"]
 CONDITIONS: tuple[Condition, ...] = ("all", "correct")
 M_CORRECT = 2
-"""Correct rollouts that every metric of the second condition is rarefied to, unless told otherwise."""
+"""Number of correct rollouts that the metrics of correct rollouts alone are rarefied to, unless told otherwise."""
 EMBEDDED = 16
 """Rollouts per problem that are embedded, the first ones, beside all correct ones: on a CPU an embedding costs more
 than all other metrics of a rollout together. Embedding metrics over all rollouts are rarefied to these."""
@@ -52,7 +52,7 @@ WORDS: dict[Need, str] = {
     "token ids": "token_ids=, the token ids of every text",
     "embeddings": "an embedder",
 }
-"""What a metric needs, as arguments."""
+"""Arguments of `measure_diversity` that give what a metric needs, by need."""
 ELSEWHERE = {
     "variance_ratio": "the log-probabilities of every token under the learner: s2l.persistence has it",
     "drift": "the log-probabilities of every token under the learner: s2l.persistence has it",
@@ -67,9 +67,9 @@ class Diversity(Displayed):
     """Metrics of one policy's rollouts, each a mean over problems with its interval."""
 
     values: Mapping[Condition, Mapping[str, Estimate]]
-    """By condition ("all" rollouts, "correct" ones alone where outcomes were given) and metric."""
+    """Estimate by condition ("all" rollouts, "correct" ones alone where outcomes were given) and metric name."""
     m: Mapping[Condition, int]
-    """Rollouts of a problem that metrics are rarefied to; metrics of embeddings to EMBEDDED of them at most."""
+    """Number of rollouts per problem that metrics are rarefied to, by condition; for embeddings at most EMBEDDED."""
 
     def __getitem__(self, metric: str) -> Estimate:
         """The estimate over all rollouts. UsageError for a metric that was not measured."""

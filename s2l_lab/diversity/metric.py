@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from s2l_lab.diversity.rollout_set import RolloutSet
 
 Level = Literal["answer", "strategy", "text", "embedding"]
-"""What a metric looks at: final answers, solution classes, the wording, or a sentence embedding of it."""
+"""Level that a metric looks at: final answers, solution classes, the wording, or a sentence embedding of it."""
 Need = Literal["answers", "strategies", "all strategies", "token ids", "embeddings"]
 """What a metric needs beside the texts: canonical answers; the solution class of every correct rollout; the number of
 classes that exist; token ids; sentence embeddings."""
 
 SUBSETS = 8
-"""Random m-subsets over which a metric without a closed form is averaged."""
+"""Number of random m-subsets over which a metric without a closed form is averaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class Sample:
 
     rollouts: RolloutSet
     m: int
-    """Rollouts to rarefy to, 2 to N; for a metric of embeddings, 2 to the number of embeddings."""
+    """Number of rollouts to rarefy to, 2 to N; for a metric of embeddings, 2 to the number of embeddings."""
     rng: np.random.Generator
     """The metric's own generator, for random subsets: no other metric moves its draws."""
     embedding_ND: NDArray[np.float32]
-    """One row for each rollout that has an embedding."""
+    """Embeddings, (N, D): one row for each rollout that has an embedding."""
 
     @property
     def token_ids(self) -> tuple[NDArray[np.int32], ...]:
@@ -71,7 +71,7 @@ class Metric:
     """One within-policy metric."""
 
     name: str = field(metadata={"numbers": False})
-    """As results, tables and arguments call it."""
+    """Name of the metric in results, tables and arguments."""
     value: Callable[[Sample], float] = field(metadata={"numbers": False}, compare=False)
     """The metric of one problem's rollouts; NaN where they do not define it, never 0."""
     title: str
@@ -81,15 +81,15 @@ class Metric:
     most: Literal["1", "2", "m", "ln m", "unbounded"]
     """Largest possible value for m rollouts. Intervals stay below it."""
     span: str
-    """Range, in words."""
+    """Range of the metric's values, in words."""
     measures: str
-    """What it measures, in one sentence."""
+    """One sentence on what the metric measures."""
     fooled_by: str
-    """What moves it without more diversity, in one sentence."""
+    """One sentence on what moves the metric without more diversity."""
     least: float = 0.0
-    """Smallest possible value."""
+    """Smallest possible value of the metric."""
     needs: tuple[Need, ...] = field(default=(), metadata={"numbers": False})
-    """What it needs beside the texts; undefined (NaN) without."""
+    """Inputs that the metric needs beside the texts; it is undefined (NaN) without them."""
 
     def bounds(self, m: int) -> tuple[float, float] | None:
         """Smallest and largest possible value for m rollouts; None if there is no largest."""

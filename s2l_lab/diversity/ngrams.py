@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 EPSILON = 0.1
-"""What a count of 0 becomes (Chen and Cherry's smoothing 1)."""
+"""Count that replaces a count of 0 (Chen and Cherry's smoothing 1)."""
 
 
 def self_bleu(

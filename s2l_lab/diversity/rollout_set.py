@@ -28,20 +28,21 @@ class RolloutSet:
     problem_id: str
     text_N: tuple[str, ...]
     token_ids_N: tuple[NDArray[np.int32], ...] | None
-    """Without EOS; None where any completion came without ids."""
+    """Token ids of each completion, N arrays, without EOS; None where any completion came without ids."""
     length_N: NDArray[np.float64]
-    """Completion tokens, EOS included; NaN where unknown."""
+    """Number of tokens of each completion, (N,), EOS included; NaN where unknown."""
     canonical_N: tuple[str | None, ...]
-    """Canonical answers: equal answers are equal strings, None is no answer."""
+    """Canonical answer of each rollout, N of them: equal answers are equal strings, None is no answer."""
     official_N: tuple[str | None, ...]
-    """What the paper's extractor reads; every failure to find an answer may be a string of its own."""
+    """Answer of each rollout, N of them, as the paper's extractor reads it; every failure to find an answer may be a
+    string of its own."""
     correct_N: NDArray[np.bool_]
     unknown_N: NDArray[np.bool_]
-    """VERIFIER_ERROR: neither correct nor wrong, and in no correct-only metric."""
+    """True where the verifier failed (VERIFIER_ERROR), (N,): neither correct nor wrong, in no correct-only metric."""
     n_classes: int | None = None
-    """Solution classes that exist; None where strategies have no ground truth."""
+    """Number of solution classes that exist; None where strategies have no ground truth."""
     cluster: str | None = None
-    """The problem's cluster; None where problems stand alone."""
+    """Name of the problem's cluster; None where problems stand alone."""
 
     def __len__(self) -> int:
         return len(self.text_N)

@@ -77,9 +77,10 @@ class Interference:
 
     total: float
     own: float
-    """sum ||u_t||^2."""
+    """Sum over tokens of ||u_t||^2, at least 0."""
     cross: float
-    """2 sum_{t<s} <u_t, u_s>: 0 in expectation on policy, positive where steps push the same way."""
+    """Sum over pairs of tokens, 2 sum_{t<s} <u_t, u_s>: 0 in expectation on policy, positive where steps push the same
+    way."""
 
 
 def interference(gram_TT: Floats) -> Interference:
@@ -107,11 +108,11 @@ class LagCovariance:
     lag: int
     covariance: Estimate
     mismatch: Estimate
-    """Pr(M_t = 0), t the earlier token, over the same pairs."""
+    """Probability Pr(M_t = 0), 0 to 1, of the earlier token t, over the same pairs."""
     paper_bound: float
-    """5 B^2 Pr(M_t = 0), on the absolute value (Cor. E.3)."""
+    """The paper's bound on |Cov|: 5 B^2 Pr(M_t = 0) (Corollary E.3)."""
     cauchy_schwarz: float
-    """B^2, which holds whatever the policy."""
+    """B^2, the bound on |Cov| that holds for every policy."""
     n_pairs: int
 
 

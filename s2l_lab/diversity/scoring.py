@@ -42,15 +42,15 @@ class TokenScores:
     """Scores of one rollout's T completion tokens, EOS included: arrays (T,) in nats. Empty for an empty completion."""
 
     logprob: Float32
-    """Of the token under the learner."""
+    """Log-probability of each token under the learner, (T,), in nats, at most 0."""
     entropy: Float32
-    """Of the learner's distribution."""
+    """Entropy of the learner's distribution at each token, (T,), in nats, at least 0."""
     cross_entropy: Float32
-    """Mean surprisal under the learner of a token drawn from the behaviour policy."""
+    """Mean surprisal under the learner of a token drawn from the behaviour policy, (T,), in nats."""
     kl: Float32
-    """KL(behaviour || learner); never negative."""
+    """KL(behaviour || learner) at each token, (T,), in nats, at least 0."""
     behaviour_logprob: Float32
-    """Of the token under the distribution that sampled it."""
+    """Log-probability of each token under the distribution that sampled it, (T,), in nats, at most 0."""
     behaviour_entropy: Float32
 
 
@@ -142,9 +142,9 @@ class HeadInputs(NamedTuple):
     """What the score functions of the output layer are made of, for one rollout of T tokens."""
 
     prob_TV: NDArray[np.float64]
-    """pi(.|s_t) at the temperature asked for."""
+    """Distribution pi(.|s_t) over the vocabulary at each token, (T, V), at the temperature asked for."""
     hidden_TD: NDArray[np.float64]
-    """h_t: the state after the final norm, which the output layer multiplies."""
+    """State h_t after the final norm, (T, D), which the output layer multiplies."""
 
 
 def head_inputs(

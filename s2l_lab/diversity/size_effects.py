@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 MODELS_A_SIDE = 3
-"""With fewer pretrained models of either size a method reads `cannot tell`."""
+"""Smallest number of pretrained models of either size; with fewer, a method reads `cannot tell`."""
 _MOST_SPLITS = 200_000
-"""10 + 10 models have 184,756 splits."""
+"""Largest number of splits that are enumerated; 10 + 10 models have 184,756."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +55,17 @@ class SizeEffect:
     upper: float
     level: float
     method: str
-    """How interval and p were made; `cannot tell` with fewer than three models of either size."""
+    """Method of the interval and p; `cannot tell` with fewer than three models of either size."""
     small: float
     """The mean over pairs of a small and a large model; in `mean_difference` over small models."""
     large: float
     """The mean over pairs of large models; in `mean_difference` over large models."""
     p_value: float
-    """Exact: the share of splits that reach the observed value, itself among them."""
+    """Exact p: the share of splits that reach the observed value, itself among them."""
     least_p: float
     """The smallest p that so many models can give."""
     splits: int
-    """Ways to choose which models are called small."""
+    """Number of ways to choose which models are called small."""
     n_small: int
     n_large: int
 

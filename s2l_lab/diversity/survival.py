@@ -81,18 +81,18 @@ class SurvivalCurve:
     """Prefix survival over the traces of P problems, t = 0, 1, ..., T. NaN where there is no trace."""
 
     survival_T1: Floats
-    """Mean over problems of S(t), ended traces at their last value."""
+    """Mean over problems of S(t), (T + 1,), 0 to 1; an ended trace keeps its last value."""
     lower_T1: Floats
     upper_T1: Floats
-    """Ends at `level` over problems; NaN for one problem."""
+    """Upper end of the interval over problems at `level`, (T + 1,), like `lower_T1`; NaN for one problem."""
     alive_T1: Ints
-    """Traces that have a t-th token (all of them at t = 0)."""
+    """Number of traces that have a t-th token, (T + 1,); all of them at t = 0."""
     hazard: tuple[Estimate, ...]
-    """(T,) mean hazard of token t = 1, ..., T over the traces that have one."""
+    """Mean hazard of token t = 1, ..., T over the traces that have one, (T,), 0 to 1."""
     pooled_hazard: Estimate
-    """p = sum of hazards / number of tokens, over whole traces."""
+    """Pooled hazard p = sum of hazards / number of tokens over whole traces, 0 to 1."""
     constant_T1: Floats
-    """What p at every token would give: mean over the same traces of (1 - p)^min(t, T)."""
+    """Survival under the hazard p at every token, (T + 1,): mean over the same traces of (1 - p)^min(t, T)."""
     level: float
     n_problems: int
 

@@ -28,7 +28,7 @@ _Float = TypeVar("_Float", np.float32, np.float64)
 
 _SAME = 1e-5  # of the largest logit: the same products in the same order, but for rounding
 _ENTRIES_CPU, _ENTRIES_GPU, _LEAST_ROWS = 2**22, 2**27, 64
-"""Logits that are held at once, some five times over. More leave a CPU's cache; fewer rows slow the matrix product."""
+"""Number of logits held at once, some five times over. More leave a CPU's cache; fewer rows slow the matrix product."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,15 @@ class Batch:
     """B distinct rollouts side by side, N completion tokens in all, rollout after rollout."""
 
     member_B: list[int]
-    """Which of the distinct rollouts stand in the rows."""
+    """Index of the distinct rollout in each row, B of them."""
     length_B: list[int]
-    """Completion tokens of each row; they sum to N."""
+    """Number of completion tokens of each row, B of them; they sum to N."""
     ids_BL: torch.Tensor
-    """Prompt and completion without its last token, which predicts nothing here; padded on the right with id 0."""
+    """Token ids (B, L): prompt and completion without its last token, which predicts nothing here; padded on the right
+    with id 0."""
     row_N: torch.Tensor
     position_N: torch.Tensor
-    """Where in `ids_BL` each completion token is predicted: one before its own place."""
+    """Position in its row of `ids_BL` at which each completion token is predicted, (N,): one before its own place."""
     token_N: torch.Tensor
 
 

@@ -47,11 +47,11 @@ class Surprise:
     """The split of one rollout's surprisal; arrays (T,) in nats, float64."""
 
     e: Floats
-    """Surprisal minus the learner's entropy: m + d."""
+    """Surprisal of each token minus the learner's entropy, in nats: m + d."""
     m: Floats
-    """Surprisal minus its mean under the behaviour policy: a martingale difference."""
+    """Surprisal of each token minus its mean under the behaviour policy, in nats: a martingale difference."""
     d: Floats
-    """That mean minus the learner's entropy: what persists. Exactly 0 on policy."""
+    """Mean surprisal under the behaviour policy minus the learner's entropy, in nats: what persists; 0 on policy."""
 
 
 def split(logprob_T: ArrayLike, entropy_T: ArrayLike, cross_entropy_T: ArrayLike) -> Surprise:
@@ -73,7 +73,7 @@ def drift(value_R: Sequence[NDArray[np.floating]], problem_R: ArrayLike, cluster
 
 
 pooled_mean = drift
-"""The same under a name for what is no drift, as KL or entropy."""
+"""Mean per token of any series, pooled as `drift` is: sum of the values over sum of the lengths (KL, entropy)."""
 
 
 def variance_ratio(

@@ -30,15 +30,15 @@ class TokenSeries:
 
     value_N: Floats
     rollout_N: Ints
-    """Number of each token's rollout, ascending."""
+    """Index of each token's rollout, ascending from 0."""
     position_N: Ints
-    """Place in its rollout, from 0."""
+    """Position of each token in its rollout, from 0."""
     length_R: Ints
     problem_R: Ints
-    """Number of each rollout's problem, 0 to P - 1."""
+    """Index of each rollout's problem, (R,), 0 to P - 1."""
     n_problems: int
     cluster_P: Ints | None = None
-    """Number of each problem's cluster; None where every problem stands alone."""
+    """Index of each problem's cluster, (P,); None where every problem stands alone."""
 
     @classmethod
     def of(
@@ -104,11 +104,11 @@ class Pairs:
     """Q pairs of tokens of one rollout, a fixed lag apart."""
 
     head_Q: Floats
-    """The earlier value."""
+    """Value of the earlier token of each pair, (Q,)."""
     tail_Q: Floats
     rollout_Q: Ints
     position_Q: Ints
-    """Place of the earlier one, from 0."""
+    """Position of the earlier token of each pair in its rollout, (Q,), from 0."""
 
 
 def sums(value_N: ArrayLike, group_N: Ints, n_groups: int) -> Floats:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from s2l_lab.estimators.estimate import Estimate
 
 Mark = Literal["strategy", "both", "phrasing only", "neither", "undetermined"]
-"""What a metric is shown with: what it follows; `undetermined` for fewer than two items on which it moves."""
+"""Mark shown beside a metric: what it follows; `undetermined` for fewer than two items on which it moves."""
 
 NOTICEABLE = 0.05
 """Share of variance below which a factor is not said to be followed, however sure its sign is."""
@@ -69,14 +69,14 @@ class Validity:
     phrasing: Factor
     order: Factor
     rest: Estimate
-    """Share of variance that is interaction or noise."""
+    """Share of the metric's variance that is interaction or noise, at most 1."""
     mark: Mark
     n_items: int
-    """Items behind all numbers."""
+    """Number of items behind all numbers."""
     n_constant: int
-    """Items left out because the metric is the same in all their cells."""
+    """Number of items left out because the metric is the same in all their cells."""
     n_undefined: int
-    """Items left out because the metric is NaN in one of their cells."""
+    """Number of items left out because the metric is NaN in one of their cells."""
 
 
 def validity(

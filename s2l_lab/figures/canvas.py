@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from s2l_lab.figures.caption import DETAILS
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.palette import FAINT, INK
 from s2l_lab.figures.panel import Axis, Box, Panel
+from s2l_lab.studies.study import DETAILS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

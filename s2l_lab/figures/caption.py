@@ -16,6 +16,7 @@ import numpy as np
 from s2l_lab.figures.cover import cover_words
 from s2l_lab.figures.markup import printable, shortened
 from s2l_lab.rollouts.repeats import is_greedy
+from s2l_lab.studies.study import DETAILS, details
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +31,6 @@ INTERVAL_MEANS = {
     "seeds": "training seeds",
 }
 """What an interval is over, by what was resampled: "95 % CI over problems"."""
-DETAILS = "Details: "
-"""Beginning of the line of a caption that says how the numbers were made."""
 NAME = 20
 """Maximum length of a policy's name in the words about a crossing, in characters."""
 
@@ -58,11 +57,6 @@ def interval_words(level: float, interval: str, clusters: int | None = None) -> 
     """`95 % CI over problems`. `interval` is a key of INTERVAL_MEANS, or the resampled unit in words."""
     over = drawn_units(clusters) if interval == "problems" else INTERVAL_MEANS.get(interval, interval)
     return f"{100 * level:.0f} % CI over {over}"
-
-
-def details(*parts: str) -> str:
-    """The last line of a caption, from its parts."""
-    return DETAILS + "; ".join(parts)
 
 
 def split_details(lines: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.figures.between_panels import decomposition_numbers, draw_contrast, p_text, share_dot
 from s2l_lab.figures.canvas import Canvas
-from s2l_lab.figures.caption import details, interval_words, sampling_text, wrapped
+from s2l_lab.figures.caption import interval_words, sampling_text, wrapped
 from s2l_lab.figures.dots import DotRow
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, plain
 from s2l_lab.figures.palette import member_colours
 from s2l_lab.figures.within_panels import LABEL_CHARACTERS, LEFT, draw_within, within_subtitle
 from s2l_lab.studies.between import FEATURES
+from s2l_lab.studies.study import details
+from s2l_lab.studies.vectors import embedding_words
 from s2l_lab.studies.within import CONDITIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from s2l_lab.studies.diversity import DiversityReport
 
@@ -54,17 +56,11 @@ def between_figure(report: DiversityReport) -> Any:
     return canvas.finish(_short_caption(report))
 
 
-def diversity_caption(report: DiversityReport) -> list[str]:
-    """The caption of a diversity report in plain lines."""
-    within, embedding = report.within, report.embedding
+def diversity_caption(report: DiversityReport, more: Sequence[str] = ()) -> list[str]:
+    """The caption of a diversity report in plain lines; `more` stands before the details."""
+    within = report.within
     unknown = sum(policy.n_unknown for policy in within.policies)
     without = f", {unknown} rollouts without a verdict (in no correct-only metric)" if unknown else ""
-    vectors = (
-        "no embeddings, so embedding metrics are undefined"
-        if embedding is None
-        else f"embeddings by {embedding.embedder} ({embedding.digest}), {embedding.texts:,} distinct texts, "
-        f"{embedding.share:.1%} of their tokens embedded, {embedding.empty} empty texts left out"
-    )
     return [
         f"Diversity of each policy's rollouts. All rollouts: rarefied to m = {within.m['all']} (embedding metrics: m = "
         f"{within.m_embedding['all']}). Correct only: rarefied to m = {within.m['correct']}, on the "
@@ -74,9 +70,10 @@ def diversity_caption(report: DiversityReport) -> list[str]:
         f"policy{without}; {interval_words(within.level, 'problems', within.n_clusters)}.",
         "p: one-sided permutation test of policies within problems that have two rollouts of both. Neither intervals "
         "nor p are corrected for the number of metrics or features.",
+        *more,
         details(
             f"sampling {sampling_text(report.sampling)}",
-            vectors,
+            embedding_words(report.embedding),
             f"Verifier {report.verifier_version}",
             f"data {report.benchmark_digest}",
             f"made by: {report.command}",

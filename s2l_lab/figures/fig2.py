@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from s2l_lab.errors import DataError
 from s2l_lab.figures.canvas import Canvas
-from s2l_lab.figures.caption import crossing_words, details, interval_words, sampling_text, wrapped
+from s2l_lab.figures.caption import crossing_words, interval_words, sampling_text, wrapped
 from s2l_lab.figures.differences import difference_title, draw_difference, reach
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, numbers, plain
 from s2l_lab.figures.palette import member_colours
 from s2l_lab.figures.panel import Axis, Traces, log2_axis
 from s2l_lab.figures.passk import curve_axis, curve_ends, draw_passk, guesses_of, label_curves
+from s2l_lab.studies.study import details
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -41,7 +41,7 @@ LABEL_CHARACTERS = 36
 
 
 def metric_validity_figure(result: MetricValidity, about: Sequence[str]) -> Any:
-    """The plotly Figure. `about` are plain lines on the design, embedder and command, for the caption."""
+    """The plotly Figure. `about` ends the caption: the design, n and the interval, then the details."""
     key = " \u00a0 ".join(f'<span style="color:{c}">\u25cf</span> {FACTOR_WORDS[f]}' for f, c in FACTORS.items())
     canvas = Canvas(WIDTH, "What does each diversity metric follow?", key)
     for column, factor in enumerate(("strategies", "phrasing", "order")):
@@ -132,7 +132,7 @@ def _caption(result: MetricValidity) -> list[str]:
     lines = [
         "Follows: Spearman's correlation of the metric with a factor's level at fixed levels of the others, up = more "
         "diverse, mean over items. Shares: three-way ANOVA within items, noise between replicates taken off; a share "
-        "below 0 (chance) has no bar. All rollouts are correct: what accuracy does to a metric is no part of this.",
+        "below 0 (chance) has no bar. All rollouts are correct, so the effect of accuracy on a metric is not measured.",
         "A mark needs an interval that excludes 0 and a share of .05 at least; strategies must be followed upwards.",
     ]
     some = {METRICS[name].title: f for name, f in result.metrics.items() if f.n_items and f.n_items < result.n_items}

@@ -41,7 +41,7 @@ Line = tuple["PersistenceRow", "Look"]
 
 
 def persistence_figure(result: Persistence, about: Sequence[str]) -> Any:
-    """The plotly Figure. `about` are plain lines on data, sampling, verifier and command, for the caption."""
+    """The plotly Figure. `about` ends the caption: data, n, N and the interval, then the details."""
     canvas = Canvas(
         WIDTH,
         f"Do deviations from {result.learner} last along a trajectory?",
@@ -195,7 +195,7 @@ def _caption(result: Persistence) -> list[str]:
     lines = [
         "e_t: surprisal of the drawn token under the learner at T = 1 minus the learner's entropy there; e = m + d, m "
         "a martingale difference for every arm, d what persists (0 on policy). Temperature persists too: compare an "
-        "explorer with the learner at its KL. Standard errors clustered by problem; not corrected for arms and lags.",
+        "explorer with the learner at its KL. Intervals are clustered by problem and not corrected for arms and lags.",
     ]
     left_out = [arm_words(row) for row in result.rows if row.role not in DRAWN]
     if left_out:

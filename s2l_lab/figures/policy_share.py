@@ -47,7 +47,7 @@ GAP = 58.0
 
 
 def policy_share_figure(result: PolicyShare, about: Sequence[str]) -> Any:
-    """The plotly Figure. `about` are plain lines on data, sampling, verifier and command, for the caption."""
+    """The plotly Figure. `about` ends the caption: data, n, N and the interval, then the details."""
     canvas = Canvas(
         WIDTH,
         f"What does each arm add to {result.learner}?",
@@ -174,10 +174,9 @@ def _p(row: ShareRow, feature: Feature) -> float:
 def _caption(result: PolicyShare) -> list[str]:
     """What the dots and p are, and what the matching of temperatures reached."""
     lines = [
-        "Share: 0 for one policy under two names, 1 for two constant ones. p: policies permuted within problems, "
-        "one-sided; not corrected for arms and features; n: problems with two rollouts of both. "
-        "Any two policies differ, one policy at two temperatures too: "
-        "compare explorers with the controls.",
+        "Share: 0 for one policy under two names, 1 for two constant ones. p: one-sided permutation test of policies "
+        "within problems, not corrected for arms and features. n: problems with two rollouts of both. Any two policies "
+        "differ, and so does one policy at two temperatures: compare explorers with the controls.",
     ]
     if result.matches:
         lines.append(f"Matched temperatures of {result.learner}: {'; '.join(map(match_words, result.matches))}.")

@@ -56,8 +56,8 @@ PAPER_TITLES = {"self_bleu": "Self-BLEU", "edit_diversity": "edit diversity", "u
 def table3_figure(report: DiversityReport, about: Sequence[str] = (), marks: Mapping[str, str] | None = None) -> Any:
     """The plotly Figure: the paper's row of panels, then ours, then the other readings.
 
-    `about` are plain lines at the caption's end. `marks` holds keys of `studies.metric_validity.WORDS` by metric; None
-    takes those that the package ships.
+    `about` are plain lines before the caption's details. `marks` holds keys of `studies.metric_validity.WORDS` by
+    metric; None takes those that the package ships.
     """
     marks, paper = metric_marks() if marks is None else marks, table3()
     within = report.within
@@ -79,7 +79,7 @@ def table3_figure(report: DiversityReport, about: Sequence[str] = (), marks: Map
             rows = metric_rows(report, name)
             _draw(canvas, column, at, metric_heads(name, marks.get(name)), rows, room=ROOM)
             at += height_of(rows, ROOM) + 88
-    return canvas.finish([markup(line) for line in wrapped([*_caption(report), *about], CAPTION_CHARACTERS)])
+    return canvas.finish([markup(line) for line in wrapped(_caption(report, about), CAPTION_CHARACTERS)])
 
 
 def report_numbers(report: DiversityReport, _: Sequence[str] = ()) -> dict[str, Any]:
@@ -149,11 +149,11 @@ def _paper_title(name: str) -> str:
     return f"{PAPER_TITLES[name]} {arrow}"
 
 
-def _caption(report: DiversityReport) -> list[str]:
-    """What the paper gives and does not give; then ours."""
+def _caption(report: DiversityReport, about: Sequence[str]) -> list[str]:
+    """What the paper gives and does not give; then ours, with `about` before the details."""
     return [
-        "Paper: arXiv 2605.30789, Table 3, as printed: 30 problems, K = 64 rollouts; no interval, and no word on "
-        "n-gram order, smoothing, tokens, normaliser, extractor or sampler. Where its metric may be one of two of "
-        f"ours, both are shown. Values of {CONDITION_WORDS['all']} rise when accuracy falls.",
-        *diversity_caption(report),
+        "Paper: arXiv 2605.30789, Table 3, as printed: 30 problems, K = 64 rollouts. It gives no interval and does not "
+        "define n-gram order, smoothing, tokens, normaliser, extractor or sampler. Where its metric may be one of two "
+        f"of ours, both are shown. Values of {CONDITION_WORDS['all']} rise when accuracy falls.",
+        *diversity_caption(report, about),
     ]

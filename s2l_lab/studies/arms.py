@@ -34,9 +34,9 @@ class ArmSpec:
     """An arm that is wanted."""
 
     name: str
-    """As tables and figures show it."""
+    """Name of the arm in tables and figures."""
     member: str
-    """The policy's name in the request's family."""
+    """Name of the policy in the request's family."""
     request: PasskRequest
     """The run that holds its rollouts; arms with equal requests share one."""
 
@@ -64,9 +64,9 @@ class Completions:
 
     problems: tuple[Problem, ...]
     problem_R: NDArray[np.int64]
-    """Place of each completion's problem in `problems`, ascending."""
+    """Index into `problems` of each completion's problem, (R,), ascending."""
     token_ids_R: tuple[NDArray[np.int32], ...]
-    """EOS included."""
+    """Token ids of each completion, R arrays, EOS included."""
 
     def clusters(self) -> list[str] | None:
         """The cluster of each completion's problem, (R,); None where every problem stands alone."""

@@ -43,7 +43,7 @@ FEATURE_TITLES: dict[Feature, str] = {
 }
 PERMUTATIONS = 999
 FEWEST_PERMUTATIONS = 19
-"""Where only the between-part is wanted and no p."""
+"""Number of permutations where only the between-part is wanted and no p."""
 
 
 def contrast(

@@ -26,6 +26,7 @@ from s2l_lab.studies.arms import ArmSpec, SampledArm, complete_arms
 from s2l_lab.studies.contrast_plan import ContrastPlan
 from s2l_lab.studies.matching import Match, Validation, find_matches
 from s2l_lab.studies.siblings import FOLDER, pretrained_siblings, sibling_name
+from s2l_lab.studies.study import details
 from s2l_lab.verifiers import VerifierPool
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ class ContrastArm:
     role: Role
     temperature: float
     matches: str | None = None
-    """The explorer that a matched control looks like."""
+    """Name of the explorer that a matched control looks like; None for other arms."""
     of: str | None = None
-    """The family's member that this one is another pretraining seed of."""
+    """Name of the family's member that this one is another pretraining seed of; None for other arms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class ContrastArms:
     plan: ContrastPlan
     learner: ContrastArm
     others: tuple[ContrastArm, ...]
-    """Explorers, siblings, other seeds, controls, in this order."""
+    """All arms but the learner, in this order: explorers, siblings, other seeds, controls."""
     matches: tuple[Match, ...]
 
     @property
@@ -64,19 +65,21 @@ class ContrastArms:
         """The learner first."""
         return (self.learner, *self.others)
 
-    @property
-    def about(self) -> tuple[str, ...]:
-        """Lines on data, sampling and provenance for a caption."""
+    def about(self, interval: str, command: str, *made: str) -> tuple[str, ...]:
+        """Lines for a caption: n, N and the interval, then the details, `made` among them."""
         plan, learner = self.plan, self.learner.arm
         return (
             f"{learner.benchmark.name}: n = {len(learner.benchmark.problems)} problems, N = {plan.rollouts} rollouts "
-            f"per problem and arm; top-p 1, top-k off, at most {plan.max_tokens} tokens, seed {plan.seed}; T = 1 "
-            "unless said.",
-            f"Matched temperatures were found on {plan.validation_problems} problems of {plan.validation}, "
-            f"{plan.validation_rollouts} rollouts each.",
-            "95% intervals about other problems of this kind (resampled: problems); size effects about other "
-            "pretrained models (resampled: models).",
-            f"Verifier {learner.verifier_version}; data {learner.benchmark.digest}.",
+            f"per problem and arm; {interval}.",
+            details(
+                f"sampling T 1 unless said, top-p 1, top-k off, at most {plan.max_tokens} tokens, seed {plan.seed}",
+                f"matched temperatures found on {plan.validation_problems} problems of {plan.validation}, "
+                f"{plan.validation_rollouts} rollouts each",
+                *made,
+                f"Verifier {learner.verifier_version}",
+                f"data {learner.benchmark.digest}",
+                f"made by: {command}",
+            ),
         )
 
     def provenance(self, command: str) -> dict[str, Any]:

@@ -28,9 +28,9 @@ class ContrastPlan(BaseModel):
     benchmark: str = "countdown"
     problems: int = Field(default=100, ge=2)
     rollouts: int = Field(default=64, ge=4)
-    """N, rollouts per problem and arm."""
+    """N, the number of rollouts per problem and arm."""
     temperature: float = Field(default=1.5, gt=0)
-    """Of the paper's token-noise baseline."""
+    """Sampling temperature of the paper's token-noise baseline, above 0."""
     validation: str = "countdown-validation"
     """Benchmark on which the temperatures of the matched controls are found; never the test problems."""
     validation_problems: int = Field(default=100, ge=2)

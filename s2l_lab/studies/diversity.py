@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from s2l_lab.studies.within import Vectors
 
 STEPPED = 8
-"""Rollouts per problem whose steps are embedded, the first ones."""
+"""Number of rollouts per problem whose steps are embedded, the first ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ class StepCoherence:
     """One policy's coherence, mean over problems of cosines between residuals from the problem's mean step."""
 
     observed: Estimate
-    """Of a step and the next of the same rollout."""
+    """Mean cosine of a step and the next step of the same rollout, -1 to 1."""
     null: Estimate
-    """Of a step and the next of the problem's other rollouts."""
+    """Mean cosine of a step and the next step of the problem's other rollouts, -1 to 1."""
     excess: Estimate
-    """observed - null."""
+    """`observed` minus `null`; 0 where steps depend on nothing but their position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +74,12 @@ class DiversityReport:
     sampling: SamplingParams
     n_problems: int
     n_rollouts: int
-    """N, rollouts per problem and policy."""
+    """N, the number of rollouts per problem and policy."""
     within: Within
     between: tuple[Between, ...]
-    """Each policy but the last against the last; empty for one policy."""
+    """Decomposition of each policy but the last against the last one; empty for one policy."""
     split_halves: Mapping[Feature, Estimate]
-    """The null of `between`: the reference's own rollouts in two halves, as a share."""
+    """Null of the shares in `between`, by feature: the reference's own rollouts in two halves; at most 1."""
     coherence: Mapping[str, StepCoherence]
     """Step-to-step coherence by policy; empty without embeddings."""
     embedding: EmbeddingFacts | None

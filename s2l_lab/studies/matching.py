@@ -43,7 +43,7 @@ RUNGS = (0.5, 0.7, 1.0, 1.2, 1.45, 1.75, 2.1, 2.5, 3.0)
 """Temperatures at which the search looks before it bisects."""
 FOLDER = Path("runs") / "matches"
 TOLERANCE: Mapping[Matched, float] = {"entropy": 0.01, "kl": 0.02, "pass@1": 0.03}
-"""Relative to the target; sampling noise on validation problems is of this size."""
+"""Largest difference from the target, relative to it; sampling noise on validation problems is of this size."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.diversity.problem_profile import profile
 from s2l_lab.diversity.rollout_set import RolloutSet
 from s2l_lab.diversity.validity import Validity, validity
-from s2l_lab.studies.study import Measured, Watch
+from s2l_lab.studies.study import Measured, Watch, details
 from s2l_lab.studies.vectors import EmbeddingFacts, embed_texts, embedding_words
 from s2l_lab.verifiers.official import official_extract
 
@@ -48,9 +48,9 @@ WORDS = {
     "neither": "follows neither",
     "undetermined": "could not be told",
 }
-"""What a mark says of its metric. It is decided by `diversity.validity`."""
+"""Meaning of each mark in words. `diversity.validity` decides which mark a metric has."""
 SIGNS = {"strategy": "", "both": "~", "phrasing only": "!", "neither": "?", "undetermined": "?"}
-"""Beside a metric's name in a table."""
+"""Sign that stands beside a metric's name in a table, by mark."""
 
 
 class ValidityPlan(BaseModel):
@@ -76,7 +76,7 @@ class MetricValidity:
     """The study's result."""
 
     metrics: Mapping[str, Validity]
-    """By metric name, in the order of METRICS."""
+    """Validity of each metric by its name, in the order of METRICS."""
     n_items: int
     replicates: int
     rollouts_per_cell: int
@@ -90,10 +90,8 @@ def measure(plan: ValidityPlan, command: str, watch: Watch) -> Measured:
     )
     about = (
         f"Designed sets of {result.rollouts_per_cell} correct Countdown solutions: n = {result.n_items} items, "
-        f"{result.replicates} replicates of 18 cells each; seed {plan.seed}.",
-        "95% intervals about other items (resampled: items).",
-        embedding_words(result.embedding),
-        f"Made by: {command}",
+        f"{result.replicates} replicates of 18 cells each; 95 % CI over items.",
+        details(f"seed {plan.seed}", embedding_words(result.embedding), f"made by: {command}"),
     )
     return Measured(result, about, {"command": command})
 

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from s2l_lab.studies.traces import ScoreCovariance, Survival
 
 HORIZONS = (1, 2, 3, 5, 8, 12, 20, 30)
-"""q of the variance ratios."""
+"""Horizons q of the variance ratios, in tokens."""
 LAGS = (1, 2, 3, 4, 6, 8, 12, 16, 20, 24)
 
 
@@ -73,25 +73,26 @@ class PersistenceRow:
     n_rollouts: int
     n_tokens: int
     kl: Estimate
-    """KL(b || learner), nats per token, pooled along b's own rollouts."""
+    """KL(b || learner) in nats per token, at least 0, pooled along the rollouts of the behaviour policy b."""
     drift: Estimate
-    """sum e / sum T: surprisal minus entropy, nats per token."""
+    """Drift of e, sum e / sum T: surprisal minus the learner's entropy, in nats per token."""
     persistent_drift: Estimate
-    """sum d / sum T: the part that persists; equals `drift` in expectation."""
+    """Drift of d, sum d / sum T: the part that persists, in nats per token; equals `drift` in expectation."""
     variance_ratio: ByLag
-    """VR(q) of e."""
+    """Variance ratio VR(q) of e by horizon q; 1 where deviations do not add up."""
     variance_ratio_m: ByLag
-    """VR(q) of m, whose expectation is 1 for every behaviour policy: the check on the instrument."""
+    """Variance ratio VR(q) of m by horizon q: the check on the instrument, as every policy's expectation is 1."""
     variance_ratio_own: ByLag | None
-    """VR(q) of e when the learner scores at the arm's own temperature (1 in expectation); None for other policies."""
+    """Variance ratio VR(q) of e where the learner scores at the arm's own temperature: 1 in expectation. None for other
+    policies, and at temperature 1."""
     autocorrelation: ByLag
-    """Of e, from uncentred products."""
+    """Autocorrelation of e by lag in tokens, from uncentred products."""
     autocovariance_d: ByLag
-    """Of d around the problem's mean."""
+    """Autocovariance of d by lag in tokens, in nats squared, around the problem's mean."""
     icc: Estimate
-    """Intraclass correlation of e within rollouts."""
+    """Intraclass correlation of e within rollouts, at most 1."""
     survival: tuple[Survival, ...]
-    """Along the learner's greedy traces, and along the policy's own."""
+    """Prefix survival along the learner's greedy traces, then along the policy's own where it is another model."""
     score_covariance: ScoreCovariance | None
 
 
@@ -101,7 +102,7 @@ class Persistence:
 
     learner: str
     rows: tuple[PersistenceRow, ...]
-    """The learner first: the null."""
+    """A row per policy, the learner first: it is the null."""
     matches: tuple[Match, ...]
 
 
@@ -112,14 +113,14 @@ class RunPersistence:
     result: Persistence
     n_problems: int
     n_rollouts: int
-    """Per problem and policy, at most."""
+    """Largest number of rollouts per problem and policy."""
 
 
 def measure(plan: ContrastPlan, command: str, watch: Watch) -> Measured:
     """Sample what the arms owe, and score every arm under the learner."""
     arms = contrast_arms(plan, announce=watch.announce)
     result = persistence(arms, announce=watch.announce)
-    return Measured(result, (*arms.about, f"Made by: {command}"), arms.provenance(command))
+    return Measured(result, arms.about("95 % CI over problems", command), arms.provenance(command))
 
 
 def persistence(arms: ContrastArms, announce: Callable[[str], None] = lambda _: None) -> Persistence:

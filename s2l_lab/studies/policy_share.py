@@ -43,9 +43,9 @@ class ShareRow:
     temperature: float
     matches: str | None
     features: Mapping[Feature, Decomposition]
-    """Without the features that do not exist here."""
+    """The arm and the learner decomposed, by feature; features that do not exist here are left out."""
     accuracy: Estimate
-    """pass@1."""
+    """pass@1 of the arm, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ class PolicyShare:
     learner_accuracy: Estimate
     rows: tuple[ShareRow, ...]
     split_halves: Mapping[Feature, Estimate]
-    """Share of the learner's own rollouts in two halves: the null."""
+    """Null of the shares, by feature: the learner's own rollouts in two halves, as a share (at most 1)."""
     sizes: tuple[SizeRow, ...]
-    """Empty without pretraining seeds."""
+    """The size effect of every explorer and feature; empty without pretraining seeds."""
     matches: tuple[Match, ...]
 
 
@@ -77,7 +77,8 @@ def measure(plan: ContrastPlan, command: str, watch: Watch) -> Measured:
     watch.announce(f"embedding the rollouts with {plan.embedder}")
     vectors, facts = embed_texts(texts_to_embed(s for arm in arms.all for s in arm.arm.rollout_sets()), plan.embedder)
     result = policy_share(arms, vectors, lambda name: watch.announce(f"decomposed: {name}"))
-    about = (*arms.about, embedding_words(facts), f"Made by: {command}")
+    interval = "95 % CI over problems; size effects: 95 % CI over pretrained models"
+    about = arms.about(interval, command, embedding_words(facts))
     return Measured(result, about, arms.provenance(command))
 
 

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from s2l_lab.rollouts import Progress
 
 
+DETAILS = "Details: "
+"""Beginning of the line of a caption that says how the numbers were made."""
+
+
+def details(*parts: str) -> str:
+    """The last line of a caption, from its parts."""
+    return DETAILS + "; ".join(parts)
+
+
 def _unseen(_: object) -> None:
     """Nobody watches."""
 
@@ -23,11 +32,11 @@ class Watch:
     """Who is told how far a study is."""
 
     announce: Callable[[str], None] = _unseen
-    """Gets a line when something slow begins."""
+    """Called with one line of text when something slow begins."""
     show: Callable[[str], None] = _unseen
-    """Gets a prompt and a completion of every policy that is sampled."""
+    """Called with a prompt and a completion, as text, of every policy that is sampled."""
     progress: Callable[[Progress], None] = _unseen
-    """Gets the state of sampling, from another thread."""
+    """Called with the state of sampling, from another thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +44,8 @@ class Measured:
     """What a study found, and what it was found on."""
 
     result: Any
-    """The study's own record."""
+    """The study's own record of what it found."""
     about: tuple[str, ...] = ()
-    """Lines on data, sampling and provenance, as the caption shows them."""
+    """Plain lines for the caption: data, n, N and the interval first, `details` last."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    """What numbers.json holds besides the result: the command, the plan, digests."""
+    """Entries of numbers.json besides the result: the command, the plan, digests."""

@@ -27,10 +27,10 @@ class TablePlan(BaseModel):
     benchmark: str = "countdown"
     problems: int = Field(default=100, ge=2)
     rollouts: int = Field(default=256, ge=2)
-    """N, rollouts per problem."""
+    """N, the number of rollouts per problem and policy."""
     preset: Literal["default", "think", "nothink"] = "default"
     sampling: SamplingParams = SamplingParams()
-    """What differs from the preset, and the seed and max_tokens that it leaves open."""
+    """Sampling parameters that differ from the preset, and the seed and max_tokens that it leaves open."""
     template: str | None = None
     embedder: str = "minilm"
     model_root: Path | None = None

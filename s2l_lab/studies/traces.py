@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from s2l_lab.studies.arms import Completions
 
 PROJECTED = 32
-"""Rollouts per problem that are projected: each token costs a vocabulary and a state in memory."""
+"""Number of rollouts per problem that are projected: each token costs a vocabulary and a state in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class ByLag:
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     n: NDArray[np.int64]
-    """What stands behind each value: pairs of tokens for a lag, rollouts that reach the horizon, traces still alive."""
+    """Count behind each value: pairs of tokens for a lag, rollouts that reach the horizon, or traces still alive."""
 
     @classmethod
     def of(cls, at: Sequence[int], estimates: Sequence[Estimate], n: Sequence[int]) -> ByLag:
@@ -58,13 +58,13 @@ class Survival:
     """Prefix survival of one policy along greedy traces: an exact product, no sampling."""
 
     trace: str
-    """Whose greedy trace: the learner's, or the policy's own."""
+    """Name of the policy whose greedy traces these are: the learner, or the policy itself."""
     curve: ByLag
     """Mean over problems of the probability of the first t tokens of the trace, t = 0, 1, ...; S(0) = 1."""
     hazard: Estimate
-    """Pooled chance per token of leaving the trace."""
+    """Probability per token of leaving the trace, 0 to 1, pooled over tokens."""
     constant: NDArray[np.float64]
-    """What a constant hazard would give over the same traces: mean of (1 - hazard)^min(t, T), at the t of the curve."""
+    """Survival under a constant hazard on the same traces: mean of (1 - hazard)^min(t, T), at the t of the curve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,11 @@ class ScoreCovariance:
 
     covariance: ByLag
     bound: NDArray[np.float64]
-    """5 B^2 Pr(M_t = 0), averaged over the same pairs (Corollary E.3)."""
+    """The paper's bound by lag: 5 B^2 Pr(M_t = 0), averaged over the same pairs (Corollary E.3)."""
     cauchy_schwarz: float
-    """B^2: what |Cov| cannot exceed whatever the policy."""
+    """B^2, the bound on |Cov| that holds for every policy."""
     direction: str
-    """Where the direction comes from, in words."""
+    """Origin of the direction, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,9 @@ class GreedyTraces:
     policy: str
     problems: tuple[Problem, ...]
     token_ids_P: tuple[NDArray[np.int32], ...]
-    """EOS included where the trace ended."""
+    """Token ids of each problem's greedy trace, P arrays; EOS included where the trace ended."""
     ended_P: tuple[bool, ...]
-    """False where a trace was cut at max_tokens."""
+    """Whether each problem's trace ended, P of them; False where it was cut at max_tokens."""
 
     @classmethod
     def of(cls, policy: TransformersPolicy, problems: Sequence[Problem], sampling: SamplingParams) -> GreedyTraces:
@@ -131,10 +131,10 @@ class HeadScores:
 
     learner: TransformersPolicy
     direction_VD: NDArray[np.float64]
-    """Of length 1 (Frobenius)."""
+    """Direction in the output layer's weights, (V, D), of Frobenius norm 1."""
     words: str
     traces: GreedyTraces
-    """Of the learner: what M_t = 1 means."""
+    """The learner's greedy traces: M_t = 1 as long as a rollout follows them."""
 
     @classmethod
     def along(cls, learner: TransformersPolicy, explorer: Completions, name: str, traces: GreedyTraces) -> HeadScores:

@@ -24,11 +24,11 @@ class EmbeddingFacts:
     embedder: str
     digest: str
     texts: int
-    """Distinct texts."""
+    """Number of distinct texts."""
     share: float
-    """Tokens embedded / tokens: below 1 would be truncation. NaN where no text has a token."""
+    """Share of all tokens that were embedded, 0 to 1: below 1 is truncation. NaN where no text has a token."""
     empty: int
-    """Texts without a token, which have no embedding and are left out."""
+    """Number of texts without a token, which have no embedding and are left out."""
 
 
 def embed_texts(
@@ -48,7 +48,10 @@ def embed_texts(
 
 
 def embedding_words(facts: EmbeddingFacts | None) -> str:
-    """A line of a caption."""
+    """The part of a caption's details on embeddings."""
     if facts is None:
-        return "Embedding metrics were left out."
-    return f"Embedder {facts.embedder}: {facts.share:.1%} of all tokens embedded; {facts.texts:,} distinct texts."
+        return "no embeddings, so embedding metrics are undefined"
+    return (
+        f"embeddings by {facts.embedder} ({facts.digest}), {facts.texts:,} distinct texts, {facts.share:.1%} of their "
+        f"tokens embedded, {facts.empty} empty texts left out"
+    )

@@ -58,7 +58,7 @@ class Cell:
 
     value: Estimate
     less_reference: Estimate | None
-    """Paired over problems: this policy minus the reference policy; None for the reference itself."""
+    """This policy minus the reference policy, paired over problems; None for the reference itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +67,14 @@ class PolicyDiversity:
 
     name: str
     cells: Mapping[Condition, Mapping[str, Cell]]
-    """By condition and metric name; the keys of METRICS."""
+    """Cell of each metric, by condition and metric name (the keys of METRICS)."""
     length: Mapping[Condition, Estimate]
-    """Tokens per completion."""
+    """Mean number of tokens per completion, by condition."""
     accuracy: Estimate
-    """pass@1 over all rollouts; NaN between its ends where some have no verdict."""
+    """pass@1 over all rollouts, 0 to 1; NaN between its ends where some have no verdict."""
     n_rollouts: Mapping[Condition, int]
     n_unknown: int
-    """Rollouts whose verifier failed; they are in no correct-only metric."""
+    """Number of rollouts whose verifier failed; they are in no correct-only metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +86,11 @@ class Within:
     """The policy that differences are taken to: the last one, the largest member."""
     m: Mapping[Condition, int]
     m_embedding: Mapping[Condition, int]
-    """Of the metrics of embeddings."""
+    """Number of rollouts that metrics of embeddings are rarefied to, by condition."""
     n_problems: Mapping[Condition, int]
     level: float = 0.95
     n_clusters: int | None = None
-    """Clusters of problems that were resampled whole; None where every problem stands alone."""
+    """Number of clusters of problems that were resampled whole; None where every problem stands alone."""
 
     def rarefied(self, metric: str, condition: Condition) -> int:
         """Rollouts that this metric is rarefied to."""

@@ -24,6 +24,7 @@ from s2l_lab.browse.provenance import provenance
 from s2l_lab.browse.store import open_store
 from s2l_lab.cli.app import app as command_line
 from s2l_lab.passk import PasskRequest, run_passk
+from s2l_lab.studies.study import DETAILS
 from s2l_lab.training.arms import group_arms, read_run
 from s2l_lab.training.config import S2LPOConfig
 from s2l_lab.training.plan import MAX_COMPLETION_LENGTH
@@ -249,8 +250,10 @@ def test_a_training_caption_has_the_hashes_of_its_stores(runs: Path) -> None:
             about = provenance(open_store(runs / name / store))
             assert about.rollouts_hash in caption
             assert f"data {about.data_hash}" in caption
-    assert "n = 16 problems, G = 4, T 1, top-p 1, explorer T 1, top-p 1, at most 64 tokens" in caption
-    assert "n = 12 problems, N = 8 rollouts of each; T 1, top-p 1, at most 64 tokens, seed 0; problems " in caption
+    assert "n = 16 problems, G = 4, seeds " in caption
+    assert "sampling T 1, top-p 1, explorer T 1, top-p 1, at most 64 tokens; plans " in caption
+    assert "countdown: n = 12 problems, N = 8 rollouts of each." in caption
+    assert "countdown: sampling T 1, top-p 1, at most 64 tokens, seed 0; problems " in caption
     assert "not recorded" not in caption
 
 
@@ -263,7 +266,8 @@ def test_what_a_training_run_did_not_record_is_said(tmp_path: Path) -> None:
     training = {name: value for name, value in run.plan.training.items() if name != "max_completion_length"}
     run = dataclasses.replace(run, plan=run.plan.model_copy(update={"training": training}))
     caption = arms_caption(group_arms([run]), "none")
-    assert "verifier not recorded; data not recorded; rollouts not recorded" in caption[1]
-    assert f"at most {MAX_COMPLETION_LENGTH} tokens" in caption[1]
+    assert "verifier not recorded; data not recorded; rollouts not recorded" in caption[-1]
+    assert f"at most {MAX_COMPLETION_LENGTH} tokens" in caption[-1]
+    assert caption[-1].startswith(DETAILS)
     (usual,) = [field.default for field in dataclasses.fields(S2LPOConfig) if field.name == "max_completion_length"]
     assert usual == MAX_COMPLETION_LENGTH

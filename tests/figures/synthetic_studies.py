@@ -23,6 +23,7 @@ from s2l_lab.studies.diversity import Between, DiversityReport, StepCoherence
 from s2l_lab.studies.matching import Match
 from s2l_lab.studies.persistence import Persistence, PersistenceRow
 from s2l_lab.studies.policy_share import PolicyShare, ShareRow, SizeRow
+from s2l_lab.studies.study import details
 from s2l_lab.studies.traces import ByLag, ScoreCovariance, Survival
 from s2l_lab.studies.vectors import EmbeddingFacts
 from s2l_lab.studies.within import within
@@ -39,8 +40,7 @@ FAMILY: Mapping[str, float] = {"tiny-60k": 0.45, "tiny-360k": 0.6, "tiny-2m": 0.
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\x1b[31m"
 ABOUT = (
     "countdown: n = 12 problems, N = 8 rollouts.",
-    "Sampling: T 1, top-p 1.",
-    "Verifier countdown-1; data 3f8a09bc",
+    details("sampling T 1, top-p 1", "Verifier countdown-1", "data 3f8a09bc"),
 )
 WORDINGS = ("{a} + {b} = {c}", "take {a} and add {b} to get {c}", "{b} + {a} is {c}")
 

@@ -55,7 +55,7 @@ import plotly.graph_objects as go
 from pydantic import BaseModel
 
 from s2l_lab.figures.tables import Printed, table
-from s2l_lab.studies.study import Measured
+from s2l_lab.studies.study import Measured, details
 
 class Plan(BaseModel):
     items: int
@@ -66,7 +66,7 @@ class Plan(BaseModel):
 
 def measure(plan, command, watch):
     watch.announce(f"counting to {plan.items}")
-    return Measured(plan.items, (f"n = {plan.items}", f"Made by: {command}"), {"command": command})
+    return Measured(plan.items, (f"n = {plan.items}", details(f"made by: {command}")), {"command": command})
 
 def draw(result, about):
     return go.Figure(layout={"width": 200, "height": 100, "title": "; ".join(about)})
@@ -107,7 +107,7 @@ def test_an_entry_is_all_that_a_study_needs(toy: str, capsys: pytest.CaptureFixt
     folder = Path("runs/figures/toy-mini")
     assert {path.name for path in folder.iterdir()} == {"toy.html", "numbers.json", "more.txt"}
     command = "s2l-lab figures toy --scale mini"
-    about = ["n = 7", f"Made by: {command}"]
+    about = ["n = 7", f"Details: made by: {command}"]
     assert json.loads((folder / "numbers.json").read_text()) == {
         "schema": 1, "items": 7, "about": about, "command": command,
     }  # fmt: skip

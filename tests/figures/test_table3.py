@@ -11,6 +11,7 @@ from s2l_lab.figures.numbers import as_json
 from s2l_lab.figures.paper import PaperDiversity, table3
 from s2l_lab.figures.table3 import COLUMNS, table3_figure, table3_numbers
 from s2l_lab.studies.diversity import DiversityReport
+from s2l_lab.studies.study import DETAILS
 
 PAPER = table3()
 OURS = {"self_bleu": 4, "self_bleu_all": 5, "edit_diversity": 6, "unique_answers": 7, "unique_answers_official": 8}
@@ -67,7 +68,7 @@ def test_marks_caption_and_provenance(report: DiversityReport, figure: Any) -> N
     texts = [a.text for a in figure.layout.annotations]
     assert any("<b>moves with phrasing only</b>" in text for text in texts)
     caption = texts[-1].replace("<br>", " ")
-    facts = ("as printed", "no interval", "no word on n-gram order", "n = 6 problems", "N = 6 rollouts", "top-p 0.8")
+    facts = ("as printed", "no interval", "not define n-gram order", "n = 6 problems", "N = 6 rollouts", "top-p 0.8")
     for fact in (*facts, "countdown-1", report.benchmark_digest, report.command):
         assert fact in caption
 
@@ -75,7 +76,9 @@ def test_marks_caption_and_provenance(report: DiversityReport, figure: Any) -> N
 def test_without_marks_given_the_packages_own_are_shown(report: DiversityReport, monkeypatch: Any) -> None:
     monkeypatch.setattr("s2l_lab.figures.table3.metric_marks", lambda: {"edit_diversity": "neither"})
     texts = [a.text for a in table3_figure(report, ["a line of the caller's"]).layout.annotations]
-    assert "a line of the caller&#x27;s" in texts[-1]
+    shown, _, how = texts[-1].partition(DETAILS)
+    assert "a line of the caller&#x27;s" in shown
+    assert DETAILS not in how
     assert sum("follows neither" in text for text in texts) == 1
 
 

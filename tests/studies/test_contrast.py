@@ -15,6 +15,7 @@ from s2l_lab.studies.contrast_plan import ContrastPlan
 from s2l_lab.studies.matching import MATCHED
 from s2l_lab.studies.persistence import Persistence, persistence
 from s2l_lab.studies.policy_share import policy_share
+from s2l_lab.studies.study import DETAILS
 from s2l_lab.studies.traces import GreedyTraces
 
 PLAN = ContrastPlan(
@@ -59,6 +60,15 @@ def test_every_arm_of_the_argument_is_there_with_its_role(arms: ContrastArms) ->
         assert arm.arm.request.sampling.temperature == pytest.approx(arm.temperature)
     digests = {(a.arm.origin.policy_digest, a.arm.origin.sampling_digest) for a in arms.all}
     assert len(digests) == len({(a.arm.member.name, a.temperature) for a in arms.all})
+
+
+def test_a_caption_says_n_and_the_interval_first_and_how_it_was_made_last(arms: ContrastArms) -> None:
+    counts, how = arms.about("95 % CI over problems", "a command", "an embedder")
+    assert counts == "countdown: n = 6 problems, N = 8 rollouts per problem and arm; 95 % CI over problems."
+    learner = arms.learner.arm
+    verified = f"Verifier {learner.verifier_version}; data {learner.benchmark.digest}"
+    assert how.startswith(f"{DETAILS}sampling T 1 unless said, top-p 1, top-k off, at most 60 tokens, seed 0; matched ")
+    assert how.endswith(f"; an embedder; {verified}; made by: a command")
 
 
 def test_the_learner_is_the_null_of_persistence(found: Persistence) -> None:

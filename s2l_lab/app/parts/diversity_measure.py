@@ -96,7 +96,7 @@ def measured_caption(here: Opened, report: DiversityReport) -> list[str]:
         else ""
     )
     about = f"Rollouts {provenance_of(here.store).rollouts_hash} (all that the run holds)."
-    return [*diversity_caption(report), *filter(None, (words, other)), about]
+    return diversity_caption(report, [*filter(None, (words, other)), about])
 
 
 def _sizes(here: Opened, policies: tuple[str, ...]) -> tuple[int, int, int]:

@@ -121,10 +121,8 @@ def _curves(address: Address, item: PaperItem, arms: Sequence[Arm], benchmarks: 
     chart(figure, f"paper.{item.name}.figure")
     on = f"Ours: pass@1 on {benchmark}." if ours else "Ours: none."
     drawn = [arm for arm in arms if arm.name in ours]
-    lines = (
-        *arms_caption(drawn, ABOUT, [on, *cut_words(figure)], benchmark),
-        f"Paper: arXiv 2605.30789. {item.not_given}",
-    )
+    paper = f"Paper: arXiv 2605.30789. {item.not_given}"
+    lines = arms_caption(drawn, ABOUT, [on, paper, *cut_words(figure)], benchmark)
     export_figure(f"paper.{item.name}", figure, item.title, lines, lambda: _rows(theirs, ours))
     return Ours((FigureItem(figure, item.title, on),), texts=(on,), lines=lines)
 

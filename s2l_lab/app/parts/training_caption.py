@@ -15,6 +15,7 @@ from s2l_lab.browse.provenance import NOT_RECORDED, Provenance, provenance, span
 from s2l_lab.browse.store import open_store
 from s2l_lab.errors import S2LError
 from s2l_lab.rollouts.parts import LEDGER, ROLLOUTS_FOLDER
+from s2l_lab.studies.study import details
 from s2l_lab.training.arms import Arm, TrainingRun, evaluations, group_size
 from s2l_lab.training.plan import MAX_COMPLETION_LENGTH
 from s2l_lab.training.report import EvaluationReport
@@ -23,44 +24,52 @@ from s2l_lab.training.report import EvaluationReport
 def arms_caption(
     arms: Sequence[Arm], interval: str, more: Sequence[str] = (), benchmark: str | None = None
 ) -> tuple[str, ...]:
-    """Plain lines: arms with their seeds, sampling and hashes, evaluation, what the interval is about, commands.
-    `benchmark` is the one whose evaluations are shown (None: all)."""
-    lines = [f"Intervals: {interval}."]
+    """Plain lines: `more` (what is seen), the interval, arms with their seeds and n, evaluations with n and N, and the
+    details: sampling, plans, hashes, commands. `benchmark` is the one whose evaluations are shown (None: all)."""
+    lines = [*more, f"Intervals: {interval}."]
+    how: list[str] = []
     for arm in arms:
         seeds = ", ".join(str(run.seed) for run in arm.runs)
         digests = ", ".join(run.plan.digest for run in arm.runs)
         stores = _hashes(run.path / ROLLOUTS_FOLDER for run in arm.runs)
-        lines.append(f"{arm.name}: {_drawn(arm.runs[0])}; seeds {seeds}; plans {digests}; {stores}.")
+        lines.append(f"{arm.name}: {_trained(arm.runs[0])}, seeds {seeds}.")
+        how.append(f"{arm.name}: sampling {_sampling(arm.runs[0])}; plans {digests}; {stores}")
     runs = [run for arm in arms for run in arm.runs]
-    for name, words in _evaluated(runs).items():
+    for name, (counts, made_of) in _evaluated(runs).items():
         if benchmark in (None, name):
-            lines.append(f"{name}: {words}.")
+            lines.append(f"{name}: {counts}.")
+            how.append(f"{name}: {made_of}")
     commands = dict.fromkeys(run.report.command for run in runs if run.report is not None)
     made = list(commands)[:2]
     rest = f" and {len(commands) - len(made)} more" if len(commands) > len(made) else ""
-    return (*lines, *more, f"Made by: {'; '.join(made)}{rest}" if made else "No run is finished yet.")
+    if not made:
+        return (*lines, "No run is finished yet.", details(*how))
+    return (*lines, details(*how, f"made by: {'; '.join(made)}{rest}"))
 
 
-def _drawn(run: TrainingRun) -> str:
-    """Who was trained on what, and how its rollouts were drawn."""
-    plan, options = run.plan, run.plan.training
+def _trained(run: TrainingRun) -> str:
+    """The learner, what it is trained on, n and G."""
+    plan = run.plan
     n = "all" if plan.problems.count is None else plan.problems.count
+    return f"learner {plan.learner.member} on {plan.problems.benchmark}, n = {n} problems, G = {group_size(run)}"
+
+
+def _sampling(run: TrainingRun) -> str:
+    """The sampling parameters of the rollouts that it was trained on."""
+    plan, options = run.plan, run.plan.training
     sampling = [f"T {options.get('temperature', 1.0):g}, top-p {options.get('top_p', 1.0):g}"]
     if plan.explores:
         temperature, top_p = options.get("explorer_temperature", 1.0), options.get("explorer_top_p", 1.0)
         sampling.append(f"explorer T {temperature:g}, top-p {top_p:g}")
-    return (
-        f"learner {plan.learner.member} on {plan.problems.benchmark}, n = {n} problems, G = {group_size(run)}, "
-        f"{', '.join(sampling)}, at most {_max_tokens(run)} tokens"
-    )
+    return f"{', '.join(sampling)}, at most {_max_tokens(run)} tokens"
 
 
 def _max_tokens(run: TrainingRun) -> int:
     return int(run.plan.training.get("max_completion_length", MAX_COMPLETION_LENGTH))
 
 
-def _evaluated(runs: Sequence[TrainingRun]) -> dict[str, str]:
-    """By benchmark: problems and N over all evaluations, sampling of the first run, and the hashes of every run."""
+def _evaluated(runs: Sequence[TrainingRun]) -> dict[str, tuple[str, str]]:
+    """By benchmark: n and N over all evaluations; and sampling of the first run with the hashes of every run."""
     found: dict[str, list[EvaluationReport]] = {}
     sampling: dict[str, str] = {}
     stores: dict[str, dict[Path, None]] = {}
@@ -75,8 +84,8 @@ def _evaluated(runs: Sequence[TrainingRun]) -> dict[str, str]:
         rollouts = spanned([n for one in reports for n in one.total])
         data = ", ".join(dict.fromkeys(one.data for one in reports))
         words[name] = (
-            f"n = {problems} problems, N = {rollouts} rollouts of each; {sampling[name]}; problems {data}; "
-            f"{_hashes(stores[name])}"
+            f"n = {problems} problems, N = {rollouts} rollouts of each",
+            f"{sampling[name]}; problems {data}; {_hashes(stores[name])}",
         )
     return words
 
@@ -86,7 +95,7 @@ def _evaluation_sampling(run: TrainingRun, benchmark: str) -> str:
     if wanted is None:
         return f"sampling {NOT_RECORDED}"
     most = wanted.max_tokens or _max_tokens(run)
-    return f"T {wanted.temperature:g}, top-p {wanted.top_p:g}, at most {most} tokens, seed {wanted.seed}"
+    return f"sampling T {wanted.temperature:g}, top-p {wanted.top_p:g}, at most {most} tokens, seed {wanted.seed}"
 
 
 def _hashes(places: Iterable[Path]) -> str:

@@ -22,7 +22,7 @@ from s2l_lab.training.results import StepCurve
 
 BY_SOURCE = "<source>/"
 NONE = "none"
-ABOUT_SEEDS = "95 %, Student's t over the seeds of an arm, about other training seeds; none for one seed"
+ABOUT_SEEDS = "95 % CI over training seeds (Student's t over the seeds of an arm); none for one seed"
 
 
 def show_curves(address: Address, arms: Sequence[Arm]) -> None:

@@ -20,9 +20,7 @@ from s2l_lab.figures.run_curves import CurvePanel, cut_words, run_curves_figure
 from s2l_lab.training.arms import Arm
 from s2l_lab.training.results import Level, how, step_curve
 
-ABOUT = (
-    "95 %, about other seeds and other problems of this kind (crossed draws); of one seed about other problems alone"
-)
+ABOUT = "95 % CI over training seeds and problems (crossed draws); of one seed over problems alone"
 Levels = Mapping[str, tuple[Level, ...]]
 """By arm, one for each step."""
 
