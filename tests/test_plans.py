@@ -139,6 +139,8 @@ def test_a_misspelt_key_gets_the_key_that_was_meant(case: tuple[Any, Any, Path_,
     if not isinstance(place[-1], str) or len(place[-1]) < 3 or (kind is Experiment and place[0] == "templates"):
         return
     name = misspell(place[-1])
+    if f'"{name}":' in json.dumps(kind.model_json_schema()):
+        return  # a misspelling that is another key, as seed is of seeds
     said = refusal(kind, changed(values, (*place[:-1], name), value))
     assert f"unknown key {name!r}. Did you mean" in said
     assert place[-1] in said.partition("Did you mean")[2].partition("?")[0]

@@ -60,7 +60,9 @@ def test_copies_of_problems_add_nothing_to_a_ratio(largest: float | None) -> Non
 
 
 @pytest.mark.parametrize("repetitions", [30, pytest.param(100, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", ["mean", "share", "difference", "ratio"])
+@pytest.mark.parametrize(
+    "kind", ["share", "ratio", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("mean", "difference"))]
+)
 def test_intervals_of_clustered_problems_cover(kind: str, repetitions: int) -> None:
     """Fifteen clusters of eight problems that share most of their value: nominal .95."""
     rng = np.random.default_rng(2)
