@@ -7,18 +7,18 @@ Needs the dev extra and a Chromium on the path (or named by the environment vari
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
+sys.path.insert(0, str(ROOT / "tests" / "apps"))
+from in_browser import launched, served, settle  # noqa: E402 - what drives the browser stands with the tests
+
 RUN = "run=passk-tiny-countdown"
 VIEWS = {
     "family": (f"?{RUN}", 1560, "light"),
@@ -31,62 +31,38 @@ VIEWS = {
     "provenance": (f"provenance?{RUN}", 860, "light"),
 }
 """By picture: the address, the height of the window, light or dark."""
-PORT = 8597
 
 
 def main() -> None:
     """Serve a copy of the bundled runs and take one picture a view."""
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        sys.exit("no Chromium on the path; install one, or name it by the environment variable CHROMIUM")
     place = Path(tempfile.gettempdir(), "s2l-lab")  # the same in every picture
     shutil.rmtree(place, ignore_errors=True)
     try:
-        runs = place / "runs"
-        shutil.copytree(ROOT / "apps" / "sample", runs)
-        command = [sys.executable, "-m", "s2l_lab", "dashboard", "--runs", str(runs), "--port", str(PORT)]
-        own = os.environ | {"XDG_CACHE_HOME": str(place)}
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=own)
-        assert server.stdout is not None
-        next(line for line in server.stdout if "http://" in line)
-        try:
-            take(chromium)
-        finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(timeout=60)
+        shutil.copytree(ROOT / "apps" / "sample", place / "runs")
+        for base in served(place / "runs"):
+            with sync_playwright() as playwright:
+                take(launched(playwright), base)
     finally:
         shutil.rmtree(place)
 
 
-def take(chromium: str) -> None:
-    """All pictures, from the server on PORT."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        for name, (address, height, scheme) in VIEWS.items():
-            page = browser.new_page(viewport={"width": 1280, "height": height}, color_scheme=scheme)
-            page.set_default_timeout(120_000)
-            page.goto(f"http://127.0.0.1:{PORT}/{address}")
-            page.wait_for_selector("h1")
+def take(browser: Browser, base: str) -> None:
+    """All pictures, from the server at `base`."""
+    for name, (address, height, scheme) in VIEWS.items():
+        page = browser.new_page(viewport={"width": 1280, "height": height}, color_scheme=scheme)
+        page.set_default_timeout(120_000)
+        page.goto(f"{base}/{address}")
+        page.wait_for_selector("h1")
+        settle(page)
+        button = page.get_by_role("button", name="Measure")
+        if button.count():
+            button.click()
+            button.wait_for(state="detached")
             settle(page)
-            button = page.get_by_role("button", name="Measure")
-            if button.count():
-                button.click()
-                button.wait_for(state="detached")
-                settle(page)
-            page.screenshot(path=HERE / f"{name}.png")
-            print(f"{name}.png")
-            page.close()
-        browser.close()
-
-
-def settle(page: Page) -> None:
-    """Wait until no script runs and every figure is drawn."""
-    page.wait_for_function(
-        """() => document.querySelector('[data-test-script-state="notRunning"]')
-            && !document.querySelector('[data-testid="stSpinner"], [data-testid="stSkeleton"]')
-            && [...document.querySelectorAll('[data-testid="stPlotlyChart"]')]
-                .every(figure => figure.querySelector('.main-svg'))"""
-    )
+        page.screenshot(path=HERE / f"{name}.png")
+        print(f"{name}.png")
+        page.close()
+    browser.close()
 
 
 if __name__ == "__main__":

@@ -191,12 +191,12 @@ def _list_sets(
     wrong = [type(text).__name__ for text in texts if not isinstance(text, str)]
     if wrong:
         raise UsageError(f"texts holds a {wrong[0]}; every entry is the text of one rollout.")
-    given = {"correct": correct, "problems": problems, "answers": answers, "token_ids": token_ids}
-    given = {name: one for name, one in given.items() if one is not None}
+    lists: dict[str, Any] = {"correct": correct, "problems": problems, "answers": answers, "token_ids": token_ids}
+    given = {name: one for name, one in lists.items() if one is not None}
     check_aligned(texts=texts, **given)
     for name, one in given.items():
-        if isinstance(one, str) or len(one) != len(texts):  # type: ignore[arg-type]
-            raise UsageError(f"{name} has {len(one)} entries for {len(texts)} texts; give one for each text.")  # type: ignore[arg-type]
+        if isinstance(one, str) or len(one) != len(texts):
+            raise UsageError(f"{name} has {len(one)} entries for {len(texts)} texts; give one for each text.")
     right_R = np.zeros(len(texts), bool) if correct is None else np.asarray(correct)
     if right_R.dtype != bool:
         raise UsageError(f"correct holds {right_R.dtype}; give True or False for each text.")
@@ -264,6 +264,7 @@ def _measured(
         chosen["correct"] = [s.take(np.flatnonzero(s.correct_N & (s.correct_N.sum() >= M_CORRECT))) for s in sets]
     vectors = embedded_vectors(sets) if any(METRICS[name].level == "embedding" for name in metrics) else None
     values: dict[Condition, dict[str, Estimate]] = {}
+    cluster = set_clusters(sets)
     for condition, ones in chosen.items():
         at, of_embeddings = rarefied[condition], min(rarefied[condition], EMBEDDED)
         embedded = EMBEDDED if condition == "all" else None
@@ -275,7 +276,7 @@ def _measured(
                 n,
                 level=level,
                 bounds=METRICS[name].bounds(of_embeddings if METRICS[name].level == "embedding" else at),
-                cluster=set_clusters(sets),
+                cluster=cluster,
             )
             for name in metrics
         }

@@ -28,7 +28,7 @@ from s2l_lab.estimators.cells import check_aligned, refuse_masked
 from s2l_lab.estimators.estimate import Estimate
 from s2l_lab.estimators.gaffke import gaffke_ends
 from s2l_lab.estimators.problem_interval import binomial_ends, critical_values, difference_ends, share_ends
-from s2l_lab.estimators.units import Units, cluster_codes, make_units
+from s2l_lab.estimators.units import Units, cluster_codes, kept_codes, make_units
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ def mean_over_problems(
     seed: int = 0,
     level: float = 0.95,
     bounds: tuple[float, float] | None = None,
-    cluster: Sequence[object] | None = None,
+    cluster: Sequence[object] | Ints | None = None,
 ) -> Estimate:
     """Mean over problems of values (P,), NaN where a problem does not define one.
 
@@ -106,17 +106,16 @@ class _Drawn:
     """The number of each problem's cluster, 0 to G - 1; None where every problem stands alone."""
 
     @classmethod
-    def of(cls, cluster: Sequence[object] | None, defined_P: NDArray[np.bool_]) -> _Drawn:
+    def of(cls, cluster: Sequence[object] | Ints | None, defined_P: NDArray[np.bool_]) -> _Drawn:
         """The problems that count, and their clusters."""
         kept = int(defined_P.sum())
         if cluster is None:
             return cls(kept, None)
-        _, code_P = np.unique(cluster_codes(cluster, defined_P.size)[defined_P], return_inverse=True)
-        return cls(kept, code_P.astype(np.int64))
+        return cls(kept, kept_codes(cluster_codes(cluster, defined_P.size), defined_P))
 
     @property
     def units(self) -> int:
-        return self.problems if self.code_P is None else len(np.unique(self.code_P))
+        return self.problems if self.code_P is None else int(self.code_P.max(initial=-1)) + 1
 
     @property
     def words(self) -> str:
@@ -144,7 +143,7 @@ def ratio_over_problems(
     *,
     level: float = 0.95,
     largest: float | None = None,
-    cluster: Sequence[object] | None = None,
+    cluster: Sequence[object] | Ints | None = None,
 ) -> Estimate:
     """sum of numerators (P,) over sum of denominators (P,), each already summed within its problem.
 

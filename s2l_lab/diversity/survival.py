@@ -26,7 +26,7 @@ import numpy as np
 from s2l_lab.diversity.over_problems import REPLICATES, ratio_over_problems
 from s2l_lab.errors import DataError, UsageError
 from s2l_lab.estimators.problem_interval import share_ends
-from s2l_lab.estimators.units import cluster_codes
+from s2l_lab.estimators.units import cluster_codes, kept_codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,13 +113,13 @@ def survival_curve(
     if len(logprob_P) != len(ended_P):
         raise UsageError(f"one flag per trace is needed; given: {len(logprob_P)} traces and {len(ended_P)} flags.")
     has_P = np.array([len(logprob) > 0 for logprob in logprob_P], dtype=bool)
-    code_P = None if cluster is None else cluster_codes(cluster, len(logprob_P))[has_P]
+    code_P = None if cluster is None else kept_codes(cluster_codes(cluster, len(logprob_P)), has_P)
     known = [(logprob, ended) for logprob, ended in zip(logprob_P, ended_P, strict=True) if len(logprob)]
     length_P = np.array([len(logprob) for logprob, _ in known], dtype=np.int64)
     whole_P = np.array([ended for _, ended in known], dtype=bool)
     last = 0 if not known else int(length_P.max() if whole_P.all() else length_P[~whole_P].min())
     hazards = [hazard(logprob) for logprob, _ in known]
-    pooled = ratio_over_problems([h.sum() for h in hazards], length_P, len(known), level=level, cluster=_labels(code_P))
+    pooled = ratio_over_problems([h.sum() for h in hazards], length_P, len(known), level=level, cluster=code_P)
     steps_T1 = np.arange(last + 1)
     at_PT1 = np.minimum(steps_T1, length_P[:, None])
     survival_PT1 = np.array([prefix_survival(p)[at] for (p, _), at in zip(known, at_PT1, strict=True)])
@@ -128,8 +128,8 @@ def survival_curve(
     for t in range(last):
         alive_P = length_P > t
         alive = [h[t] for h in hazards if len(h) > t]
-        labels = None if code_P is None else _labels(code_P[alive_P])
-        by_token.append(ratio_over_problems(alive, np.ones(len(alive)), len(alive), level=level, cluster=labels))
+        cluster_P = None if code_P is None else code_P[alive_P]
+        by_token.append(ratio_over_problems(alive, np.ones(len(alive)), len(alive), level=level, cluster=cluster_P))
     nan_T1 = np.full(last + 1, np.nan)
     return SurvivalCurve(
         survival_T1=survival_PT1.mean(0) if known else nan_T1,
@@ -144,14 +144,8 @@ def survival_curve(
     )
 
 
-def _labels(code_P: Ints | None) -> list[int] | None:
-    return None if code_P is None else code_P.tolist()
-
-
 def _ends(survival_PT1: Floats, seed: int, level: float, code_P: Ints | None) -> tuple[Floats, Floats]:
     """Ends of the mean over problems; S(0) is 1 by definition and has no error."""
-    if code_P is not None:
-        code_P = np.unique(code_P, return_inverse=True)[1].astype(np.int64)
     if len(survival_PT1) < 2:
         nan_T1 = np.full(survival_PT1.shape[-1] if len(survival_PT1) else 1, np.nan)
         return nan_T1, nan_T1

@@ -84,8 +84,7 @@ class TokenSeries:
         self, numerator_P: Floats, denominator_P: Floats, n_rollouts: int, *, largest: float | None = None
     ) -> Estimate:
         """`ratio_over_problems` of sums by problem, with these problems' clusters."""
-        labels = None if self.cluster_P is None else self.cluster_P.tolist()
-        return ratio_over_problems(numerator_P, denominator_P, n_rollouts, largest=largest, cluster=labels)
+        return ratio_over_problems(numerator_P, denominator_P, n_rollouts, largest=largest, cluster=self.cluster_P)
 
     def pairs(self, lag: int) -> Pairs:
         """All pairs (t, t + lag) within a rollout."""

@@ -140,6 +140,11 @@ def cluster_codes(cluster_P: Sequence[object] | NDArray[np.generic], problems: i
     return np.array([codes[label] for label in labels], dtype=np.int64)
 
 
+def kept_codes(code_P: Ints, kept_P: NDArray[np.bool_]) -> Ints:
+    """Codes 0..G - 1 of the clusters that are left where only some problems count."""
+    return np.unique(code_P[kept_P], return_inverse=True)[1].astype(np.int64)
+
+
 def _is_missing(label: object) -> bool:
     """None, NaN, pandas' NA or NaT, or empty text: what is not equal to itself, or has no answer to that."""
     if label is None or (isinstance(label, str) and not label):

@@ -122,6 +122,11 @@ def registry() -> tuple[Family, ...]:
     return tuple(map(_inherited, read_plan(Path(__file__).with_name("families.toml"), _FamilyFile).family))
 
 
+def known_members() -> dict[str, Member]:
+    """The members of all known families, by name."""
+    return {member.name: member for family in registry() for member in family.members}
+
+
 def default_max_tokens(name: str) -> int:
     """Where completions of a member of this name are cut by default: its family's, and 1024 for any other policy."""
     lengths = {member.name: family.max_tokens for family in registry() for member in family.members}
@@ -130,7 +135,7 @@ def default_max_tokens(name: str) -> int:
 
 def find_member(name: str) -> Member:
     """A member of any family of the registry, by its name. Raises UsageError with the nearest names."""
-    members = {m.name: m for family in registry() for m in family.members}
+    members = known_members()
     if name not in members:
         raise unknown_name("member", name, members, "Other models: a directory, a hub id as org/model, or NAME=SOURCE.")
     return members[name]
@@ -155,7 +160,7 @@ def parse_policy(text: str) -> Member:
     if re.fullmatch(_HUB_ID, source):
         hub_id, _, revision = source.partition("@")
         return Member(name=name, source=hub_id, revision=revision or None)
-    known = {m.name: m for family in registry() for m in family.members}
+    known = known_members()
     if source in known:
         return known[source].model_copy(update={"name": name})
     raise unknown_name(
@@ -175,7 +180,7 @@ def named_member(name: str) -> Member:
     directory = Path(name).expanduser()
     if "=" in name and not directory.is_dir():
         return parse_policy(name)
-    known = {member.name for family in registry() for member in family.members}
+    known = known_members()
     if name not in known and (directory.is_dir() or re.fullmatch(_HUB_ID, name)):
         last = directory.resolve().name if directory.is_dir() else name.partition("@")[0].rpartition("/")[2]
         if not re.match(_NAME, last):

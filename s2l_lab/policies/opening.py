@@ -9,6 +9,7 @@ rollouts token by token, not to score them.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -25,7 +26,7 @@ from s2l_lab.policies.templates import bind_template
 from s2l_lab.policies.tokenizers import load_tokenizer, require_one_tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from s2l_lab.policies.policy import Policy
     from s2l_lab.policies.scripted import Script
@@ -92,6 +93,17 @@ def open_policy(
         precision,
         trust_remote_code=trust_remote_code,
     )
+
+
+@contextmanager
+def opened_policy(given: str | Path | Policy, *, engine: Engine = "auto") -> Iterator[Policy]:
+    """What a caller names, opened here and closed at the end; a policy that is open already stays open."""
+    policy = open_policy(str(given), engine=engine) if isinstance(given, str | Path) else given
+    try:
+        yield policy
+    finally:
+        if policy is not given:
+            policy.close()
 
 
 def check_members(

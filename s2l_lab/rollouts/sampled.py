@@ -13,9 +13,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from s2l_lab.errors import UsageError
-from s2l_lab.policies import SamplingParams, open_policy, sampling_params
+from s2l_lab.policies import SamplingParams, sampling_params
 from s2l_lab.policies.device import device_name
 from s2l_lab.policies.families import default_max_tokens
+from s2l_lab.policies.opening import opened_policy
 from s2l_lab.problems.benchmarks import as_benchmark
 from s2l_lab.rollouts.loop import collect
 from s2l_lab.rollouts.manifest import RunManifest
@@ -65,8 +66,7 @@ def sample(
     if n < 1:
         raise UsageError(f"n = {n} rollouts were asked; give 1 or more.")
     benchmark = as_benchmark(problems, n=first)
-    opened = open_policy(str(policy)) if isinstance(policy, str | Path) else policy
-    try:
+    with opened_policy(policy) as opened:
         if not isinstance(sampling, SamplingParams):
             asked = {"max_tokens": default_max_tokens(opened.name), **(sampling or {})}
             sampling = sampling_params("default", **asked)
@@ -74,9 +74,6 @@ def sample(
             path = Path(folder) / "run"
             _collect(path, opened, benchmark, n, sampling, pool)
             return Run(path).to_frame()
-    finally:
-        if opened is not policy:
-            opened.close()
 
 
 def _collect(

@@ -17,7 +17,7 @@ from s2l_lab.diversity.measure import Vectors, embedded_vectors, frame_sets
 from s2l_lab.diversity.scoring import score
 from s2l_lab.diversity.temporal import split, variance_ratio
 from s2l_lab.errors import UsageError, unknown_name
-from s2l_lab.policies import open_policy
+from s2l_lab.policies.opening import opened_policy
 from s2l_lab.policies.transformers_engine import TransformersPolicy
 from s2l_lab.problems import Problem
 from s2l_lab.studies.between import FEATURES, FEWEST_PERMUTATIONS, Feature, contrast
@@ -83,16 +83,12 @@ def persistence(
     """
     if missing := [name for name in _NEEDED if name not in rollouts.columns]:
         raise UsageError(f"the frame lacks {', '.join(missing)}. Take `to_frame()` with all its columns, or these too.")
-    opened = open_policy(str(learner), engine="transformers") if isinstance(learner, str | Path) else learner
-    try:
+    with opened_policy(learner, engine="transformers") as opened:
         if not isinstance(opened, TransformersPolicy):
             raise UsageError(f"{opened.name}: only policies of the transformers engine show the distributions needed.")
         prompt = {name: opened.encode(problem) for name, problem in _problems(rollouts).items()}
         ids = [None if one is None else np.asarray(one, np.int64) for one in rollouts["token_ids"]]
         scored = score(opened.model, [prompt[name] for name in rollouts["problem"]], ids)
-    finally:
-        if opened is not learner:
-            opened.close()
     surprise_R = [split(one.logprob, one.entropy, one.cross_entropy).e for one in scored]
     codes = {name: code for code, name in enumerate(prompt)}
     problem_R = np.array([codes[name] for name in rollouts["problem"]])

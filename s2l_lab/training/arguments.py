@@ -17,7 +17,7 @@ from trl.trainer.utils import get_config_model_id
 
 from s2l_lab.errors import PolicyError, UsageError
 from s2l_lab.policies.checkpoint import locate
-from s2l_lab.policies.families import registry
+from s2l_lab.policies.families import known_members
 from s2l_lab.policies.opening import open_policy
 from s2l_lab.policies.transformers_engine import TransformersPolicy, weights_digest
 from s2l_lab.rollouts.listing import is_run
@@ -92,10 +92,9 @@ def default_config(model: Any) -> S2LPOConfig:
 
 def member_files(name: str) -> str:
     """Where the files of a known member are; any other name is left to TRL."""
-    members = {member.name: member for family in registry() for member in family.members}
-    if name not in members:
+    if name not in known_members():
         return name
-    (checkpoint,) = locate([members[name]])
+    (checkpoint,) = locate([known_members()[name]])
     return str(checkpoint.directory)
 
 

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hostile_runs import hostile_runs
 from opened_views import PASSK, SAMPLE
-from playwright.sync_api import Browser, Download, Page, sync_playwright
+from playwright.sync_api import Browser, Download, Page, Playwright, sync_playwright
 
 RUN = f"run={PASSK}"
 SLOW = 120_000.0
@@ -38,14 +38,19 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = launched(playwright)
+        yield started
+        started.close()
+
+
+def launched(playwright: Playwright) -> Browser:
+    """The machine's own Chromium."""
     names = ("chromium", "chromium-browser", "google-chrome")
     path = os.environ.get("CHROMIUM") or next((found for name in names if (found := shutil.which(name))), None)
     assert path, "no Chromium here; install one, or name it by the environment variable CHROMIUM"
     flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=flags)
-        yield started
-        started.close()
+    return playwright.chromium.launch(executable_path=path, args=flags)
 
 
 def served(runs: Path) -> Iterator[str]:
