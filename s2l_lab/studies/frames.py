@@ -20,6 +20,7 @@ from s2l_lab.errors import UsageError, unknown_name
 from s2l_lab.policies.opening import opened_policy
 from s2l_lab.policies.transformers_engine import TransformersPolicy
 from s2l_lab.problems import Problem
+from s2l_lab.problems.clusters import problem_clusters
 from s2l_lab.studies.between import FEATURES, FEWEST_PERMUTATIONS, Feature, contrast
 
 if TYPE_CHECKING:
@@ -86,13 +87,16 @@ def persistence(
     with opened_policy(learner, engine="transformers") as opened:
         if not isinstance(opened, TransformersPolicy):
             raise UsageError(f"{opened.name}: only policies of the transformers engine show the distributions needed.")
-        prompt = {name: opened.encode(problem) for name, problem in _problems(rollouts).items()}
+        problems = _problems(rollouts)
+        prompt = {name: opened.encode(problem) for name, problem in problems.items()}
         ids = [None if one is None else np.asarray(one, np.int64) for one in rollouts["token_ids"]]
         scored = score(opened.model, [prompt[name] for name in rollouts["problem"]], ids)
     surprise_R = [split(one.logprob, one.entropy, one.cross_entropy).e for one in scored]
     codes = {name: code for code, name in enumerate(prompt)}
     problem_R = np.array([codes[name] for name in rollouts["problem"]])
-    return {horizon: variance_ratio(surprise_R, problem_R, horizon) for horizon in horizons}
+    cluster_P = problem_clusters(list(problems.values()))
+    cluster_R = None if cluster_P is None else [cluster_P[code] for code in problem_R]
+    return {horizon: variance_ratio(surprise_R, problem_R, horizon, cluster_R) for horizon in horizons}
 
 
 _NEEDED = ("problem", "question", "answer", "kind", "source", "metadata", "token_ids")

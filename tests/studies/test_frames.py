@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -71,3 +73,17 @@ def test_what_cannot_be_compared_is_refused(drawn: dict[str, pd.DataFrame]) -> N
     ]:
         with pytest.raises(error, match=said):
             call()  # type: ignore[no-untyped-call]
+
+
+def test_problems_of_one_template_are_resampled_together(drawn: dict[str, pd.DataFrame]) -> None:
+    """Problems whose metadata name two clusters: persistence took each of them for evidence of its own."""
+
+    def named(frame: pd.DataFrame) -> pd.DataFrame:
+        cluster = {problem: place % 2 for place, problem in enumerate(dict.fromkeys(frame["problem"]))}
+        pairs = zip(frame["metadata"], frame["problem"], strict=True)
+        return frame.assign(metadata=[json.dumps(json.loads(text) | {"cluster": cluster[p]}) for text, p in pairs])
+
+    found = persistence(named(drawn["small"]), "tiny-360k", [5])[5]
+    assert "of 2 clusters" in found.method
+    assert found.value == persistence(drawn["small"], "tiny-360k", [5])[5].value
+    assert "of 2 clusters" in policy_share(named(drawn["small"]), named(drawn["learner"])).method
