@@ -229,6 +229,19 @@ _ALL: tuple[Figure, ...] = (
         ),
     ),
     Figure(
+        "smollm2",
+        "A pretrained model and its pruned sibling: pass@k, policy share, persistence",
+        "study",
+        plan="s2l_lab.studies.pretrained_pair:PretrainedPlan",
+        study=Study(
+            measure="s2l_lab.studies.pretrained_pair:measure",
+            figure="s2l_lab.figures.pretrained_pair:pretrained_pair_figure",
+            numbers="s2l_lab.figures.pretrained_pair:pretrained_pair_numbers",
+            printed="s2l_lab.figures.pretrained_pair:pretrained_pair_printed",
+            more="s2l_lab.figures.pretrained_pair:write_more",
+        ),
+    ),
+    Figure(
         "metric-validity",
         "What each diversity metric follows: strategies or phrasing",
         "study",

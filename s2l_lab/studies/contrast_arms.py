@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from s2l_lab.errors import UsageError, unknown_name
@@ -32,6 +32,7 @@ from s2l_lab.verifiers import VerifierPool
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from s2l_lab.problems import Benchmark
     from s2l_lab.rollouts import Progress
 
 Role = Literal["learner", "explorer", "sibling", "other seed", "temperature", "entropy", "kl", "pass@1"]
@@ -156,9 +157,19 @@ def _tempered(plan: ContrastPlan, temperature: float) -> ArmSpec:
     return ArmSpec(name, plan.learner, plan.request((plan.learner,), temperature))
 
 
+def validation_problems(plan: ContrastPlan) -> Benchmark:
+    """The validation problems, none of which is a test problem: small procedural sets repeat items across seeds."""
+    n, root = plan.validation_problems, plan.data_root
+    test = {problem.id for problem in load_benchmark(plan.benchmark, n=plan.problems, data_root=root).problems}
+    more = n if plan.validation_seed == 0 else n + plan.problems
+    found = load_benchmark(plan.validation, n=more, seed=plan.validation_seed, data_root=root)
+    apart = tuple(problem for problem in found.problems if problem.id not in test)[:n]
+    return replace(found, problems=apart)
+
+
 def _matches(plan: ContrastPlan, members: dict[str, Member], announce: Callable[[str], None]) -> tuple[Match, ...]:
     announce("finding the learner's temperatures of equal entropy, KL and pass@1 on validation problems")
-    benchmark = load_benchmark(plan.validation, n=plan.validation_problems, data_root=plan.data_root)
+    benchmark = validation_problems(plan)
     learner = _open(members[plan.learner], plan)
     explorers = [_open(members[name], plan) for name in plan.explorers]
     try:

@@ -33,6 +33,8 @@ class ContrastPlan(BaseModel):
     """Sampling temperature of the paper's token-noise baseline, above 0."""
     validation: str = "countdown-validation"
     """Benchmark on which the temperatures of the matched controls are found; never the test problems."""
+    validation_seed: int = Field(default=0, ge=0)
+    """Seed of its items, for a procedural benchmark; another seed of `benchmark` itself can be the validation."""
     validation_problems: int = Field(default=100, ge=2)
     validation_rollouts: int = Field(default=16, ge=1)
     max_tokens: int = Field(default=160, ge=1)
@@ -46,7 +48,7 @@ class ContrastPlan(BaseModel):
     def _apart(self) -> ContrastPlan:
         if self.learner in self.explorers:
             raise ValueError(f"{self.learner} is the learner and an explorer; a policy adds nothing to itself")
-        if self.validation == self.benchmark:
+        if self.validation == self.benchmark and self.validation_seed == 0:
             raise ValueError(f"temperatures would be found on the problems they are used on ({self.benchmark})")
         return self
 
