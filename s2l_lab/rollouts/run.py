@@ -20,6 +20,7 @@ from s2l_lab.errors import DataError, UsageError, unknown_name
 from s2l_lab.rollouts.columns import KEY, problems_table
 from s2l_lab.rollouts.condition import columns_of
 from s2l_lab.rollouts.listing import find_runs, is_run
+from s2l_lab.rollouts.order import in_order
 from s2l_lab.rollouts.store import RolloutStore
 
 if TYPE_CHECKING:
@@ -204,10 +205,7 @@ def _problems(problems: Sequence[Problem]) -> pa.Table:
 
 
 def _policies(store: RolloutStore) -> list[str]:
-    """As the configuration lists them, then the others by name."""
-    there = list(dict.fromkeys(origin.policy for origin in store.origins()))
-    listed = [name for name in store.config.get("policies", {}) if name in there]
-    return listed + [name for name in there if name not in listed]
+    return in_order({origin.policy for origin in store.origins()}, store.config)
 
 
 def _verifier(store: RolloutStore) -> str | None:
