@@ -29,12 +29,11 @@ def main(problems: int = 60, rollouts: int = 32, out: Path = Path("runs/analyses
         print(f"{name} alone solves {alone} of n = {problems} problems in N = {rollouts} rollouts")
 
     ks = [1, rollouts // 4, rollouts]
-    pairs = {name: (counts.loc[name, "correct"], rollouts) for name in MEMBERS}
-    curves = {name: s2l.pass_at_k_curve(*pair) for name, pair in pairs.items()}
+    curves = {name: s2l.pass_at_k_curve(counts.loc[name]) for name in MEMBERS}
     s2l.plot_passk(curves).write_html(out / "who_solves_what_curves.html", include_plotlyjs="directory")
     for name, curve in curves.items():
         print(name, curve)
-    print(s2l.compare(pairs, ks))
+    print(s2l.compare(counts, ks))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from s2l_lab.figures.study_tables import persistence_table, share_table, sizes_table, validity_table, within_table
-from s2l_lab.figures.tables import Cell, Number, Table, as_number
+from s2l_lab.figures.tables import Cell, Number, Strong, Table, as_number
 from s2l_lab.figures.within_panels import CONDITION_WORDS
 from s2l_lab.studies.within import CONDITIONS
 from s2l_lab.verifiers import verifier_version
@@ -43,7 +43,10 @@ def estimate(found: dict[str, Any], digits: int = 3, sign: str = "") -> str:
 
 
 def cell(shown: Cell) -> str:
-    """A cell in Markdown: a number with its interval, a dash where it is undefined."""
+    """A cell in Markdown: a number with its interval, a dash where it is undefined, what stands out in bold."""
+    if isinstance(shown, Strong):
+        first, *more = shown.split("\n")
+        return f"**{first}**" + "".join(f" ({words})" for words in more)
     if not isinstance(shown, Number):
         return "–" if shown == "-" else shown
     if shown.value is None:

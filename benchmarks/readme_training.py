@@ -6,9 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from readme_studies import estimate, experiment, table
+from readme_studies import cell, estimate, experiment, table
 
 from s2l_lab.browse.made_figures import OLD_RULES, by_old_rules
+from s2l_lab.figures.claim_tables import claims_table
 from s2l_lab.figures.registry import FIGURES
 
 NAMES = tuple(name for name, figure in FIGURES.items() if figure.kind == "training")
@@ -33,8 +34,8 @@ def result(name: str, arms: tuple[str, ...] = ()) -> str:
     ]
     asked = {claim["text"]: {claim["arm"], claim["against"]} for claim in found["plan"]["claim"]}
     verdicts = "\n".join(
-        f"- {claim['claim']}: {_verdict(claim)}"
-        for claim, names in zip(found["claims"], asked.values(), strict=True)
+        f"- {row.cells[0]}: {cell(row.cells[-1])}"
+        for row, names in zip(claims_table(found["claims"]).rows, asked.values(), strict=True)
         if not arms or names <= set(arms)
     )
     facts = " ".join(line for line in found["about"] if not line.startswith("Made by"))
@@ -63,11 +64,6 @@ def _row(arm: dict[str, Any], ks: list[int], baseline: str) -> list[str]:
 
 def _at(listed: list[dict[str, Any]], k: int, sign: str = "") -> str:
     return next((estimate(entry["estimate"], sign=sign) for entry in listed if entry["k"] == k), "–")
-
-
-def _verdict(claim: dict[str, Any]) -> str:
-    verdict = claim["verdict"]
-    return f"**{verdict['decision']}**" + (f" ({verdict['why']})" if verdict["why"] else "")
 
 
 BLOCKS: dict[str, Callable[[], str]] = {

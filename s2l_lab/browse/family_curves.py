@@ -37,7 +37,7 @@ Record = TypeVar("Record", Curve, CoverCurve, Comparison)
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class FamilyCurves:
     """Curves of M policies over one problem set."""
 
     curves: dict[str, Curve]
@@ -93,7 +93,7 @@ def at_one_n(store: BrowsedStore, rates: SolveRates, policies: Sequence[str]) ->
     return solve_rates(store, rates.version, first=chosen.n)
 
 
-def family_curves(rates: SolveRates, policies: Sequence[str], interval: Interval = "rollouts") -> Family:
+def family_curves(rates: SolveRates, policies: Sequence[str], interval: Interval = "rollouts") -> FamilyCurves:
     """The curves of these policies (in their order), with intervals about `interval`.
 
     Without a problem that every one of them has verified rollouts of, everything is empty and a note says so. Raises
@@ -101,11 +101,11 @@ def family_curves(rates: SolveRates, policies: Sequence[str], interval: Interval
     """
     chosen = _chosen(rates, policies)
     if chosen is None:
-        return Family({}, 0, 0, ("No problem has verified rollouts of every policy that is chosen.",))
+        return FamilyCurves({}, 0, 0, ("No problem has verified rollouts of every policy that is chosen.",))
     curves = {name: policy_curve(name, one, chosen.n, interval) for name, one in chosen.counts.items()}
     first = next(iter(chosen.counts.values()))
     n_clusters = None if first.cluster is None else len(set(first.cluster))
-    return Family(curves, len(first.problem_ids), chosen.n, _notes(chosen), n_clusters)
+    return FamilyCurves(curves, len(first.problem_ids), chosen.n, _notes(chosen), n_clusters)
 
 
 def family_covers(rates: SolveRates, policies: Sequence[str]) -> Covers:

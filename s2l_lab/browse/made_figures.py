@@ -6,11 +6,16 @@ The command writes `figures/NAME-SCALE/` below the runs directory. What cannot b
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from s2l_lab.figures.claim_tables import claims_table, crossings_table
 from s2l_lab.figures.registry import SCALES
+
+if TYPE_CHECKING:
+    from s2l_lab.figures.tables import Cell
 
 NUMBERS = "numbers.json"
 OLD_RULES = (
@@ -61,41 +66,21 @@ def _made(name: str, scale: str, folder: Path) -> MadeFigure:
         return MadeFigure(name, scale, folder, "", (), found, f"{folder / NUMBERS} is no object.")
     note = OLD_RULES if by_old_rules(values) else ""
     command = str(values.get("command", ""))
-    return MadeFigure(name, scale, folder, command, tuple(_verdicts(values)), found, "", note)
+    return MadeFigure(name, scale, folder, command, _verdicts(values), found, "", note)
 
 
-def _verdicts(values: dict[str, Any]) -> list[dict[str, str]]:
-    """Claims of a training figure, or the crossings of Figure 2's panels."""
-    rows = [
-        {
-            "claim": str(claim.get("claim")),
-            "difference": _difference(claim.get("difference")),
-            "verdict": str((claim.get("verdict") or {}).get("decision")),
-            "why": str((claim.get("verdict") or {}).get("why") or ""),
-        }
-        for claim in _objects(values.get("claims"))
-    ]
-    rows += [
-        {
-            "panel": str(panel.get("panel")),
-            "pair": " and ".join(map(str, panel.get("pair") or ())),
-            "paper": str(panel.get("paper_crossing")),
-            "ours": str(panel.get("crossing_words")),
-        }
-        for panel in _objects(values.get("panels"))
-    ]
-    return rows
+def _verdicts(values: dict[str, Any]) -> tuple[dict[str, str], ...]:
+    """Claims of a training figure, or the crossings of Figure 2's panels, by the short titles of their columns."""
+    claims, panels = _objects(values.get("claims")), _objects(values.get("panels"))
+    made = crossings_table(panels) if panels else claims_table(claims)
+    names = [re.split(r"[,(]", column.title)[0].strip() for column in made.columns]
+    return tuple(dict(zip(names, map(_words, row.cells), strict=True)) for row in made.rows)
+
+
+def _words(cell: Cell) -> str:
+    first, *more = str(cell).split("\n")
+    return first + "".join(f" ({words})" for words in more)
 
 
 def _objects(values: Any) -> list[dict[str, Any]]:
     return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
-
-
-def _difference(value: Any) -> str:
-    """`+0.012 [-0.003, 0.027], 5 seeds`."""
-    if not isinstance(value, dict) or not isinstance(value.get("value"), int | float):
-        return "\u2013"
-    ends = [
-        f"{end:.3f}" if isinstance(end, int | float) else "\u2013" for end in (value.get("lower"), value.get("upper"))
-    ]
-    return f"{value['value']:+.3f} [{', '.join(ends)}], {value.get('n_seeds') or 1} seeds"

@@ -115,14 +115,12 @@ _COLUMNS = {
     "tokens": "Length of the completion.",
     "answer": "Answer that the verifier extracted.",
     "beginning": "First characters of the completion.",
-    "verdict": "Decision about the claim, from our interval.",
-    "why": "Reason for the decision.",
+    "verdict": "Decision about the claim, from our interval, with its reason.",
     "claim": "The paper's claim.",
     "difference": "Our difference between the two arms that the claim compares, with its 95 % CI.",
     "panel": "Panel of Figure 2.",
-    "pair": "Our two policies, small and large.",
-    "paper": "k at which the paper's curves cross.",
-    "ours": "Decision about the crossing, from our band.",
+    "paper": "The paper's two models, and the k at which their curves cross in the picture.",
+    "ours": "Our two policies, and the decision about the crossing, from our band.",
 }
 """Column name to one sentence, for tables on the Training and Paper views."""
 _COST = re.compile(r"(explorer|learner|updates) (FLOPs|tokens|seconds)")

@@ -19,13 +19,13 @@ import duckdb
 import pyarrow as pa
 from pydantic import ValidationError
 
-from s2l_lab.browse.ordering import in_order
 from s2l_lab.errors import DataError, S2LError
 from s2l_lab.policies import SamplingParams
 from s2l_lab.problems import Problem
 from s2l_lab.rollouts import Origin, RolloutStore, RunManifest
 from s2l_lab.rollouts.columns import ROLLOUTS, VERDICTS
 from s2l_lab.rollouts.database import verdicts_folder, versions
+from s2l_lab.rollouts.order import in_order
 from s2l_lab.rollouts.parts import LEDGER, ROLLOUTS_FOLDER, Ledger, Parts
 from s2l_lab.rollouts.store import PROBLEMS, REMARKS
 from s2l_lab.training.plan import MAX_COMPLETION_LENGTH
@@ -120,7 +120,7 @@ class BrowsedStore:
         print_ = self.fingerprint()
         if self._policies is None or self._policies[0] != print_:
             there = self.query("select distinct policy from rollouts")["policy"].to_pylist()
-            self._policies = print_, in_order(there, list(self.config().get("policies", {})))
+            self._policies = print_, tuple(in_order(there, self.config()))
         return self._policies[1]
 
     def problems(self) -> dict[str, Problem]:

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from s2l_lab import __version__
-from s2l_lab.browse.ordering import in_order
 from s2l_lab.errors import S2LError
 from s2l_lab.rollouts.database import verdicts_folder, versions
 from s2l_lab.rollouts.lock import holder
+from s2l_lab.rollouts.order import in_order
 from s2l_lab.rollouts.parts import LEDGER, ROLLOUTS_FOLDER, SCHEMA_VERSION, Ledger, Parts
 from s2l_lab.rollouts.session import CONFIG, LOCK, MANIFEST
 from s2l_lab.rollouts.store import PROBLEMS
@@ -82,12 +82,11 @@ def _facts(path: Path, kind: StoreKind, content: dict[str, Any] | None, parts: P
     state: StoreState = "done" if rollouts else "empty"
     if sessions and last is not None and last.get("end") is None:
         state = "interrupted"
-    known = (content or {}).get("config", {}).get("policies", {})
     return StoreFacts(
         kind=kind,
         state="being written" if writer else state,
         when=_time(last),
-        policies=in_order(names, list(known) if isinstance(known, dict) else []),
+        policies=tuple(in_order(names, (content or {}).get("config", {}))),
         problems=problems,
         rollouts=rollouts,
         unverified=max(0, rollouts - max(verdicts, default=0)),

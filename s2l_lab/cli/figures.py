@@ -15,9 +15,9 @@ from rich.text import Text
 
 from s2l_lab.cli.tables import in_terminal, show
 from s2l_lab.cli.training_figures import training
-from s2l_lab.figures.caption import crossing_words
+from s2l_lab.figures.claim_tables import crossings_table
 from s2l_lab.figures.experiment import Experiment, load_plan
-from s2l_lab.figures.fig2 import PanelResult, fig2_figure, fig2_numbers, panel_result
+from s2l_lab.figures.fig2 import fig2_figure, fig2_numbers, panel_result
 from s2l_lab.figures.markup import printable
 from s2l_lab.figures.numbers import as_json
 from s2l_lab.figures.paper import fig2_panels
@@ -75,17 +75,11 @@ def fig2(scale: Scale, dry_run: bool, console: Console, places: dict[str, Path |
     for plan in plans:
         report = run_with_progress(plan.request.model_copy(update=places), False, Console(stderr=True))
         results += [panel_result(panel, paper, report) for panel in plan.panels]
-    written = write_fig2(results, experiment.members, scale, FOLDER / f"fig2-{scale}")
-    console.print(in_terminal(verdict_table(results)))
-    for line in written.lines:
-        console.print(Text(printable(line)), soft_wrap=True)
-
-
-def write_fig2(results: Sequence[PanelResult], members: Sequence[str], scale: Scale, folder: Path) -> Written:
-    """Write the figure and numbers.json into `folder`. `members` are small to large."""
     command = f"s2l-lab figures fig2 --scale {scale}"
-    figure = fig2_figure(results, members, scale, command)
-    return write_with_numbers(figure, as_json(fig2_numbers(results, scale, command)), folder / "fig2")
+    found = fig2_numbers(results, scale, command)
+    console.print(in_terminal(crossings_table(found["panels"])))
+    figure = fig2_figure(results, experiment.members, scale, command)
+    _say(write_with_numbers(figure, as_json(found), FOLDER / f"fig2-{scale}" / "fig2"), console)
 
 
 def plan_table(plans: Sequence[RunPlan]) -> Table:
@@ -107,19 +101,6 @@ def plan_table(plans: Sequence[RunPlan]) -> Table:
     return table("plan", [*texts("panels", "run", "member"), "stored", "owed", "tokens owed"], rows)
 
 
-def verdict_table(results: Sequence[PanelResult]) -> Table:
-    """Per panel, where the curves cross in the paper's picture and what our band says."""
-    rows = [
-        (
-            r.panel.name,
-            f"{r.paper.small} against {r.paper.large}: {r.paper_words}",
-            f"{r.comparison.a} against {r.comparison.b}: {crossing_words(r.comparison)}",
-        )
-        for r in results
-    ]
-    return table("does the smaller member overtake?", texts("panel", "paper (picture, no interval)", "ours"), rows)
-
-
 def study(figure: Figure, scale: Scale, dry_run: bool, console: Console, places: dict[str, Path | None]) -> None:
     """A study: the plan, with the caller's places, measured, printed and written. What it is says the registry."""
     from s2l_lab.cli.passk import watching
@@ -138,5 +119,10 @@ def study(figure: Figure, scale: Scale, dry_run: bool, console: Console, places:
     folder = FOLDER / f"{figure.name}-{scale}"
     written = write_with_numbers(part("figure")(found.result, found.about), as_json(numbers), folder / figure.name)
     more = part("more")(found.result, folder) if figure.study.more else ()
-    for line in Written((*written.paths, *more), written.note).lines:
+    _say(Written((*written.paths, *more), written.note), console)
+
+
+def _say(written: Written, console: Console) -> None:
+    """Where the files are."""
+    for line in written.lines:
         console.print(Text(printable(line)), soft_wrap=True)

@@ -17,11 +17,10 @@ from s2l_lab.cli.sweep import printable_lines
 from s2l_lab.cli.sweep import run as run_sweep_command
 from s2l_lab.cli.tables import in_terminal
 from s2l_lab.errors import UsageError
+from s2l_lab.figures.claim_tables import claims_table
 from s2l_lab.figures.experiment import plan_path
 from s2l_lab.figures.markup import printable
 from s2l_lab.figures.numbers import as_json
-from s2l_lab.figures.tables import Table, table, texts
-from s2l_lab.figures.training_blocks import claim_words, difference_words
 from s2l_lab.figures.training_figure import training_figure, training_numbers
 from s2l_lab.figures.write import Written, write_with_numbers
 from s2l_lab.studies.study import details
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
     from s2l_lab.sweeps import SeededArm, SweepPlan
     from s2l_lab.training.claims import TrainingFigure
-    from s2l_lab.training.results import Reports, TrainingResults
+    from s2l_lab.training.results import Reports
 
 Scale = Literal["mini", "paper"]
 
@@ -80,22 +79,9 @@ def write_training(
     results = training_results(plan, wanted, found)
     command = f"s2l-lab figures {name} --scale {scale}"
     about = [*_about(sweep.arms()[0], found, plan), details(f"made by: {command}")]
-    console.print(in_terminal(verdict_table(results)))
     values = training_numbers(name, plan, results, about, scale=scale, command=command)
+    console.print(in_terminal(claims_table(values["claims"])))
     return write_with_numbers(training_figure(name, plan, results, about, scale=scale), as_json(values), folder / name)
-
-
-def verdict_table(results: TrainingResults) -> Table:
-    """The table of every claim with its difference and decision."""
-    rows = [
-        (
-            claim_words(claim),
-            difference_words(claim.difference) if claim.difference else "\u2013",
-            claim.decision.word + (f" ({claim.decision.why})" if claim.decision.why else ""),
-        )
-        for claim in results.claims
-    ]
-    return table("", texts("claim", "difference, 95 % over seeds and problems", "verdict"), rows)
 
 
 def _about(first: SeededArm, found: Mapping[str, Reports], plan: TrainingFigure) -> list[str]:

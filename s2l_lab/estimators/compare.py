@@ -11,12 +11,13 @@ estimates over k, which no rollout speaks of above N/2; it is not offered.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from s2l_lab.errors import UsageError
 from s2l_lab.estimators.cells import check_aligned, check_counts, check_increasing, check_ks, check_level, check_unknown
+from s2l_lab.estimators.counts_frame import counts_of_frame, is_frame, policies_of_frame
 from s2l_lab.estimators.crossing import find_crossing
 from s2l_lab.estimators.curve import settled
 from s2l_lab.estimators.estimate import Comparison, Comparisons, Counts, Floats, Ints
@@ -28,11 +29,12 @@ from s2l_lab.estimators.units import cluster_codes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import pandas as pd
     from numpy.typing import ArrayLike
 
 
 def compare(
-    counts: Mapping[str, Sequence[ArrayLike]],
+    counts: Mapping[str, Sequence[ArrayLike] | pd.DataFrame] | pd.DataFrame,
     ks: Sequence[int] | Ints | None = None,
     *,
     ids: Mapping[str, Sequence[object]] | None = None,
@@ -45,7 +47,9 @@ def compare(
     `counts` maps each policy's name to (correct, total) or (correct, total, unknown): shapes (P,), total may be one
     number, as in `pass_at_k_curve`. Put small members first: a positive difference then says that the larger one is
     better. Entries of all policies belong to the same problems in the same order; pandas Series must have equal
-    indices. With `ids` (name -> P problem ids) the problems are matched by id instead, in any order.
+    indices. With `ids` (name -> P problem ids) the problems are matched by id instead, in any order. A frame of
+    `open_run(...).counts()` is all of this at once, and so is one frame a name: problems are then matched by the index,
+    and where the column `cluster` says which belong together, whole clusters are resampled.
 
     Two names give a `Comparison`; more give `Comparisons`, a tuple of every pair in the mapping's order, whose band is
     simultaneous over k and over all pairs. Intervals resample problems, paired, at `level`; the `crossing` rests on the
@@ -63,14 +67,20 @@ def compare(
     >>> moved.value.tolist()
     [0.0, 0.0, 0.0, 0.0]
     """
-    pairs = compare_all(_named_counts(counts, ids), ks, rng=rng, level=level, replicates=replicates)
+    named: Any = policies_of_frame(counts) if is_frame(counts) else counts
+    pairs = compare_all(_named_counts(named, ids), ks, rng=rng, level=level, replicates=replicates)
     return pairs[0] if len(pairs) == 1 else Comparisons(pairs)
 
 
 def _named_counts(
-    counts: Mapping[str, Sequence[ArrayLike]], ids: Mapping[str, Sequence[object]] | None
+    counts: Mapping[str, Sequence[ArrayLike] | pd.DataFrame], ids: Mapping[str, Sequence[object]] | None
 ) -> dict[str, Counts]:
     """Checked counts of every policy; without ids, places are the problems."""
+    framed = {name: one for name, one in counts.items() if is_frame(one)}
+    if framed:
+        if len(framed) < len(counts) or ids is not None:
+            raise UsageError("a frame names its own problems: give frames for all policies, and no ids.")
+        return {name: counts_of_frame(one, repr(name)) for name, one in framed.items()}
     if ids is not None and set(ids) != set(counts):
         raise UsageError(
             f"ids is given for {', '.join(ids)} and counts for {', '.join(counts)}; name the same policies."
@@ -95,7 +105,7 @@ def _named_counts(
     return made
 
 
-def _refuse_misaligned(counts: Mapping[str, Sequence[ArrayLike]], made: Mapping[str, Counts]) -> None:
+def _refuse_misaligned(counts: Mapping[str, Any], made: Mapping[str, Counts]) -> None:
     """UsageError where entries at one place cannot belong to one problem."""
     sizes = {name: one.total_P.size for name, one in made.items()}
     if len(set(sizes.values())) > 1:

@@ -24,6 +24,7 @@ from s2l_lab.estimators.cells import (
     check_unknown,
     pool,
 )
+from s2l_lab.estimators.counts_frame import counts_of_frame, is_frame
 from s2l_lab.estimators.estimate import Curve, Estimate, Floats, Ints
 from s2l_lab.estimators.problem_interval import ProblemEnds, share_ends
 from s2l_lab.estimators.randomness import generator
@@ -34,6 +35,7 @@ from s2l_lab.estimators.units import cluster_codes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import pandas as pd
     from numpy.typing import ArrayLike
 
     from s2l_lab.estimators.rollout_interval import RolloutEnds
@@ -73,8 +75,8 @@ def estimate_at(curve: Curve, place: int, rollouts: int) -> Estimate:
 
 
 def pass_at_k_curve(
-    correct_P: ArrayLike,
-    total_P: ArrayLike | int,
+    correct_P: ArrayLike | pd.DataFrame,
+    total_P: ArrayLike | int | None = None,
     ks: Sequence[int] | Ints | None = None,
     *,
     interval: Literal["rollouts", "problems"] = "problems",
@@ -88,7 +90,8 @@ def pass_at_k_curve(
 
     `correct_P`: rollouts with outcome CORRECT, one whole number a problem, shape (P,): a list, an array or a pandas
     Series. `total_P`: all rollouts, shape (P,), or one number that holds for every problem. `ks`: which k, None for
-    every k from 1 up to the smallest total. Shares lie between 0 and 1.
+    every k from 1 up to the smallest total. Shares lie between 0 and 1. One policy's frame of a
+    run, `open_run(...).counts().loc[NAME]`, may stand in place of all counts; it brings total, unknown and cluster.
 
     `interval` says what the intervals are about: "problems" (other problems of this kind; with a simultaneous band) or
     "rollouts" (these problems, other draws). `level` is their coverage, between 0 and 1. `unknown_P` (P,) counts the
@@ -116,6 +119,13 @@ def pass_at_k_curve(
             f"interval = {interval!r} was asked; a curve of one policy has 'rollouts' or 'problems'. "
             "For 'seeds' give the counts of all training runs to seeds_curve."
         )
+    if is_frame(correct_P):
+        if not (total_P is None and unknown_P is None and cluster is None):
+            raise UsageError("a frame brings its own total, unknown and cluster; give it alone.")
+        counts = counts_of_frame(correct_P)
+        correct_P, total_P, unknown_P, cluster = counts.correct_P, counts.total_P, counts.unknown_P, counts.cluster
+    elif total_P is None:
+        raise UsageError("total_P is missing; give the number of rollouts per problem, or a frame of counts().")
     cells = checked_cells(correct_P, total_P, unknown_P, cluster)
     ks_K = check_increasing(check_ks(ks, cells[0].min_total))
     table, ends = partial(_solve_table, ks_K=ks_K), partial(rollout_ends, ks_K=ks_K, level=level)

@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from s2l_lab.figures.caption import interval_words, sampling_text
-from s2l_lab.figures.diversity import between_figure, diversity_figure, within_figure
+from s2l_lab.figures.diversity import between_figure, diversity_figure, diversity_numbers, within_figure
 from s2l_lab.figures.page import Content, Html, join, page, plot, tag
 from s2l_lab.figures.page_tables import (
-    between_table,
-    coherence_table,
+    coherence_html,
+    contrasts_html,
     differences_html,
     metrics_table,
-    paper_table,
+    paper_html,
     policy_name,
     within_html,
 )
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from s2l_lab.figures.page_tables import Found
     from s2l_lab.figures.paper import PaperDiversity
     from s2l_lab.studies.diversity import DiversityReport
 
@@ -36,19 +37,20 @@ def diversity_page(
 ) -> str:
     """The HTML of the page. `marks` holds keys of `studies.metric_validity.WORDS` by metric; `paper_table3` is the
     paper's table where the benchmark is the paper's."""
+    found = diversity_numbers(report, marks)
     return page(
         f"Diversity on {report.benchmark}",
-        *_top(report),
-        *_within(report, marks),
-        *_between(report),
-        *_persistence(report),
-        *(_paper(report, paper_table3, marks) if paper_table3 else ()),
+        *_top(report, found),
+        *_within(report, found, marks),
+        *_between(report, found),
+        *_persistence(found),
+        *(_paper(found, paper_table3, marks) if paper_table3 else ()),
         *_metrics(marks),
         tag("footer", "Every number on this page is in numbers.json beside it, in full precision. s2l-lab."),
     )
 
 
-def _top(report: DiversityReport) -> tuple[Html, ...]:
+def _top(report: DiversityReport, found: Found) -> tuple[Html, ...]:
     """Title, facts, and the three questions."""
     within, embedding = report.within, report.embedding
     names = [policy.name for policy in within.policies]
@@ -60,7 +62,7 @@ def _top(report: DiversityReport) -> tuple[Html, ...]:
             f"their tokens embedded, {embedding.empty} empty texts left out"
         )
     facts: list[tuple[str, Content]] = [
-        ("Policies", join(*(policy_name(name, report) for name in names))),
+        ("Policies", join(*(policy_name(name, found) for name in names))),
         ("Benchmark", f"{report.benchmark}, n = {report.n_problems} problems"),
         ("Rollouts", f"N = {report.n_rollouts} per problem and policy; {unknown} without a verdict"),
         (
@@ -106,7 +108,7 @@ def _facts(facts: Sequence[tuple[str, Content]]) -> Html:
     return tag("dl", *(part for name, fact in facts for part in (tag("dt", name), tag("dd", fact))))
 
 
-def _within(report: DiversityReport, marks: Mapping[str, str]) -> tuple[Html, ...]:
+def _within(report: DiversityReport, found: Found, marks: Mapping[str, str]) -> tuple[Html, ...]:
     label = (
         "Dots with intervals: every metric for every policy, over all rollouts and over correct ones only. The same "
         "numbers stand in the tables below."
@@ -121,14 +123,14 @@ def _within(report: DiversityReport, marks: Mapping[str, str]) -> tuple[Html, ..
         ),
         plot(within_figure(report, marks), "within", label, "", with_library=True),
     ]
-    parts += [tag("h3", "All metrics"), within_html(report, marks)]
+    parts += [tag("h3", "All metrics"), within_html(found, marks)]
     if len(report.within.policies) > 1:
         title = tag("h3", f"Differences to {report.within.reference}")
-        parts += [title, differences_html(report, marks)]
+        parts += [title, differences_html(found, marks)]
     return tuple(parts)
 
 
-def _between(report: DiversityReport) -> tuple[Html, ...]:
+def _between(report: DiversityReport, found: Found) -> tuple[Html, ...]:
     reference = report.within.reference
     head = tag("h2", f"Between: what does a policy add to {reference}?", id="between")
     if not report.between:
@@ -145,11 +147,11 @@ def _between(report: DiversityReport) -> tuple[Html, ...]:
         head,
         tag("p", text, tag("code", "s2l-lab figures policy-share"), "."),
         plot(between_figure(report), "between", label, "", with_library=False),
-        between_table(report),
+        contrasts_html(found),
     )
 
 
-def _persistence(report: DiversityReport) -> tuple[Html, ...]:
+def _persistence(found: Found) -> tuple[Html, ...]:
     text = (
         "Stored rollouts cannot show whether a policy's deviations from the learner last along a trajectory. This "
         "needs the distributions of both policies, token by token. It also needs the learner at the temperature of "
@@ -158,29 +160,29 @@ def _persistence(report: DiversityReport) -> tuple[Html, ...]:
     return (
         tag("h2", "Persistence: do deviations last along a trajectory?", id="persistence"),
         tag("p", text, tag("code", "s2l-lab figures persistence"), "."),
-        *_coherence(report),
+        *_coherence(found),
     )
 
 
-def _coherence(report: DiversityReport) -> tuple[Html, ...]:
+def _coherence(found: Found) -> tuple[Html, ...]:
     """What embeddings of single steps say, where there are any."""
-    if not report.coherence:
+    if not found["coherence"]:
         return ()
     text = (
         "What stored rollouts do show: whether a step's embedding points the way of the next one. Steps of one "
         "position resemble each other in any rollout, so only the excess over other rollouts' next steps counts."
     )
-    return tag("p", text), coherence_table(report)
+    return tag("p", text), coherence_html(found)
 
 
-def _paper(report: DiversityReport, rows: Sequence[PaperDiversity], marks: Mapping[str, str]) -> tuple[Html, ...]:
+def _paper(found: Found, rows: Sequence[PaperDiversity], marks: Mapping[str, str]) -> tuple[Html, ...]:
     """The paper's Table 3 above ours."""
     text = (
         "The paper (arXiv 2605.30789) names its metrics and gives no definition, no sampler, no interval and no code. "
         "Ours is Self-BLEU in its pairwise form, which fits the paper's values better than the one with all references."
     )
     title = tag("h2", "The paper's Table 3 beside ours", id="table3")
-    return title, tag("p", text), paper_table(report, rows, marks)
+    return title, tag("p", text), paper_html(found, rows, marks)
 
 
 def _metrics(marks: Mapping[str, str]) -> tuple[Html, ...]:

@@ -88,7 +88,7 @@ def plot_difference(comparisons: Comparison | Sequence[Comparison]) -> Any:
     band = f"Light: {first.level:.0%} band, simultaneous over all k" + (" and pairs" if len(pairs) > 1 else "")
     lines = [
         f"{band}; darker: interval at each k. n = {first.n_problems} problems, N = {first.n_rollouts} rollouts; "
-        f"{interval_words(first.level, first.resampled)}."
+        f"{interval_words(first.level, first.resampled, first.n_clusters)}."
     ]
     return canvas.finish([markup(line) for line in wrapped(lines, 64 * columns)])
 

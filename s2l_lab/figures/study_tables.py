@@ -12,9 +12,22 @@ from typing import TYPE_CHECKING, Any
 from s2l_lab.diversity.metrics import METRICS
 from s2l_lab.figures.diversity import diversity_caption
 from s2l_lab.figures.paper import table3_beside
-from s2l_lab.figures.tables import Cell, Column, Number, Printed, Table, TableRow, as_number, number, p_words, table
+from s2l_lab.figures.tables import (
+    Cell,
+    Column,
+    Number,
+    Printed,
+    Strong,
+    Table,
+    TableRow,
+    as_number,
+    number,
+    p_words,
+    table,
+    texts,
+)
 from s2l_lab.figures.within_panels import CONDITION_WORDS
-from s2l_lab.studies.between import FEATURE_TITLES, FEATURES
+from s2l_lab.studies.between import FEATURE_TITLES, FEATURE_WORDS, FEATURES
 from s2l_lab.studies.metric_validity import SIGNS, WORDS, metric_marks
 from s2l_lab.studies.within import CONDITIONS
 
@@ -28,6 +41,7 @@ if TYPE_CHECKING:
 
 HORIZON, LAG = 20, 8
 """Of the variance ratios and of the autocovariance in the table; the figure has all."""
+METRIC = Column("metric", text=True, width=25)
 
 
 def metric_name(metric: str) -> str:
@@ -44,7 +58,7 @@ def within_table(found: Mapping[str, Any], condition: Condition, named: Callable
     rows = [TableRow(("tokens per completion", *lengths), "tokens")]
     if condition == "all":
         rows.insert(0, TableRow(("pass@1", *(as_number(policy["accuracy"]) for policy in policies)), "pass@1"))
-    cells = {(one["policy"], one["metric"]): one for one in found["within"] if one["condition"] == condition}
+    cells = {(one["policy"], one["metric"]): one for one in _within(found, condition)}
     for metric in METRICS:
         row = (
             as_number(cell := cells[name, metric], mark="*" if _apart(cell["less_reference"]) else "") for name in names
@@ -55,7 +69,7 @@ def within_table(found: Mapping[str, Any], condition: Condition, named: Callable
         rows.append(TableRow(("step coherence, excess", *excess), "coherence"))
     about = f"(m = {facts['m']}, n = {facts['n_problems']})"
     title = f"within each policy, {CONDITION_WORDS[condition]} {about}"
-    return table(title, [Column("metric", text=True, width=25), *names], rows)
+    return table(title, [METRIC, *names], rows)
 
 
 def _apart(less: Mapping[str, Any] | None) -> bool:
@@ -90,6 +104,82 @@ def share_cell(found: Mapping[str, Any] | None) -> Cell:
     return as_number(found["share"], percent=True, about=(*tested, f"n {found['n']}"))
 
 
+def differences_table(found: Mapping[str, Any], condition: Condition) -> Table:
+    """Every policy minus the reference under a condition, paired over problems, by metric."""
+    names = [policy["policy"] for policy in found["policies"] if policy["policy"] != found["reference"]]
+    less = {(one["policy"], one["metric"]): one["less_reference"] for one in _within(found, condition)}
+    n = found["conditions"][condition]["n_problems"]
+    rows = [
+        TableRow((metric_name(metric), *(counted(less[name, metric], n, sign="+") for name in names)), metric)
+        for metric in METRICS
+    ]
+    return table(f"Policy minus {found['reference']}, paired over problems", [METRIC, *names], rows)
+
+
+def contrasts_table(found: Mapping[str, Any]) -> Table:
+    """`between_table` in full, a row per feature and policy: share, between-part, null, p, and the numbers behind."""
+    contrasts = {(one["policy"], one["feature"]): one for one in found["between"]}
+    policies = [policy["policy"] for policy in found["policies"] if policy["policy"] != found["reference"]]
+    rows = []
+    for feature in FEATURES:
+        null = found["split_halves"].get(feature)
+        halves = "-\nnot recorded" if null is None else counted(null, found["benchmark"]["n_problems"])
+        for policy in policies:
+            cells = _contrast_cells(contrasts.get((policy, feature)), halves)
+            rows.append(TableRow((FEATURE_WORDS[feature], policy, *cells), feature))
+    title = (
+        "Between-part in units of the distance; split halves as a share. p: policies permuted within problems, "
+        "one-sided. n: problems with two rollouts of both policies."
+    )
+    heads = ("share", "between-part", f"split halves of {found['reference']}", "p", "n problems")
+    return table(title, [*texts("what differs", "policy"), *heads], rows)
+
+
+def _contrast_cells(one: Mapping[str, Any] | None, halves: Cell) -> tuple[Cell, ...]:
+    if one is None:
+        return "-\nno embeddings or token ids", "-", halves, "-", "0"
+    p = "-" if one["p"] is None else f"{one['p']:.3g}"
+    rollouts = f"{one['n']}\n{one['n_rollouts_policy']:,} + {one['n_rollouts_reference']:,} rollouts"
+    return counted(one["share"], one["n"]), counted(one["between"], one["n"]), halves, p, rollouts
+
+
+def coherence_table(found: Mapping[str, Any]) -> Table:
+    """A row per policy: a step and the next one of its own rollout, of another rollout, and the difference."""
+    n = found["benchmark"]["n_problems"]
+    rows = [
+        (policy, *(counted(one[part], n, sign="+") for part in ("observed", "null", "excess")))
+        for policy, one in found["coherence"].items()
+    ]
+    title = "Mean cosine between a step's and the next step's residual from the problem's mean step; first rollouts."
+    return table(title, [*texts("policy"), "same rollout", "other rollouts (null)", "excess"], rows)
+
+
+def paper_beside_table(found: Mapping[str, Any], paper: Sequence[PaperDiversity]) -> Table:
+    """The paper's Table 3 above ours; a row of one cell says whose rows follow."""
+    n, metrics = found["benchmark"]["n_problems"], ("self_bleu", "edit_diversity", "unique_answers")
+    ours = {(one["policy"], one["metric"]): one for one in _within(found, "all")}
+    rows: list[TableRow] = [TableRow(("paper: AIME24, K = 64, no interval",))]
+    rows += [TableRow((one.model, *(Strong(f"{getattr(one, name):.3f}") for name in metrics))) for one in paper]
+    m = found["conditions"]["all"]["m"]
+    rows.append(TableRow((f"ours: {found['benchmark']['name']}, m = {m}, n = {n} problems, all rollouts",)))
+    rows += [
+        TableRow((policy["policy"], *(counted(ours[policy["policy"], name], n) for name in metrics)), "ours")
+        for policy in found["policies"]
+    ]
+    return table("", [*texts("policy"), *metrics], rows)
+
+
+def counted(estimate: Mapping[str, Any] | None, n: int, **more: Any) -> Cell:
+    """An estimate as a cell that says its number of problems where that is not `n`."""
+    if estimate is None or estimate["n_problems"] == n:
+        return as_number(estimate, **more)
+    return as_number(estimate, about=(f"n = {estimate['n_problems']}",), **more)
+
+
+def _within(found: Mapping[str, Any], condition: Condition) -> list[Mapping[str, Any]]:
+    return [one for one in found["within"] if one["condition"] == condition]
+
+
 def paper_diversity_table(paper: Sequence[PaperDiversity]) -> Table:
     """The paper's Table 3, as printed."""
     rows = [
@@ -98,7 +188,7 @@ def paper_diversity_table(paper: Sequence[PaperDiversity]) -> Table:
         ["unique answer ratio", *(number(one.unique_answers) for one in paper)],
     ]
     title = "the paper's Table 3 (AIME24, K = 64; no interval, no definition given)"
-    return table(title, [Column("metric", text=True, width=25), *(one.model for one in paper)], rows)
+    return table(title, [METRIC, *(one.model for one in paper)], rows)
 
 
 def share_table(found: Mapping[str, Any], features: Sequence[Feature] = FEATURES) -> Table:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from s2l_lab.estimators.seeds import SEEDS_FOR_A_CLAIM
 from s2l_lab.figures.axes import fine_axis
+from s2l_lab.figures.claim_tables import signed_reading
 from s2l_lab.figures.dots import Dot, DotRow, draw_dots, height_of
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.palette import FAINT, arm_looks
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from s2l_lab.figures.canvas import Canvas
     from s2l_lab.figures.palette import Look
     from s2l_lab.figures.paper import PaperCell
+    from s2l_lab.figures.tables import Table
     from s2l_lab.training.claims import TrainingFigure
-    from s2l_lab.training.results import ArmCost, ArmResult, ClaimResult, Level, TrainingResults
+    from s2l_lab.training.results import ArmCost, ArmResult, Level, TrainingResults
 
 LEFT = 214.0
 PITCH = 284.0
@@ -69,46 +71,19 @@ def draw_paper_table(canvas: Canvas, title: str, cells: Sequence[PaperCell], top
     return draw_block(canvas, title, columns, top)
 
 
-def draw_claims(canvas: Canvas, plan: TrainingFigure, claims: Sequence[ClaimResult], top: float) -> float:
-    """A line for each claim: what is said, what was found, the verdict."""
-    if not claims:
+def draw_claims(canvas: Canvas, plan: TrainingFigure, claims: Table, top: float) -> float:
+    """A line for each claim of `claims_table`: what is said, what was found, the verdict."""
+    if not claims.rows:
         return top
     title = f"Claims, decided by these intervals (Holm over the page; a difference within {plan.margin:g} is small)"
     canvas.text(24, top, f"<b>{markup(title)}</b>", size=14)
-    for i, claim in enumerate(claims):
-        at = top + 30 + CLAIM * i
-        found = difference_words(claim.difference) if claim.difference else "\u2013"
-        decision = claim.decision
-        why = f' <span style="color:{FAINT}">({markup(decision.why)})</span>' if decision.why else ""
-        texts = (markup(claim_words(claim)), markup(found), f"<b>{decision.word}</b>{why}")
-        for left, text in zip(COLUMNS, texts, strict=True):
-            canvas.text(left, at, text, size=13)
-    return top + 30 + CLAIM * len(claims) + 20
-
-
-def claim_words(claim: ClaimResult) -> str:
-    """The claim with k and benchmark where they are not plain from its text."""
-    plan = claim.plan
-    at = [f"pass@{plan.k}"] if f"pass@{plan.k}" not in plan.text else []
-    at += [f"step {plan.step}"] if plan.step is not None else []
-    at += [plan.benchmark] if plan.benchmark is not None and plan.benchmark not in plan.text else []
-    return f"{plan.text} ({', '.join(at)})" if at else plan.text
-
-
-def signed(value: float) -> str:
-    """A share's difference to three digits, as "+.012"."""
-    if not math.isfinite(value):
-        return "\u2013"
-    text = f"{abs(value):.3f}"
-    return ("\u2212" if value < 0 else "+") + (text[1:] if text.startswith("0.") else text)
-
-
-def difference_words(estimate: Estimate) -> str:
-    """A difference with its interval and seeds, as "+.012 [\u2212.003, +.027], 5 seeds"."""
-    seeds = f"{estimate.n_seeds} seed{'s' if estimate.n_seeds != 1 else ''}"
-    if not (math.isfinite(estimate.lower) and math.isfinite(estimate.upper)):
-        return f"{signed(estimate.value)} (no interval), {seeds}"
-    return f"{signed(estimate.value)} [{signed(estimate.lower)}, {signed(estimate.upper)}], {seeds}"
+    for i, row in enumerate(claims.rows):
+        said, found, decision = map(str, row.cells)
+        word, *why = map(markup, decision.split("\n"))
+        reason = "".join(f' <span style="color:{FAINT}">({words})</span>' for words in why)
+        for left, text in zip(COLUMNS, (markup(said), markup(found), f"<b>{word}</b>{reason}"), strict=True):
+            canvas.text(left, top + 30 + CLAIM * i, text, size=13)
+    return top + 30 + CLAIM * len(claims.rows) + 20
 
 
 def level_words(estimate: Estimate) -> str:
@@ -235,7 +210,7 @@ def _difference_text(found: Estimate | None) -> str:
     if found is None:
         return ""
     marks = ["*"] * (found.n_seeds < SEEDS_FOR_A_CLAIM) + [DAGGER] * bool(found.given)
-    return " ".join([difference_words(found).rpartition(", ")[0], *marks])
+    return " ".join([signed_reading(found.value, found.lower, found.upper), *marks])
 
 
 def _at(levels: Sequence[Level], k: int) -> Estimate | None:

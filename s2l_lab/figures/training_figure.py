@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from s2l_lab.figures.axes import fine_axis
 from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import wrapped
+from s2l_lab.figures.claim_tables import claim_numbers, claims_table
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import SCHEMA, plain
 from s2l_lab.figures.palette import FAINT, MARKS, arm_looks
@@ -21,7 +22,6 @@ from s2l_lab.figures.paper import TABLES, paper_cells, paper_curve
 from s2l_lab.figures.run_curves import draw_paper_curve, draw_step_curve
 from s2l_lab.figures.training_blocks import (
     DAGGER,
-    claim_words,
     draw_claims,
     draw_ends,
     draw_paper_table,
@@ -82,7 +82,7 @@ def training_figure(
         for panel in plan.panel:
             top = _draw_row(canvas, name, plan, panel, results, looks, top)
     top = draw_ends(canvas, plan, results, top)
-    draw_claims(canvas, plan, results.claims, top)
+    draw_claims(canvas, plan, claims_table(claim_numbers(results.claims)), top)
     lines = [*_caption(plan, results), *about]
     return canvas.finish([markup(line) for line in wrapped(lines, CAPTION_CHARACTERS)])
 
@@ -110,10 +110,7 @@ def training_numbers(
             for group, levels in results.before.items()
             for level in levels
         ],
-        "claims": [
-            {"claim": claim_words(claim), "difference": claim.difference, "verdict": claim.decision}
-            for claim in results.claims
-        ],
+        "claims": claim_numbers(results.claims),
     }
     return dict(plain(values))
 

@@ -17,9 +17,11 @@ import duckdb
 import pyarrow as pa
 
 from s2l_lab.errors import DataError, UsageError, unknown_name
+from s2l_lab.problems.clusters import problem_clusters
 from s2l_lab.rollouts.columns import KEY, problems_table
 from s2l_lab.rollouts.condition import columns_of
 from s2l_lab.rollouts.listing import find_runs, is_run
+from s2l_lab.rollouts.order import in_order
 from s2l_lab.rollouts.store import RolloutStore
 
 if TYPE_CHECKING:
@@ -105,16 +107,18 @@ class Run:
         return frame
 
     def counts(self) -> pd.DataFrame:
-        """Verified rollouts by (policy, problem): whole numbers correct, total and unknown (verifier_error).
+        """Verified rollouts by (policy, problem): correct, total, unknown (verifier_error) and the problem's cluster.
 
         The index has every policy (small to large) with every problem (in order of arrival), also those without
-        rollouts, so `counts().loc["tiny-2m"]` is what `pass_at_k_curve` and `compare` take. Rollouts of several
-        sampling parameters are counted together.
+        rollouts. `compare` takes the frame, and `pass_at_k_curve` one policy's part of it, `counts().loc["tiny-2m"]`.
+        `cluster` is a text, equal for problems that were made from one template, and missing throughout where no
+        problem names one; intervals over problems then resample whole clusters. Rollouts of several sampling
+        parameters are counted together. DataError where the run cannot be read, or for a cluster that is no name.
         """
         import pandas as pd
 
         with RolloutStore(self.path) as store:
-            policies, problems = _policies(store), [problem.id for problem in store.problems()]
+            policies, problems = _policies(store), store.problems()
             table = store.query(
                 f"""select policy, problem_id as problem, count(*) filter (outcome = 'correct') as correct,
                     count(*) as total, count(*) filter (outcome = 'verifier_error') as unknown
@@ -123,9 +127,11 @@ class Run:
                 version=_verifier(store),
             )
             _warn_of_damage(store)
-        every = pd.MultiIndex.from_product([policies, problems], names=["policy", "problem"])
+        ids = [problem.id for problem in problems]
+        every = pd.MultiIndex.from_product([policies, ids], names=["policy", "problem"])
         found: pd.DataFrame = table.to_pandas().set_index(["policy", "problem"])
-        return found.reindex(every, fill_value=0).astype("int64")
+        clusters = problem_clusters(problems) or (None,) * len(ids)
+        return found.reindex(every, fill_value=0).astype("int64").assign(cluster=[*clusters] * len(policies))
 
     def __repr__(self) -> str:
         with RolloutStore(self.path) as store:
@@ -148,7 +154,7 @@ def open_run(path: str | Path) -> Run:
     <Run runs/passk-tiny-countdown: ... rollouts of ... problems by tiny-60k, ...; verifier countdown-...>
     >>> short = run.to_frame(["policy", "text"], where="outcome = 'correct' and tokens < 40")
     >>> run.counts().loc["tiny-2m"].columns.to_list()
-    ['correct', 'total', 'unknown']
+    ['correct', 'total', 'unknown', 'cluster']
     """
     path = Path(path).expanduser()
     if not is_run(path):
@@ -204,10 +210,7 @@ def _problems(problems: Sequence[Problem]) -> pa.Table:
 
 
 def _policies(store: RolloutStore) -> list[str]:
-    """As the configuration lists them, then the others by name."""
-    there = list(dict.fromkeys(origin.policy for origin in store.origins()))
-    listed = [name for name in store.config.get("policies", {}) if name in there]
-    return listed + [name for name in there if name not in listed]
+    return in_order({origin.policy for origin in store.origins()}, store.config)
 
 
 def _verifier(store: RolloutStore) -> str | None:

@@ -27,6 +27,7 @@ from s2l_lab.diversity.rollout_set import set_clusters
 from s2l_lab.errors import UsageError, unknown_name
 from s2l_lab.policies import SamplingParams
 from s2l_lab.rollouts import Origin, RolloutStore
+from s2l_lab.rollouts.order import in_order
 from s2l_lab.studies.arms import read_sets
 from s2l_lab.studies.between import Feature, contrasts, null_shares
 from s2l_lab.studies.vectors import FOLDER, EmbeddingFacts, embed_texts
@@ -185,15 +186,12 @@ def _left_out(store: RolloutStore) -> str:
 
 
 def origins_in_order(store: RolloutStore, policies: Sequence[str] | None, sampling: SamplingParams) -> list[Origin]:
-    """One origin per policy, in the order in which the run lists its policies; those that it does not list come last,
-    in the order of `policies` where that is given. Raises UsageError for an unknown policy."""
+    """One origin per policy, in order. Raises UsageError for an unknown policy."""
     found = {o.policy: o for o in store.origins() if o.sampling_digest == sampling.digest}
-    order = [name for name in store.config.get("policies", {}) if name in found]
     for name in policies or ():
         if name not in found:
             raise unknown_name(f"policy of {store.path}", name, found)
-    order += [name for name in dict.fromkeys(policies or found) if name not in order]
-    wanted = [name for name in order if policies is None or name in policies]
+    wanted = in_order(set(policies or found), store.config)
     if not wanted:
         raise UsageError(f"{store.path} holds no rollouts yet; run `s2l-lab passk` first.")
     return [found[name] for name in wanted]

@@ -15,21 +15,19 @@ import subprocess
 import sys
 import tempfile
 import threading
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 from s2l_lab.errors import S2LError, UsageError
 from s2l_lab.verifiers.checks import Case, check
 from s2l_lab.verifiers.maths_process import READY, WALL_CLOCK
+from s2l_lab.verifiers.pool import Pool
 from s2l_lab.verifiers.verdict import Outcome, Verdict
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 SHORT = 20_000
 """Characters that are checked in place, in some milliseconds; a completion of 4,096 tokens has fewer."""
 
 
-class CheckPool:
+class CheckPool(Pool):
     """Checks cases; keeps its process until `close`."""
 
     def __init__(self, *, seconds: float, megabytes: int) -> None:
@@ -55,14 +53,6 @@ class CheckPool:
         if process is not None:
             process.kill()
             process.communicate()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _ask(self, case: Case) -> Verdict:
         process = self._process or self._start()

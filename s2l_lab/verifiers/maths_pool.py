@@ -19,14 +19,14 @@ import select
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from s2l_lab.errors import UsageError
 from s2l_lab.verifiers.maths_process import MathsComparison, MathsProcess, Status
+from s2l_lab.verifiers.pool import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
 SECONDS = 5.0
 """Processor time that one comparison may take, and a sixth of its wall clock; an ordinary one takes milliseconds."""
@@ -47,7 +47,7 @@ def whole_numbers(gold: str, answer: str) -> MathsComparison | None:
     return MathsComparison(Status.EQUAL if equal else Status.DIFFERENT, str(int(answer)), "")
 
 
-class MathsPool:
+class MathsPool(Pool):
     """Worker processes for comparisons. A context manager; without `with`, call `close`."""
 
     def __init__(self, workers: int | None = None, *, seconds: float = SECONDS, megabytes: int = MEGABYTES) -> None:
@@ -107,11 +107,3 @@ class MathsPool:
     def close(self) -> None:
         """End and reap all workers. Safe to call twice; the pool starts new ones when asked again."""
         self._end(list(self._workers))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -13,18 +13,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from s2l_lab.errors import UsageError
 from s2l_lab.verifiers.check_pool import CheckPool
 from s2l_lab.verifiers.checks import Case, Kind, answer_of, is_comparison, known_kind, refuse_impossible
 from s2l_lab.verifiers.maths_pool import MEGABYTES, SECONDS, MathsPool
 from s2l_lab.verifiers.maths_process import MathsComparison, Status
+from s2l_lab.verifiers.pool import Pool
 from s2l_lab.verifiers.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
 
     from s2l_lab.problems import Problem
     from s2l_lab.verifiers.extraction import Extraction
@@ -98,7 +98,7 @@ def known_seconds(seconds: float) -> None:
         raise UsageError(f"a verdict was allowed {seconds:g} s; give a positive number of seconds, as 5.")
 
 
-class VerifierPool:
+class VerifierPool(Pool):
     """Verifies many completions; keeps its workers and what they found until it is closed."""
 
     def __init__(
@@ -170,14 +170,6 @@ class VerifierPool:
         """End the workers. Safe to call twice."""
         self._maths.close()
         self._checks.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _maths_verdict(answer: str, comparison: MathsComparison) -> Verdict:

@@ -66,9 +66,8 @@ def test_verdicts_of_made_figures_are_read_and_broken_ones_named(tmp_path: Path)
     assert mini.verdicts == (
         {
             "claim": "S2L-PO is ahead",
-            "difference": "+0.012 [-0.003, \u2013], 5 seeds",
-            "verdict": "cannot tell",
-            "why": "five seeds",
+            "difference": "+.012 (no interval), 5 seeds",
+            "verdict": "cannot tell (five seeds)",
         },
     )
     assert "earlier release" in mini.note  # its difference has no standard error

@@ -16,6 +16,7 @@ from s2l_lab.figures.diversity_page import diversity_page
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import as_json
 from s2l_lab.figures.page import tag
+from s2l_lab.figures.page_tables import coherence_html, contrasts_html, differences_html, paper_html, within_html
 from s2l_lab.figures.paper import table3
 from s2l_lab.studies.between import FEATURES
 from s2l_lab.studies.diversity import DiversityReport
@@ -109,6 +110,19 @@ def test_between_shows_shares_with_their_null(report: DiversityReport, figure: A
             assert f"p {found.p_value:.2g}" in texts(figure)
     bands = [set(t.x) - {None} for t in figure.data if t.name == "reference interval"]
     assert bands == [{report.split_halves[f].lower, report.split_halves[f].upper} for f in FEATURES]
+
+
+def test_the_pages_tables_are_those_of_numbers_json(report: DiversityReport, source: str) -> None:
+    """A run that has just ended and a file that was read back give one table, cell by cell."""
+    found = json.loads(as_json(diversity_numbers(report, MARKS)))
+    tables = (
+        within_html(found, MARKS),
+        differences_html(found, MARKS),
+        contrasts_html(found),
+        coherence_html(found),
+        paper_html(found, table3(), MARKS),
+    )
+    assert all(made.source in source for made in tables)
 
 
 def test_a_policy_has_one_colour(report: DiversityReport, figure: Any) -> None:

@@ -1,5 +1,6 @@
 """What is drawn is what was found: curves, differences, verdicts, the paper beside; owed arms are named."""
 
+import io
 import itertools
 import json
 import sys
@@ -12,15 +13,17 @@ from rich.console import Console
 from synthetic_training import FIGURE, STEPS, report, reports
 from test_palette import MACHADO, linear, luminance, oklab
 
-from s2l_lab.browse.made_figures import by_old_rules
+from s2l_lab.browse.made_figures import by_old_rules, made_figures
 from s2l_lab.cli import figures
+from s2l_lab.cli.tables import in_terminal
 from s2l_lab.cli.training_figures import write_training
 from s2l_lab.errors import UsageError
+from s2l_lab.figures.claim_tables import claim_numbers, claims_table, signed, signed_reading
 from s2l_lab.figures.markup import markup
 from s2l_lab.figures.numbers import as_json
 from s2l_lab.figures.palette import ARM_COLOURS, SOURCE_COLOURS, arm_looks
 from s2l_lab.figures.paper import paper_curve
-from s2l_lab.figures.training_blocks import difference_words, level_words, signed
+from s2l_lab.figures.training_blocks import level_words
 from s2l_lab.figures.training_figure import training_figure, training_numbers
 from s2l_lab.sweeps import read_sweep
 from s2l_lab.sweeps import reports as sweep_reports
@@ -116,11 +119,39 @@ def test_owed_arms_and_seeds_are_named_and_nothing_is_markup(figure: Any) -> Non
     assert sum("owed" in text and text.startswith("<span") for text in texts(figure)) >= 3  # a dash in every column
 
 
+def reading_of(found: Any) -> str:
+    return signed_reading(found.value, found.lower, found.upper)
+
+
+def test_figure_terminal_app_and_readme_decide_in_the_same_words(
+    figure: Any, results: TrainingResults, tmp_path: Path
+) -> None:
+    """The app wrote +0.012 where figure and terminal had +.012, and each put claims into words of its own."""
+    values = training_numbers("fig7", plan(), results, [], scale="mini", command="made")
+    assert values["claims"] == claim_numbers(results.claims)
+    made = claims_table(values["claims"])
+    assert len(made.rows) == len(results.claims) > 1
+    folder = tmp_path / "figures" / "fig7-mini"
+    folder.mkdir(parents=True)
+    (folder / "numbers.json").write_text(as_json(values))
+    in_app = made_figures(tmp_path, "fig7")[0].verdicts
+    console = Console(file=(said := io.StringIO()), width=400)
+    console.print(in_terminal(made))
+    printed = said.getvalue()
+    for row, shown in zip(made.rows, in_app, strict=True):
+        claim, difference, decision = map(str, row.cells)
+        word, *why = decision.split("\n")
+        assert (shown["claim"], shown["difference"]) == (claim, difference)
+        assert shown["verdict"] == word + "".join(f" ({one})" for one in why)
+        assert {markup(claim), markup(difference)} <= set(texts(figure))
+        assert all(one in printed for one in (claim, difference, word, *why))
+
+
 def test_five_seeds_are_starred_and_cannot_tell(figure: Any, results: TrainingResults) -> None:
     five = results.arm("5-step").differences[("countdown",), 1]
-    words = difference_words(five).rpartition(", ")[0]
+    words = reading_of(five)
     assert f"{words} *" in texts(figure)
-    ten = difference_words(results.arm("8-step").differences[("countdown",), 1]).rpartition(", ")[0]
+    ten = reading_of(results.arm("8-step").differences[("countdown",), 1])
     assert ten in texts(figure)
     verdicts = [text for text in texts(figure) if text.startswith(("<b>supported", "<b>cannot tell", "<b>contra"))]
     assert verdicts[0] == "<b>supported</b>"
@@ -136,7 +167,7 @@ def test_the_caption_says_what_intervals_are_about_and_which_hold_for_a_bank_alo
     banked = FOUND | {"8-step": {seed: report(seed, 0.06, plan=drawn) for seed in range(10)}}
     results = training_results(plan(), SEEDS, banked)
     shown = texts(training_figure("fig7", plan(), results, [], scale="mini"))
-    words = difference_words(results.arm("8-step").differences[("countdown",), 1]).rpartition(", ")[0]
+    words = reading_of(results.arm("8-step").differences[("countdown",), 1])
     assert f"{words} \u2020" in shown
     assert "\u2020: for this bank" in " ".join(shown)
     assert any(text.startswith("<b>supported</b>") and "for this bank" in text for text in shown)

@@ -13,6 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s2l_lab.errors import DataError, UsageError
+from s2l_lab.estimators.compare import compare
+from s2l_lab.estimators.curve import pass_at_k_curve
+from s2l_lab.figures.plots import plot_difference
+from s2l_lab.problems import Problem
 from s2l_lab.rollouts import Origin, RolloutStore, collect
 from s2l_lab.rollouts.condition import FUNCTIONS, columns_of
 from s2l_lab.rollouts.run import COLUMNS, WIDE, open_run
@@ -185,6 +189,24 @@ def test_counts_are_the_stores(path: Path) -> None:
             for name in ("correct", "total", "unknown"):
                 np.testing.assert_array_equal(mine[name], getattr(counts, f"{name}_P"))
     assert (found["total"] == N).all()
+    assert found["cluster"].isna().all()
+
+
+def test_clusters_come_with_the_counts_and_widen_what_rests_on_them(tmp_path: Path) -> None:
+    """A curve over the problems of two templates, from a run alone: it was drawn problem by problem."""
+    made = [
+        Problem.make(f"Say {i}.", str(i), "exact", "numbers", {"cluster": i % 2} if i < 4 else {}) for i in range(5)
+    ]
+    with writer(tmp_path / "run") as store:
+        for name in ("a", "b"):
+            collect(store, HashedPolicy(name), made, 4, SAMPLING, verify=verify, verifier_version=VERSION)
+    counts = open_run(tmp_path / "run").counts()
+    labels = ["cluster 0", "cluster 1", "cluster 0", "cluster 1", f"problem {made[4].id}"]
+    assert counts["cluster"].tolist() == labels * 2
+    assert pass_at_k_curve(counts.loc["a"]).n_clusters == 3
+    found = compare(counts)
+    assert found.n_clusters == 3
+    assert "over 3 clusters" in plot_difference(found).layout.annotations[-1].text
 
 
 def test_a_problem_without_rollouts_stays_in_the_counts(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from s2l_lab.app.parts.look import NEUTRAL
-from s2l_lab.browse.family_curves import Covers, Family, Recorded, drawn
+from s2l_lab.browse.family_curves import Covers, FamilyCurves, Recorded, drawn
 from s2l_lab.browse.solve_rates import SolveRates
 from s2l_lab.estimators import Comparison
 from s2l_lab.figures.differences import draw_difference
@@ -41,7 +41,7 @@ def waiting_figure() -> Any:
 
 
 def curves_figure(
-    family: Family, colours: Mapping[str, str], known: Mapping[str, Recorded], *, flops: bool, guesses: bool
+    family: FamilyCurves, colours: Mapping[str, str], known: Mapping[str, Recorded], *, flops: bool, guesses: bool
 ) -> Any:
     """pass@k over k, or over the FLOPs of k rollouts; ribbons are the curves' intervals, dotted lines the guessers."""
     figure = go.Figure()

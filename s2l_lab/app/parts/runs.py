@@ -18,7 +18,7 @@ import streamlit as st
 from s2l_lab.browse.catalog import Catalog, RunEntry, StoreEntry, bundled_runs, find_runs
 from s2l_lab.browse.family_curves import (
     Covers,
-    Family,
+    FamilyCurves,
     at_one_n,
     family_comparisons,
     family_covers,
@@ -126,11 +126,13 @@ def _even_rates(path: str, fingerprint: str, version: str | None, policies: tupl
 
 
 @st.cache_data(max_entries=16, show_spinner="Estimating pass@k")
-def _family(path: str, fingerprint: str, version: str | None, policies: tuple[str, ...], interval: Interval) -> Family:
+def _family(
+    path: str, fingerprint: str, version: str | None, policies: tuple[str, ...], interval: Interval
+) -> FamilyCurves:
     return family_curves(_even_rates(path, fingerprint, version, policies), policies, interval)
 
 
-def family_of(here: Opened, policies: tuple[str, ...], interval: Interval) -> Family:
+def family_of(here: Opened, policies: tuple[str, ...], interval: Interval) -> FamilyCurves:
     """pass@k of these policies, under the verifier version that is shown."""
     return _family(str(here.store.path), here.store.fingerprint(), here.version, policies, interval)
 

@@ -27,7 +27,7 @@ from s2l_lab.app.parts.look import policy_colours
 from s2l_lab.app.parts.runs import Opened, comparisons_of, covers_of, family_of, provenance_of, rates_of
 from s2l_lab.app.parts.safe import plain, visible
 from s2l_lab.app.parts.states import empty, notes
-from s2l_lab.browse.family_curves import Covers, Family, Recorded, crossings_table, differences_table, recorded
+from s2l_lab.browse.family_curves import Covers, FamilyCurves, Recorded, crossings_table, differences_table, recorded
 from s2l_lab.browse.provenance import Drawn, Provenance, caption
 from s2l_lab.browse.report_page import FigureItem, Section, TableItem
 from s2l_lab.browse.solve_rates import Order, SolveRates
@@ -92,7 +92,7 @@ def show() -> None:
     url.publish()
 
 
-def _drawn(family: Family) -> Drawn:
+def _drawn(family: FamilyCurves) -> Drawn:
     """The problems that all chosen policies have, at the N that the curves are of."""
     return Drawn(family.n_problems, str(family.n_rollouts), family.n_clusters)
 
@@ -139,7 +139,7 @@ def _switches(url: Address, rates: SolveRates) -> tuple[list[str], Interval, str
 def _curves(
     here: Opened,
     about: Provenance,
-    family: Family,
+    family: FamilyCurves,
     chosen: tuple[str, ...],
     interval: str,
     colours: dict[str, str],
@@ -175,11 +175,11 @@ def _curves(
         export_figure("family.covertau", figure, title, lines, covers.table)
 
 
-def _costs_known(known: Mapping[str, Recorded], family: Family) -> bool:
+def _costs_known(known: Mapping[str, Recorded], family: FamilyCurves) -> bool:
     return all(name in known and known[name].flops_per_rollout > 0 for name in family.curves)
 
 
-def _guess_words(known: Mapping[str, Recorded], family: Family) -> str:
+def _guess_words(known: Mapping[str, Recorded], family: FamilyCurves) -> str:
     """Which guessers are drawn."""
     found = [known[name] for name in family.curves if name in known]
     kinds = {
@@ -272,7 +272,7 @@ def _heat_map(url: Address, about: Provenance, rates: SolveRates) -> None:
 
 
 def _sections(
-    family: Family,
+    family: FamilyCurves,
     comparisons: tuple[Comparison, ...],
     rates: SolveRates,
     colours: dict[str, str],
