@@ -91,7 +91,7 @@ class RolloutStore:
         Raises as `RolloutStore(path)` and `open` do.
         """
         with cls(path) as there:
-            config, identity = there.config, read_json(there.path / CONFIG)["identity"]
+            config, identity = there.config, there.identity
         manifest = RunManifest.of_this_process(config, device="none", seeds={}, verifier_version=verifier_version)
         return cls.open(path, manifest, identity)
 
@@ -129,6 +129,12 @@ class RolloutStore:
         """The resolved configuration of the last session that opened the run. Raises DataError."""
         config: dict[str, Any] = read_json(self.path / CONFIG)["config"]
         return config
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What every session of this run has in common. Raises DataError."""
+        identity: dict[str, Any] = read_json(self.path / CONFIG)["identity"]
+        return identity
 
     @property
     def sessions(self) -> list[RunManifest]:
