@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from s2l_lab.errors import DataError
 
@@ -91,7 +91,7 @@ def _environment() -> Any:
     class Generation(Extension):
         """`{% generation %}` marks what an assistant said; it writes nothing itself."""
 
-        tags: ClassVar = {"generation"}
+        tags = {"generation"}  # noqa: RUF012 (as jinja2 declares it)
 
         def parse(self, parser: Parser) -> list[Node]:
             next(parser.stream)

@@ -31,7 +31,7 @@ from s2l_lab.problems.gold import (
     scalar_text,
     shuffled,
 )
-from s2l_lab.problems.problem import Problem
+from s2l_lab.problems.problem import Problem, VerifierKind
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -43,7 +43,7 @@ ANSWER_FIELDS = ("answer", "answerKey", "final_answer", "reward_model.ground_tru
 WORKED_FIELD = "solution"
 """Where the answer is looked for in none of ANSWER_FIELDS."""
 OPTION_FIELDS = ("choices", "options")
-FILE_KINDS = ("math", "choice", "exact")
+FILE_KINDS: tuple[VerifierKind, ...] = ("math", "choice", "exact")
 """What a row's own `kind` may be; the other verifiers need more than a file of questions and answers has."""
 RESERVED = ("proof", "labels", "messages", "n_classes")
 """Metadata that decides something; a file's column of such a name is left out."""
@@ -173,9 +173,7 @@ def _problem(fields: dict[str, Any], name: str, columns: Columns, *, counts: boo
         return _gpqa(fields, name)
     prompt_field, prompt, messages = _question(fields, columns.question)
     option_field = next((field for field in OPTION_FIELDS if _is_options(fields.get(field))), None)
-    kind = fields.get("kind") or ("math" if option_field is None else "choice")
-    if kind not in FILE_KINDS:
-        raise RowFaultError(f"'kind' is {kind!r}, not one of {', '.join(FILE_KINDS)}")
+    kind = _kind(fields, "math" if option_field is None else "choice")
     metadata: dict[str, Any] = {}
     if kind == "choice":
         options = options_of(option_field or OPTION_FIELDS[0], fields.get(option_field or OPTION_FIELDS[0]))
@@ -195,6 +193,16 @@ def _problem(fields: dict[str, Any], name: str, columns: Columns, *, counts: boo
     notes = {f: v for f, v in fields.items() if f not in used and _is_note(v)}
     form = f"{answer_field} {gold.form}".rstrip()
     return Problem.make(prompt, gold.text, kind, name, {**notes, **metadata}), form
+
+
+def _kind(fields: dict[str, Any], default: VerifierKind) -> VerifierKind:
+    """The verifier that a row names, or the default."""
+    named = fields.get("kind")
+    if is_missing(named):
+        return default
+    if named not in FILE_KINDS:
+        raise RowFaultError(f"'kind' is {named!r}, not one of {', '.join(FILE_KINDS)}")
+    return FILE_KINDS[FILE_KINDS.index(named)]
 
 
 def _question(fields: dict[str, Any], column: str | None) -> tuple[str, str, list[dict[str, str]] | None]:
