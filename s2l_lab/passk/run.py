@@ -172,6 +172,8 @@ def _sample(
         "preset_template": plan.prompted.template,
         "policies": _merged(known, {task.member.name: dict(task.record) for task in plan.tasks}),
     }
+    if plan.prompted.instruction == "auto":
+        config["instruction_text"] = NEEDED[plan.benchmark.kind]
     manifest = RunManifest.of_this_process(
         config,
         device=device_name(),
@@ -179,8 +181,6 @@ def _sample(
         verifier_version=plan.verifier_version,
     )
     verify = verify_with(pool)
-    if plan.prompted.instruction == "auto":
-        config["instruction_text"] = NEEDED[plan.benchmark.kind]
     with RolloutStore.open(path, manifest, plan.identity, fresh=fresh) as store:
         origins = []
         for line in prompt_notes(plan):
