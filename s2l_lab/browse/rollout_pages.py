@@ -138,6 +138,7 @@ def read_rollout(
         **arrays,
         prompt=problem.prompt if problem else "",
         gold=problem.answer if problem else "",
+        rendered=store.prompt(values["policy"], values["policy_digest"], problem_id),
     )
 
 

@@ -67,6 +67,8 @@ class FullRollout:
     prompt: str
     """The problem's text; empty where the store does not have the problem."""
     gold: str
+    rendered: str = ""
+    """The text that the completion continues; empty where the store does not have it."""
 
 
 def row_of(values: dict[str, Any], rounds: Rounds | None) -> Row:

@@ -27,6 +27,7 @@ from s2l_lab.rollouts.columns import ROLLOUTS, VERDICTS
 from s2l_lab.rollouts.database import verdicts_folder, versions
 from s2l_lab.rollouts.order import in_order
 from s2l_lab.rollouts.parts import LEDGER, ROLLOUTS_FOLDER, Ledger, Parts
+from s2l_lab.rollouts.prompts import prompts_of, read_prompts
 from s2l_lab.rollouts.store import PROBLEMS, REMARKS
 from s2l_lab.training.plan import MAX_COMPLETION_LENGTH
 
@@ -126,6 +127,13 @@ class BrowsedStore:
     def problems(self) -> dict[str, Problem]:
         """By id, in order of arrival; none where their file is damaged, which `damaged` then names."""
         return self._read_problems()[0]
+
+    def prompt(self, policy: str, policy_digest: str, problem_id: str) -> str:
+        """What a policy was given for a problem; empty where the run did not keep it, or its file is damaged."""
+        try:
+            return prompts_of(read_prompts(self.path), Origin(policy, policy_digest, "")).get(problem_id, "")
+        except DataError:
+            return ""
 
     def _read_problems(self) -> tuple[dict[str, Problem], str]:
         """(problems, why their file is left out: empty where it is whole)."""

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from s2l_lab.cli.options import (
+    AnswerColumn,
     AsJson,
     BenchmarkName,
     ClaimKind,
@@ -20,16 +21,20 @@ from s2l_lab.cli.options import (
     Engine,
     EngineName,
     Extraction,
+    Instruction,
     Interval,
     MaxTokens,
     ModelRoot,
     Preset,
     PromptTemplate,
+    QuestionColumn,
     RunDirectory,
     RunSeed,
     SamplingPreset,
     Scale,
+    SystemMessage,
     Temperature,
+    TemplateArguments,
     TopP,
     Unknown,
     VerifierTimeout,
@@ -71,6 +76,8 @@ def passk(
         list[str] | None, typer.Option(help="Sample only this member of the family. Repeat for more.")
     ] = None,
     benchmark: BenchmarkName = "countdown",
+    question: QuestionColumn = None,
+    answer: AnswerColumn = None,
     data_root: DataRoot = None,
     rollouts: Annotated[int, typer.Option("-n", "--rollouts", help="Number of rollouts per problem (N).")] = 64,
     problems: Annotated[
@@ -99,6 +106,9 @@ def passk(
     stop: Annotated[list[str] | None, typer.Option(help="String that ends a completion. Repeat for more.")] = None,
     seed: RunSeed = 0,
     template: PromptTemplate = None,
+    system: SystemMessage = None,
+    instruction: Instruction = "auto",
+    template_arg: TemplateArguments = None,
     engine: EngineName = Engine.auto,
     dtype: Annotated[
         Dtype,
@@ -164,10 +174,15 @@ def passk(
             "members": tuple(member) if member else None,
             "policies": tuple(policy or ()),
             "benchmark": benchmark,
+            "question": question,
+            "answer": answer,
             "data_root": data_root,
             "problems": problems,
             "rollouts": rollouts,
             "template": template,
+            "system": system,
+            "instruction": instruction,
+            "template_args": template_arg or [],
             "engine": engine.value,
             "dtype": dtype.value,
             "tensor_parallel": tensor_parallel,
@@ -204,6 +219,8 @@ def diversity(
     ] = None,
     member: Annotated[list[str] | None, typer.Option(help="Use only this member or policy. Repeat for more.")] = None,
     benchmark: BenchmarkName = "countdown",
+    question: QuestionColumn = None,
+    answer: AnswerColumn = None,
     data_root: DataRoot = None,
     rollouts: Annotated[
         int | None,
@@ -218,6 +235,9 @@ def diversity(
     max_tokens: MaxTokens = None,
     seed: RunSeed = 0,
     template: PromptTemplate = None,
+    system: SystemMessage = None,
+    instruction: Instruction = "auto",
+    template_arg: TemplateArguments = None,
     engine: EngineName = Engine.auto,
     model_root: ModelRoot = None,
     embedder: Annotated[
@@ -249,10 +269,15 @@ def diversity(
             "members": members,
             "policies": tuple(policy or ()),
             "benchmark": benchmark,
+            "question": question,
+            "answer": answer,
             "data_root": data_root,
             "problems": problems,
             "rollouts": 64 if rollouts is None else rollouts,
             "template": template,
+            "system": system,
+            "instruction": instruction,
+            "template_args": template_arg or [],
             "engine": engine.value,
             "model_root": model_root,
             "out": out,
@@ -266,9 +291,14 @@ def diversity(
 
 @app.command()
 def verify(
+    file: Annotated[
+        str | None, typer.Argument(help="Problem file, or benchmark, whose gold answers are read and graded.")
+    ] = None,
     benchmark: Annotated[
         str | None, typer.Option(help="Benchmark whose gold answers are graded against themselves.")
     ] = None,
+    question: QuestionColumn = None,
+    answer: AnswerColumn = None,
     data_root: DataRoot = None,
     run: Annotated[Path | None, typer.Option(help="Run directory to grade again.")] = None,
     compare: Annotated[
@@ -291,8 +321,12 @@ def verify(
     """Check a verifier before any model runs, or grade a stored run again and show which verdicts change."""
     from s2l_lab.cli import verify as command
 
+    if file is not None and benchmark is not None:
+        raise typer.BadParameter(f"{file} and --benchmark {benchmark} are two benchmarks. Give one of them.")
     command.run(
-        benchmark=benchmark,
+        benchmark=benchmark if file is None else file,
+        question=question,
+        answer=answer,
         data_root=data_root,
         run_directory=run,
         compare=compare,

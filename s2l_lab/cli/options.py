@@ -72,7 +72,9 @@ class Scale(StrEnum):
     paper = "paper"
 
 
-BenchmarkName = Annotated[str, typer.Option(help="Name of a benchmark, reasoning-gym:SET, or path of a JSONL file.")]
+BenchmarkName = Annotated[
+    str, typer.Option(help="Name of a benchmark, reasoning-gym:SET, or a problem file (JSONL, JSON, Parquet or CSV).")
+]
 DataRoot = Annotated[Path | None, typer.Option(help="Directory with local benchmark files, named NAME.jsonl.")]
 SamplingPreset = Annotated[
     Preset, typer.Option(help="Sampling preset of the paper. Flags for single parameters override it.")
@@ -89,8 +91,37 @@ MaxTokens = Annotated[
 PromptTemplate = Annotated[
     str | None,
     typer.Option(
-        help="Prompt template: raw, chat, chat-no-think or chat-think. [default: the family's; otherwise chat if the "
-        "tokenizer has a chat template, else raw]"
+        help="Prompt template: raw, chat, chat-no-think or chat-think, or a Jinja file (FILE.jinja). [default: the "
+        "preset's, else the family's; otherwise chat if the tokenizer has a chat template, else raw]"
+    ),
+]
+SystemMessage = Annotated[
+    str | None, typer.Option(metavar="TEXT|FILE", help="System message: the text, or a file that holds it.")
+]
+Instruction = Annotated[
+    str,
+    typer.Option(
+        help="How to answer, said below the problem: boxed, answer, none or a text. auto adds what the verifier needs "
+        "where the prompt does not say it."
+    ),
+]
+TemplateArguments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--template-arg",
+        metavar="NAME=VALUE",
+        help="Variable of the chat template, for example enable_thinking=false. Repeat for more.",
+    ),
+]
+QuestionColumn = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Column of the problem file that holds the question; dots lead into it."),
+]
+AnswerColumn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column of the problem file that holds the gold answer, for example reward_model.ground_truth.",
     ),
 ]
 RunSeed = Annotated[int, typer.Option(help="Random seed of the run.")]

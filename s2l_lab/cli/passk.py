@@ -46,13 +46,15 @@ def build_request(fields: dict[str, Any], preset: str, chosen: dict[str, Any]) -
     """The typed request. Raises UsageError that names the flag for a value that is not allowed."""
     from pydantic import ValidationError
 
+    from s2l_lab.cli.prompting import prompting_fields
     from s2l_lab.passk import PasskRequest
     from s2l_lab.plans import faults
     from s2l_lab.policies.families import load_family
-    from s2l_lab.policies.presets import sampling_params
+    from s2l_lab.policies.presets import PRESET_TEMPLATES, sampling_params
 
     default = {} if fields["family"] is None else {"max_tokens": load_family(fields["family"]).max_tokens}
     sampling = sampling_params(preset, **{**default, **chosen})
+    fields = {**fields, **prompting_fields(fields), "preset_template": PRESET_TEMPLATES.get(preset)}
     try:
         return PasskRequest(**fields, sampling=sampling)
     except ValidationError as error:
@@ -157,6 +159,7 @@ def _print_plan(plan: Plan, console: Any) -> None:
     """What would be sampled, by policy."""
     from s2l_lab.cli.tables import in_terminal
     from s2l_lab.figures.tables import table, texts
+    from s2l_lab.passk.prompted import prompt_notes
 
     wanted = len(plan.benchmark.problems) * plan.request.rollouts
     rows = []
@@ -164,6 +167,8 @@ def _print_plan(plan: Plan, console: Any) -> None:
         about = [task.record[key] or "" for key in ("engine", "template", "source")]
         rows.append([task.member.name, *about, f"{wanted - task.owed:,}", f"{task.owed:,}"])
     console.print(in_terminal(table("", [*texts("policy", "engine", "template", "source"), "there", "owed"], rows)))
+    for line in prompt_notes(plan):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(
         f"{plan.owed:,} of {plan.wanted:,} rollouts are owed on {len(plan.benchmark.problems)} problems of "
         f"{plan.benchmark.name} at N = {plan.request.rollouts}; at most "

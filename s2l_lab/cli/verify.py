@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from s2l_lab.estimators import Curve
+    from s2l_lab.problems import Benchmark
     from s2l_lab.regrade import FlipReport, PolicyFlips
     from s2l_lab.verifiers import Extraction, GoldReport, Kind
 
 _MOST_REFUSED = 20
+_MOST_SHOWN = 10
 _KS = (1, 4, 16, 64, 256, 1024)
 
 
@@ -29,28 +31,34 @@ def run(
     data_root: Path | None,
     run_directory: Path | None,
     compare: str | None,
+    question: str | None = None,
+    answer: str | None = None,
     extraction: Extraction | None = None,
     regrade_errors: bool = False,
     verifier_timeout: float = 5.0,
 ) -> None:
     """Check a benchmark's gold answers, or grade a run anew. Raises UsageError unless one of both is asked, and
-    for a time limit that is not positive."""
+    for a time limit that is not positive; DataError where a gold answer cannot be read."""
     from rich.console import Console
 
+    from s2l_lab.problems import load_benchmark
     from s2l_lab.verifiers.verifier_pool import known_seconds
 
     known_seconds(verifier_timeout)
     if (benchmark is None) == (run_directory is None):
         raise UsageError(
-            "give either --benchmark NAME (grade its gold answers against themselves) or --run DIR with --compare "
-            "VERIFIER (grade a stored run anew)."
+            "give either a file or --benchmark NAME (grade its gold answers against themselves) or --run DIR with "
+            "--compare VERIFIER (grade a stored run anew)."
         )
+    if run_directory is not None and (question is not None or answer is not None):
+        raise UsageError("--question and --answer name columns of a problem file; a stored run has its problems.")
     console = Console(highlight=False)
     if run_directory is None:
         if extraction is not None or regrade_errors:
             raise UsageError("--extraction and --regrade-errors are about a stored run; give --run DIR.")
         kind = None if compare is None else known_kind(compare)
-        _check_gold(str(benchmark), data_root, kind, verifier_timeout, console)
+        found = load_benchmark(str(benchmark), data_root=data_root, question=question, answer=answer)
+        _check_gold(found, kind, verifier_timeout, console)
     elif compare is not None:
         if extraction is not None or regrade_errors:
             raise UsageError("--compare stores nothing; leave out --extraction and --regrade-errors, or --compare.")
@@ -75,19 +83,34 @@ def known_kind(name: str, *others: str) -> Kind:
     return kinds[name]
 
 
-def _check_gold(
-    name: str, data_root: Path | None, other: Kind | None, verifier_timeout: float, console: Console
-) -> None:
-    from s2l_lab.problems import load_benchmark
+def _check_gold(benchmark: Benchmark, other: Kind | None, verifier_timeout: float, console: Console) -> None:
     from s2l_lab.verifiers import VerifierPool, check_gold
 
-    benchmark = load_benchmark(name, data_root=data_root)
     console.print(
         f"{benchmark.name}: {len(benchmark.problems):,} problems, {_provenance(benchmark.provenance)}", soft_wrap=True
     )
+    print_questions(benchmark, console)
     with VerifierPool(seconds=verifier_timeout) as pool:
-        for kind in (None, other) if other else (None,):
-            print_gold(check_gold(benchmark, pool, kind), console)
+        own = check_gold(benchmark, pool)
+        print_gold(own, console)
+        if other is not None:
+            print_gold(check_gold(benchmark, pool, other), console)
+    if own.refused:
+        raise DataError(
+            f"{benchmark.name}: {len(own.refused):,} of {own.total:,} gold answers cannot be read by {own.verifier}, "
+            "so these problems cannot be solved. Mend or delete them, or name the right columns by --question and "
+            "--answer."
+        )
+
+
+def print_questions(benchmark: Benchmark, console: Console) -> None:
+    """The first problems with the gold answers that were read."""
+    for problem in benchmark.problems[:_MOST_SHOWN]:
+        gold = shortened(printable(problem.answer), 60) if problem.answer else "(none: only its checker decides)"
+        words = " ".join(problem.prompt.split())
+        console.print(f"  {shortened(printable(words), 100)}  ->  {gold}", markup=False, soft_wrap=True)
+    if len(benchmark.problems) > _MOST_SHOWN:
+        console.print(f"  and {len(benchmark.problems) - _MOST_SHOWN:,} more")
 
 
 def _provenance(facts: dict[str, str]) -> str:

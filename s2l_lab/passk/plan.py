@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from s2l_lab.errors import UsageError
+from s2l_lab.passk.prompted import Prompted, prompting_of
 from s2l_lab.passk.request import PasskRequest
 from s2l_lab.policies import ModelShape
 from s2l_lab.policies.checkpoint import Checkpoint, locate
 from s2l_lab.policies.families import Member, load_family, parse_policy
 from s2l_lab.policies.model_shape import shape_of
-from s2l_lab.policies.opening import choose_engine, choose_template
+from s2l_lab.policies.opening import choose_engine
+from s2l_lab.policies.templates import Prompting
 from s2l_lab.problems import Benchmark
 from s2l_lab.problems.benchmarks import load_benchmark
 from s2l_lab.rollouts import Origin, RolloutStore
@@ -31,8 +33,10 @@ class Task:
 
     member: Member
     in_family: bool
-    record: Mapping[str, str | None]
+    record: Mapping[str, Any]
     """What identifies the policy before it is opened."""
+    prompting: Prompting
+    """How it is prompted, its template included."""
     shape: ModelShape | None
     origin: Origin | None
     """Origin of the policy's rollouts in the store; None if there are none yet."""
@@ -45,10 +49,16 @@ class Plan:
     """A request with everything looked up."""
 
     request: PasskRequest
+    prompted: Prompted
     benchmark: Benchmark
     verifier_version: str
     tasks: tuple[Task, ...]
     """Small to large; policies of unknown size last."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the run directory's sessions have in common."""
+        return self.request.identity() | self.prompted.identity
 
     @property
     def owed(self) -> int:
@@ -67,20 +77,29 @@ def make_plan(request: PasskRequest, *, fresh: bool = False) -> Plan:
     Raises UsageError, DataError or PolicyError for a benchmark, family, member or checkpoint that is not to be had, and
     for a run directory that holds other weights under one of these names.
     """
-    benchmark = load_benchmark(request.benchmark, n=request.problems, data_root=request.data_root)
+    benchmark = load_benchmark(
+        request.benchmark,
+        n=request.problems,
+        data_root=request.data_root,
+        question=request.question,
+        answer=request.answer,
+    )
     members = [(m, True) for m in _family_members(request)] + [(parse_policy(p), False) for p in request.policies]
     _refuse_twins([member for member, _ in members])
     found = _checkpoints(request, [member for member, _ in members])
     store = None if fresh or not is_run(request.run_directory) else RolloutStore(request.run_directory)
     try:
+        prompted = Prompted.of(request, benchmark, store)
         tasks = [
-            _task(request, benchmark, member, in_family, found.get(member.name), store) for member, in_family in members
+            _task(request, prompted, benchmark, member, in_family, found.get(member.name), store)
+            for member, in_family in members
         ]
     finally:
         if store is not None:
             store.close()
+    prompted = prompted.used_by([task.record for task in tasks])
     tasks.sort(key=lambda task: _size(task.member, task.shape))
-    return Plan(request, benchmark, verifier_version(benchmark.kind, request.extraction), tuple(tasks))
+    return Plan(request, prompted, benchmark, verifier_version(benchmark.kind, request.extraction), tuple(tasks))
 
 
 def recorded_policies(store: RolloutStore) -> dict[str, Any]:
@@ -111,6 +130,7 @@ def _checkpoints(request: PasskRequest, members: list[Member]) -> dict[str, Chec
 
 def _task(
     request: PasskRequest,
+    prompted: Prompted,
     benchmark: Benchmark,
     member: Member,
     in_family: bool,
@@ -118,30 +138,34 @@ def _task(
     store: RolloutStore | None,
 ) -> Task:
     shape = None if checkpoint is None else shape_of(checkpoint)
+    engine = choose_engine(member, request.engine)
+    prompting = prompting_of(request, prompted, member, checkpoint)
     record = {
         "source": member.source,
         "revision": member.source if checkpoint is None else checkpoint.revision,
-        "template": choose_template(member, checkpoint, request.template),
-        "engine": choose_engine(member, request.engine),
+        "template": prompting.template,
+        "engine": engine,
     }
+    if engine != "scripted":  # a script reads no prompt
+        record |= prompting.extras
     wanted = len(benchmark.problems) * request.rollouts
     origin = None if store is None else _known_origin(store, member.name, record, request)
     if store is None or origin is None:
-        return Task(member, in_family, record, shape, None, wanted)
+        return Task(member, in_family, record, prompting, shape, None, wanted)
     owed = sum(len(draws.indices) for draws in store.owed(benchmark.problems, origin, request.rollouts))
-    return Task(member, in_family, record, shape, origin, owed)
+    return Task(member, in_family, record, prompting, shape, origin, owed)
 
 
-def _known_origin(
-    store: RolloutStore, name: str, record: Mapping[str, str | None], request: PasskRequest
-) -> Origin | None:
+def _known_origin(store: RolloutStore, name: str, record: Mapping[str, Any], request: PasskRequest) -> Origin | None:
     """The origin of what this policy has in the store. Raises UsageError for another policy under its name."""
     known = recorded_policies(store).get(name)
     if known is None:
         return None
     if known != dict(record):
         differing = ", ".join(
-            f"{key}: {known.get(key)} -> {value}" for key, value in record.items() if known.get(key) != value
+            f"{key}: another content" if key == "template_text" else f"{key}: {known.get(key)} -> {record.get(key)}"
+            for key in dict.fromkeys([*record, *known])
+            if known.get(key) != record.get(key)
         )
         raise UsageError(
             f"{store.path} holds rollouts of another policy called {name} ({differing}). Give --out another directory, "

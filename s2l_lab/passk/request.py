@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from s2l_lab.digest import content_digest
 from s2l_lab.policies import SamplingParams
+from s2l_lab.policies.templates import Argument
 from s2l_lab.verifiers import Extraction
 from s2l_lab.verifiers.maths_pool import SECONDS
 
@@ -30,6 +31,10 @@ class PasskRequest(BaseModel):
     policies: tuple[str, ...] = ()
     """More policies as NAME=SOURCE: a directory, a hub id, an endpoint's address or a script of known solve rates."""
     benchmark: str = "countdown"
+    question: str | None = None
+    """Column of a problem file that holds the question (dots lead into a column); None looks for the usual ones."""
+    answer: str | None = None
+    """Column of a problem file that holds the gold answer."""
     data_root: Path | None = None
     """Directory with local copies of benchmark files, looked into before the hub."""
     problems: int | None = Field(default=None, ge=1)
@@ -38,7 +43,17 @@ class PasskRequest(BaseModel):
     """Number N of rollouts per problem."""
     sampling: SamplingParams = SamplingParams()
     template: str | None = None
-    """Prompt template; None takes the member's own, or `chat` where its tokenizer has a chat template, else `raw`."""
+    """Prompt template, or a Jinja file; None takes the preset's, else the member's own, or `chat` where its tokenizer
+    has a chat template, else `raw`."""
+    preset_template: str | None = None
+    """The template that the sampling preset brings where none is asked for."""
+    system: str | None = Field(default=None, min_length=1)
+    """Text of the system message."""
+    instruction: str = Field(default="auto", min_length=1)
+    """How to answer, said below the problem: `boxed`, `answer`, a text, or `none`; `auto` adds what the verifier needs
+    where the prompt does not say it."""
+    template_args: dict[str, Argument] = Field(default_factory=dict)
+    """Variables of the chat template by name, as enable_thinking."""
     engine: Literal["auto", "transformers", "vllm", "endpoint", "scripted"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     tensor_parallel: int = Field(default=1, ge=1)
@@ -71,7 +86,15 @@ class PasskRequest(BaseModel):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """What must be equal for two calls to share a run directory."""
+        """What must be equal for two calls to share a run directory. Newer choices stand in it where they are made, so
+        that runs of before go on."""
+        newer = {
+            "system": self.system,
+            "instruction": None if self.instruction in ("auto", "none") else self.instruction,
+            "template_args": self.template_args,
+            "question": self.question,
+            "answer": self.answer,
+        }
         return {
             "benchmark": self.benchmark,
             "sampling": self.sampling.model_dump(mode="json"),
@@ -79,7 +102,7 @@ class PasskRequest(BaseModel):
             "engine": self.engine,
             "dtype": self.dtype,
             "max_model_len": self.max_model_len,
-        }
+        } | {name: value for name, value in newer.items() if value}
 
     @property
     def run_directory(self) -> Path:
@@ -88,4 +111,5 @@ class PasskRequest(BaseModel):
             return self.out
         family = Path(self.family).stem if self.family else "policies"
         benchmark = Path(self.benchmark).stem.replace(":", "-")
-        return Path("runs") / f"passk-{family}-{benchmark}-{content_digest(self.identity())[:8]}"
+        asked = self.identity() | ({"instruction": "none"} if self.instruction == "none" else {})
+        return Path("runs") / f"passk-{family}-{benchmark}-{content_digest(asked)[:8]}"

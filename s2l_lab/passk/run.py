@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from s2l_lab.passk.build import Reader, Sampled, compare_policies, policy_report
 from s2l_lab.passk.example import prompt_line, showing_first
 from s2l_lab.passk.plan import Plan, Task, make_plan, recorded_policies
+from s2l_lab.passk.prompted import prompt_notes
 from s2l_lab.passk.report import PasskReport
 from s2l_lab.passk.request import PasskRequest
 from s2l_lab.policies import Policy
 from s2l_lab.policies.device import device_name
+from s2l_lab.policies.instructions import NEEDED
 from s2l_lab.policies.opening import check_members, open_policy
 from s2l_lab.rollouts import (
     Origin,
@@ -162,11 +164,16 @@ def _sample(
             model_root=request.model_root,
             trust_remote_code=request.trust_remote_code,
             one_tokenizer=in_family,
+            promptings={task.member.name: task.prompting for task in plan.tasks},
         )
     known = {} if fresh or not is_run(path) else _records_of(path)
     config = request.model_dump(mode="json") | {
-        "policies": _merged(known, {task.member.name: dict(task.record) for task in plan.tasks})
+        "instruction": plan.identity.get("instruction", "none"),
+        "preset_template": plan.prompted.template,
+        "policies": _merged(known, {task.member.name: dict(task.record) for task in plan.tasks}),
     }
+    if plan.prompted.instruction == "auto":
+        config["instruction_text"] = NEEDED[plan.benchmark.kind]
     manifest = RunManifest.of_this_process(
         config,
         device=device_name(),
@@ -174,8 +181,10 @@ def _sample(
         verifier_version=plan.verifier_version,
     )
     verify = verify_with(pool)
-    with RolloutStore.open(path, manifest, request.identity(), fresh=fresh) as store:
+    with RolloutStore.open(path, manifest, plan.identity, fresh=fresh) as store:
         origins = []
+        for line in prompt_notes(plan):
+            show(line)
         for task in plan.tasks:
             if task.origin is not None and not task.owed:
                 verify_errors_again(store, verify, plan.verifier_version, task.origin, passing=True)
@@ -188,7 +197,7 @@ def _sample(
             policy = _open(task, request)
             try:
                 first, name = plan.benchmark.problems[0], task.member.name
-                show(prompt_line(name, task.record["template"], first, policy.prompt(first)))
+                show(prompt_line(name, task.prompting.template, first, policy.prompt(first)))
                 collect(
                     store,
                     policy,
@@ -226,6 +235,6 @@ def _open(task: Task, request: PasskRequest) -> Policy:
         tensor_parallel=request.tensor_parallel,
         max_model_len=request.max_model_len,
         model_root=request.model_root,
-        template=task.record["template"],
+        prompting=task.prompting,
         trust_remote_code=request.trust_remote_code,
     )

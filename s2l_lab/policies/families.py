@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from s2l_lab.errors import DataError, UsageError, unknown_name
 from s2l_lab.plans import read_plan
 from s2l_lab.policies.engines import ENGINE_OF_SOURCE
+from s2l_lab.policies.templates import Argument, Prompting, is_template_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,13 +44,28 @@ class Member(BaseModel):
     parameters: int | None = Field(default=None, ge=1)
     """All parameters, tied embeddings once; None where nobody said."""
     template: str | None = None
-    """None is `chat` where the tokenizer has a chat template, else `raw` (opening.choose_template)."""
+    """A name or a Jinja file; None is `chat` where the tokenizer has a chat template, else `raw`
+    (opening.choose_template)."""
+    template_text: str | None = None
+    """Content of the Jinja file, where a stored run has kept it; else it is read when the member is opened."""
+    system: str | None = None
+    """Text of the system message."""
+    instruction: str | None = None
+    """What is said below the problem on how to answer: `auto`, `none`, `boxed`, `answer` or a text; None leaves it to
+    the caller."""
+    template_args: dict[str, Argument] = Field(default_factory=dict)
+    """Variables of the chat template by name, as enable_thinking."""
     kind: Literal["base", "post-trained"] = "base"
 
     @property
     def embedded(self) -> bool:
         """True if the weights are inside this package."""
         return self.source.startswith(EMBEDDED)
+
+    @property
+    def prompting(self) -> Prompting:
+        """How it is prompted where nothing else is asked for."""
+        return Prompting(**{name: getattr(self, name) for name in Prompting.model_fields})
 
 
 class Family(BaseModel):
@@ -61,7 +77,10 @@ class Family(BaseModel):
     description: str = ""
     kind: Literal["base", "post-trained"] = "base"
     template: str | None = None
-    """Prompt template of members that name none of their own."""
+    """Prompt template of members that name none of their own: a name, or a Jinja file (relative to the family's)."""
+    system: str | None = None
+    instruction: str | None = None
+    template_args: dict[str, Argument] = Field(default_factory=dict)
     max_tokens: int = Field(default=1024, ge=1)
     """Default length at which completions are cut."""
     default: tuple[str, ...] = ()
@@ -112,7 +131,7 @@ def load_family(name_or_path: str | Path) -> Family:
     if len(families_here) != 1:
         raise DataError(f"{path} holds {len(families_here)} [[family]] tables; a family file holds exactly one.")
     family = _inherited(families_here[0])
-    moved = [m.model_copy(update={"source": _relative_to(path.parent, m.source)}) for m in family.members]
+    moved = [m.model_copy(update=_moved(path.parent, m)) for m in family.members]
     return family.model_copy(update={"members": tuple(moved)})
 
 
@@ -190,12 +209,20 @@ def named_member(name: str) -> Member:
 
 
 def _inherited(family: Family) -> Family:
-    """The family with its template and kind given to the members that name none of their own."""
-    own = {name: getattr(family, name) for name in ("template", "kind")}
+    """The family with its kind, and what it says of prompts, given to the members that name none of their own."""
+    own = {name: getattr(family, name) for name in ("template", "kind", "system", "instruction", "template_args")}
     members = [
         m.model_copy(update={k: v for k, v in own.items() if k not in m.model_fields_set}) for m in family.members
     ]
     return family.model_copy(update={"members": tuple(members)})
+
+
+def _moved(base: Path, member: Member) -> dict[str, str]:
+    """Paths of a family file, relative ones counted from it."""
+    moved = {"source": _relative_to(base, member.source)}
+    if member.template is not None and is_template_file(member.template):
+        moved["template"] = str(base / Path(member.template).expanduser())
+    return moved
 
 
 def _relative_to(base: Path, source: str) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import ValidationError
@@ -22,7 +23,7 @@ from s2l_lab.policies.device import has_gpu
 from s2l_lab.policies.engines import ENGINE_OF_SOURCE, Engine
 from s2l_lab.policies.families import Member, named_member
 from s2l_lab.policies.model_shape import shape_of
-from s2l_lab.policies.templates import bind_template
+from s2l_lab.policies.templates import Prompting, bind_template, is_template_file
 from s2l_lab.policies.tokenizers import load_tokenizer, require_one_tokenizer
 
 if TYPE_CHECKING:
@@ -44,28 +45,32 @@ def open_policy(
     max_model_len: int | None = None,
     model_root: Path | None = None,
     template: str | None = None,
+    prompting: Prompting | None = None,
     trust_remote_code: bool = False,
 ) -> Policy:
     """Open a member, a member's name (`tiny-60k`), a directory, a hub id or `NAME=SOURCE`.
 
     Loads the model; `close` the policy when done. A directory or hub id without NAME= is called by its last part.
 
-    `template` None takes the member's own, or what its tokenizer is made for (`choose_template`). Raises UsageError for
-    unknown names and engines that do not fit the source, PolicyError for files, tokenizers, checkpoints and engines
-    that cannot be used.
+    `template` (a name or a Jinja file) None takes the member's own, or what its tokenizer is made for
+    (`choose_template`); `prompting` says what stands beside it, over what the member itself says. Raises UsageError for
+    unknown names and engines that do not fit the source, DataError for a template that cannot be read, PolicyError for
+    files, tokenizers, checkpoints and engines that cannot be used.
     """
     if isinstance(member, str):
         member = named_member(member)
     chosen = choose_engine(member, engine)
+    said = (prompting or Prompting()).over(member.prompting)
+    template = said.template if template is None else template
     if chosen == "scripted":
         from s2l_lab.policies.scripted import ScriptedPolicy
 
         return ScriptedPolicy(member.name, _parse_script(member))
     if chosen == "endpoint":
-        return _open_endpoint(member, choose_template(member, None, template), model_root, trust_remote_code)
+        return _open_endpoint(member, choose_template(member, None, template), model_root, trust_remote_code, said)
     (checkpoint,) = locate([member], model_root, trust_remote_code)
     tokenizer = load_tokenizer(checkpoint, trust_remote_code)
-    bound = bind_template(choose_template(member, checkpoint, template), tokenizer, member.name)
+    bound = bind_template(choose_template(member, checkpoint, template), tokenizer, member.name, said)
     precision = resolve_dtype(dtype, checkpoint)
     if chosen == "vllm":
         from s2l_lab.policies.vllm_engine import VLLMPolicy
@@ -96,9 +101,11 @@ def open_policy(
 
 
 @contextmanager
-def opened_policy(given: str | Path | Policy, *, engine: Engine = "auto") -> Iterator[Policy]:
+def opened_policy(
+    given: str | Path | Policy, *, engine: Engine = "auto", prompting: Prompting | None = None
+) -> Iterator[Policy]:
     """What a caller names, opened here and closed at the end; a policy that is open already stays open."""
-    policy = open_policy(str(given), engine=engine) if isinstance(given, str | Path) else given
+    policy = open_policy(str(given), engine=engine, prompting=prompting) if isinstance(given, str | Path) else given
     try:
         yield policy
     finally:
@@ -113,10 +120,12 @@ def check_members(
     model_root: Path | None = None,
     trust_remote_code: bool = False,
     one_tokenizer: bool = True,
+    promptings: Mapping[str, Prompting] = MappingProxyType({}),
 ) -> None:
     """Whether all members could be opened, before the first model is loaded: engines, scripts, files, one tokenizer.
 
-    `one_tokenizer` is for members of one family; policies that a user adds beside it are checked without.
+    `one_tokenizer` is for members of one family; policies that a user adds beside it are checked without. `promptings`
+    (by name, with a template) are bound to the tokenizers, so that what a template has no place for is said here.
     """
     engines = {m.name: choose_engine(m, engine) for m in members}
     for member in members:
@@ -126,6 +135,10 @@ def check_members(
     checkpoints = locate(with_files, model_root, trust_remote_code)
     if one_tokenizer:
         require_one_tokenizer(checkpoints, trust_remote_code)
+    for checkpoint in checkpoints:
+        said = promptings.get(checkpoint.member.name)
+        if said is not None and said.template is not None and (said.extras or said.template not in ("raw", "chat")):
+            bind_template(said.template, load_tokenizer(checkpoint, trust_remote_code), checkpoint.member.name, said)
 
 
 def choose_engine(member: Member, engine: Engine) -> Engine:
@@ -180,6 +193,7 @@ def member_here(config: Mapping[str, Any], name: str) -> Member | str:
     if not isinstance(record, dict) or not record.get("source"):
         return f"{name}: the run does not say where its weights are."
     wanted = {key: record.get(key) for key in ("source", "revision")} | {"template": record.get("template") or "raw"}
+    wanted |= {key: record[key] for key in Prompting.model_fields if record.get(key)}
     try:
         named = Member.model_validate({"name": name} | wanted)
         choose_engine(named, "transformers")
@@ -202,17 +216,19 @@ def _parse_script(member: Member) -> Script:
     return parse_script(member.source.removeprefix("scripted:"))
 
 
-def _open_endpoint(member: Member, template: str, model_root: Path | None, trust_remote_code: bool) -> Policy:
+def _open_endpoint(
+    member: Member, template: str, model_root: Path | None, trust_remote_code: bool, said: Prompting
+) -> Policy:
     from s2l_lab.policies.endpoint import EndpointPolicy, connect
 
     server = connect(member.source)
-    needs_tokenizer = template.startswith("chat")
+    needs_tokenizer = template.startswith("chat") or is_template_file(template)
     if needs_tokenizer and server.is_vllm:
         (served,) = locate([member.model_copy(update={"source": server.model})], model_root, trust_remote_code)
         tokenizer = load_tokenizer(served, trust_remote_code)
     else:
         tokenizer = None
-    bound = bind_template(template, tokenizer, member.name)
+    bound = bind_template(template, tokenizer, member.name, said)
     return EndpointPolicy(member.name, server, bound.render, bound.digest, complete_prompt=tokenizer is not None)
 
 

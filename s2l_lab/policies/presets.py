@@ -1,7 +1,7 @@
 """Sampling presets by name, and their precedence: preset first, then what was asked for explicitly.
 
-`think` and `nothink` are the evaluation settings of arXiv 2605.30789 (Fig. 2; its released `eval/` scripts). A preset
-sets sampling alone: the paper's ` /think` and ` /no_think` suffixes are the templates `chat-think` and `chat-no-think`.
+`think` and `nothink` are the evaluation settings of arXiv 2605.30789 (Fig. 2; its released `eval/` scripts): sampling
+parameters, and the template that writes the paper's ` /think` or ` /no_think`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     "think": {"temperature": 0.6, "top_p": 0.95, "top_k": 20},
     "nothink": {"temperature": 0.7, "top_p": 0.8, "top_k": 20, "presence_penalty": 1.5},
 }
+
+PRESET_TEMPLATES = {"think": "chat-think", "nothink": "chat-no-think"}
+"""The template that a preset brings where none is asked for."""
 
 
 def sampling_params(preset: str = "default", **chosen: Any) -> SamplingParams:

@@ -1,13 +1,15 @@
 """`load_benchmark`: any benchmark by name or file, with where it came from and what it is.
 
 Three kinds of source: procedural (Countdown's splits, `reasoning-gym:SET`), the named sets of `catalog` (a local file
-below `data_root`, else the hub at its pinned revision), and any JSONL file with question and answer. `n` takes the
-first problems, so a larger benchmark begins with a smaller one and a run can be topped up.
+below `data_root`, else the hub at its pinned revision), and any file with questions and answers (JSONL, a JSON list,
+Parquet or CSV). `n` takes the first problems, so a larger benchmark begins with a smaller one and a run can be topped
+up.
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -15,13 +17,15 @@ from types import MappingProxyType
 from s2l_lab.errors import DataError, UsageError, unknown_name
 from s2l_lab.problems.catalog import BENCHMARKS, Source, content_hash
 from s2l_lab.problems.countdown import Split, countdown_benchmark
+from s2l_lab.problems.files import ENDINGS, counted_in, read_rows
 from s2l_lab.problems.gym import PREFIX, gym_benchmark
 from s2l_lab.problems.hub import fetch_rows
 from s2l_lab.problems.problem import Benchmark, Problem
-from s2l_lab.problems.rows import FileRow, problems_of, read_jsonl
+from s2l_lab.problems.rows import Columns, FileRow, problems_of, read_jsonl
 
 PROCEDURAL_DEFAULT = 100
 """Problems of a procedural set when no number is asked for."""
+_ENDINGS = ", ".join(ENDINGS)
 COUNTDOWN_SPLITS: dict[str, Split] = {
     "countdown": "test",
     "countdown-validation": "validation",
@@ -36,18 +40,24 @@ def load_benchmark(
     n: int | None = None,
     seed: int = 0,
     data_root: Path | None = None,
+    question: str | None = None,
+    answer: str | None = None,
 ) -> Benchmark:
     """The first `n` problems of a benchmark (None: all; procedural sets, which never end: 100).
 
-    `name_or_path` is `countdown`, `reasoning-gym:SET`, a name of `catalog.BENCHMARKS`, or the path of a JSONL file.
+    `name_or_path` is `countdown`, `reasoning-gym:SET`, a name of `catalog.BENCHMARKS`, or the path of a problem file.
+    `question` and `answer` name the columns of a file where they are not the usual ones (`rows`); dots lead into one.
     `seed` chooses the items of procedural sets; fixed sets have none, so any other than 0 is refused there.
     `data_root` holds local files NAME.jsonl, which then must exist: the hub is not asked. `provenance["content"]` says
     whether the items are a known version.
 
-    Raises UsageError for an unknown name, n out of range or a seed that cannot matter, and DataError for files that are
-    missing or damaged, naming lines.
+    Raises UsageError for an unknown name, n out of range or a seed or column that cannot matter, and DataError for
+    files that are missing or damaged, naming lines.
     """
     name = os.fspath(name_or_path)
+    columns = Columns(question, answer)
+    if columns != Columns() and _is_name(name) and (data_root is None or name in BENCHMARKS):
+        raise UsageError(f"--question and --answer name columns of a file; {name!r} is a known set. Leave them out.")
     if name in COUNTDOWN_SPLITS:
         return countdown_benchmark(PROCEDURAL_DEFAULT if n is None else n, seed=seed, split=COUNTDOWN_SPLITS[name])
     if name.startswith(PREFIX):
@@ -57,13 +67,13 @@ def load_benchmark(
             f"benchmark {name!r} has fixed problems: the problem seed {seed} would change nothing. Leave it out."
         )
     if data_root is not None and _is_name(name):
-        return _take(_from_root(name, data_root), n)
+        return _take(_from_root(name, data_root, columns), n)
     if name in BENCHMARKS:
         return _take(_named(name, BENCHMARKS[name], None), n)
     if _is_name(name):
         known = [*COUNTDOWN_SPLITS, "reasoning-gym:SET", *BENCHMARKS]
-        raise unknown_name("benchmark", name, known, "A problem file is given by its path, ending in .jsonl.")
-    return _take(_from_file(Path(name)), n)
+        raise unknown_name("benchmark", name, known, f"A problem file is given by its path, ending in {_ENDINGS}.")
+    return _take(_from_file(Path(name), columns), n)
 
 
 def as_benchmark(given: object, *, n: int | None = None) -> Benchmark:
@@ -106,7 +116,7 @@ def _row(number: int, entry: object) -> FileRow:
 
 
 def _is_name(text: str) -> bool:
-    return os.sep not in text and not text.endswith(".jsonl")
+    return os.sep not in text and not text.endswith(ENDINGS)
 
 
 def _take(benchmark: Benchmark, n: int | None) -> Benchmark:
@@ -121,7 +131,7 @@ def _take(benchmark: Benchmark, n: int | None) -> Benchmark:
     )
 
 
-def _from_root(name: str, root: Path) -> Benchmark:
+def _from_root(name: str, root: Path, columns: Columns) -> Benchmark:
     """A named set, or a file of the user's own, from below `data_root`."""
     source = BENCHMARKS.get(name)
     path = root / f"{(source.local if source else '') or name}.jsonl"
@@ -131,7 +141,7 @@ def _from_root(name: str, root: Path) -> Benchmark:
             f"benchmark {name!r}: there is no {path.name} in the data root {root} "
             f"(JSONL files there: {', '.join(found) or 'none'}). Put it there, or leave --data-root out to use the hub."
         )
-    return _named(name, source, path) if source else _from_file(path)
+    return _named(name, source, path) if source else _from_file(path, columns)
 
 
 def _named(name: str, source: Source, path: Path | None) -> Benchmark:
@@ -144,7 +154,9 @@ def _named(name: str, source: Source, path: Path | None) -> Benchmark:
         rows = [row for row in read_jsonl(path) if source.keep(row)]
         where = str(path)
         provenance = {"file": path.name}
-    problems = problems_of(rows, name=name, where=where, merge_duplicates=source.merge_duplicates)
+    problems = problems_of(
+        rows, name=name, where=where, merge_duplicates=source.merge_duplicates, known=True, proofs=source.proofs
+    )
     if source.proofs:
         problems = [p.model_copy(update={"metadata": {**p.metadata, "proof": True}}) for p in problems]
     if source.merge_duplicates:
@@ -159,15 +171,20 @@ def _named(name: str, source: Source, path: Path | None) -> Benchmark:
     )
 
 
-def _from_file(path: Path) -> Benchmark:
-    """A user's own JSONL file."""
-    if path.suffix != ".jsonl" or not path.is_file():
+def _from_file(path: Path, columns: Columns) -> Benchmark:
+    """A user's own file."""
+    path = path.expanduser()
+    if path.suffix not in ENDINGS or not path.is_file():
         raise DataError(
-            f"there is no problem file {path}. Give the path of a JSONL file (ending in .jsonl) whose lines are "
-            "objects with question and answer."
+            f"there is no problem file {path}. Give the path of a file (ending in {_ENDINGS}) whose entries have a "
+            "question and an answer."
         )
-    problems = problems_of(read_jsonl(path), name=path.stem, where=str(path))
-    return _benchmark(path.stem, problems, str(path), provenance={"file": path.name})
+    forms: Counter[str] = Counter()
+    problems = problems_of(
+        read_rows(path), name=path.stem, where=str(path), columns=columns, unit=counted_in(path), forms=forms
+    )
+    read = ", ".join(form if len(forms) == 1 else f"{form} ({count})" for form, count in forms.most_common())
+    return _benchmark(path.stem, problems, str(path), provenance={"file": path.name, "answers": read})
 
 
 def _benchmark(

@@ -37,11 +37,13 @@ class Database:
         *,
         version: str | None = None,
         incoming: pa.Table | None = None,
+        prompts: pa.Table | None = None,
     ) -> pa.Table:
-        """The answer to `sql` over the views `rollouts`, `verdicts` (of that verifier version; empty without one) and
-        `incoming` (where given)."""
-        if incoming is not None:
-            self._connection.from_arrow(incoming).create_view("incoming", replace=True)
+        """The answer to `sql` over the views `rollouts`, `verdicts` (of that verifier version; empty without one), and
+        `incoming` and `prompts` (where given)."""
+        for name, table in (("incoming", incoming), ("prompts", prompts)):
+            if table is not None:
+                self._connection.from_arrow(table).create_view(name, replace=True)
         for _ in range(_TRIES):
             ledger = self._parts.ledger()
             folder = None if version is None else verdicts_folder(version)

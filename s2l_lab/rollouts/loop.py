@@ -121,6 +121,8 @@ def collect(
     store.add_problems(problems)
     origin = Origin.of(policy, sampling)
     owed = store.owed(problems, origin, n)
+    if owed:
+        store.add_prompts(policy, origin, problems)
     ids = list(dict.fromkeys(problem.id for problem in problems))
     wanted = len(ids) * n
     recorder = _Recorder(

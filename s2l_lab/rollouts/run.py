@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 COLUMNS = {
     "problem": "r.problem_id",
     "question": "p.prompt",
+    "prompt": "q.prompt",
     "answer": "p.answer",
     "policy": "r.policy",
     "sample": "r.sample_index",
@@ -54,8 +55,8 @@ COLUMNS = {
     "entropies": "r.entropies",
 }
 """What a frame of rollouts can have, and where it is."""
-WIDE = ("logprobs", "logprobs_t1", "entropies")
-"""Columns that a frame has only where they are asked for: a number for each token."""
+WIDE = ("prompt", "logprobs", "logprobs_t1", "entropies")
+"""Columns that a frame has only where they are asked for: a number for each token, or a text that many rows share."""
 _JOINED_BY = ", ".join([*KEY, "digest"])
 
 
@@ -80,9 +81,11 @@ class Run:
     def to_frame(self, columns: Sequence[str] | None = None, where: str | None = None) -> pd.DataFrame:
         """One row a rollout, by policy (small to large), problem (in order of arrival) and sample index.
 
-        `columns` in the order wanted, None for all but `logprobs`, `logprobs_t1` and `entropies`:
+        `columns` in the order wanted, None for all but `prompt`, `logprobs`, `logprobs_t1` and `entropies`:
 
         - problem (its id), question, answer (the gold one), kind, source, metadata (JSON text)
+        - prompt (the very text that the completion continues, special tokens written out; missing where a run of
+          before did not keep it)
         - policy, sample (0, 1, ...), text, stop_reason (eos, stop or length)
         - outcome (correct, incorrect, no_answer, truncated or verifier_error; missing where nothing was verified),
           extracted (the answer in the text), canonical (equal answers are equal here), detail
@@ -98,7 +101,13 @@ class Run:
             policies = _policies(store)
             sql = _sql(names, {*names, *read}, where)
             try:
-                table = store.query(sql, [policies], version=_verifier(store), incoming=_problems(store.problems()))
+                table = store.query(
+                    sql,
+                    [policies],
+                    version=_verifier(store),
+                    incoming=_problems(store.problems()),
+                    prompts=store.prompts() if "prompt" in {*names, *read} else None,
+                )
             except duckdb.Error as error:
                 why = str(error).strip().splitlines()[0]
                 raise UsageError(f"where = {where!r} cannot be evaluated ({why}).") from error
@@ -194,6 +203,9 @@ def _checked(columns: Sequence[str]) -> list[str]:
 def _sql(names: Sequence[str], read: set[str], where: str | None) -> str:
     """The query for columns `names`, where those of `read` can be named. Its one parameter lists the policies."""
     source = "rollouts r left join incoming p on r.problem_id = p.id"
+    if "prompt" in read:
+        on = " and ".join(f"r.{key} = q.{key}" for key in ("policy", "policy_digest", "problem_id"))
+        source += f" left join prompts q on {on}"
     if any(COLUMNS[name].startswith("v.") for name in read):
         on = " and ".join(f"r.{key} = v.{key}" for key in (*KEY, "digest"))
         source += f" left join verdicts v on {on}"

@@ -16,7 +16,9 @@ from s2l_lab.errors import UsageError
 from s2l_lab.policies import SamplingParams, sampling_params
 from s2l_lab.policies.device import device_name
 from s2l_lab.policies.families import default_max_tokens
+from s2l_lab.policies.instructions import NEEDED
 from s2l_lab.policies.opening import opened_policy
+from s2l_lab.policies.templates import Prompting
 from s2l_lab.problems.benchmarks import as_benchmark
 from s2l_lab.rollouts.loop import collect
 from s2l_lab.rollouts.manifest import RunManifest
@@ -41,6 +43,10 @@ def sample(
     *,
     first: int | None = None,
     sampling: SamplingParams | Mapping[str, Any] | None = None,
+    template: str | None = None,
+    system: str | None = None,
+    instruction: str = "auto",
+    template_args: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Draw and verify `n` rollouts of every problem: a frame with the columns of `open_run(...).to_frame()`.
 
@@ -50,6 +56,10 @@ def sample(
     a mapping says `kind`. `first` takes the first so many. `sampling`: SamplingParams, or some of them by name
     (temperature, top_p, top_k, min_p, max_tokens, seed, ...); the others are temperature 1, no truncation, seed 0, and
     the family's length.
+
+    `template` (a name or a Jinja file), `system` (a text), `instruction` (boxed, answer, none or a text; auto adds what
+    the verifier needs where the prompt does not say it) and `template_args` (variables of the chat template, as
+    {"enable_thinking": False}) are those of `passk`; an open policy has its prompts already.
 
     One row a rollout, by problem and sample index 0 to n - 1; outcome is correct, incorrect, no_answer, truncated or
     verifier_error. UsageError for a name, a number or a parameter that is not allowed, PolicyError where the model
@@ -66,7 +76,8 @@ def sample(
     if n < 1:
         raise UsageError(f"n = {n} rollouts were asked; give 1 or more.")
     benchmark = as_benchmark(problems, n=first)
-    with opened_policy(policy) as opened:
+    prompting = _prompting(policy, benchmark, template, system, instruction, template_args)
+    with opened_policy(policy, prompting=prompting) as opened:
         if not isinstance(sampling, SamplingParams):
             asked = {"max_tokens": default_max_tokens(opened.name), **(sampling or {})}
             sampling = sampling_params("default", **asked)
@@ -74,6 +85,29 @@ def sample(
             path = Path(folder) / "run"
             _collect(path, opened, benchmark, n, sampling, pool)
             return Run(path).to_frame()
+
+
+def _prompting(
+    policy: str | Policy,
+    benchmark: Benchmark,
+    template: str | None,
+    system: str | None,
+    instruction: str,
+    template_args: Mapping[str, Any] | None,
+) -> Prompting | None:
+    """How a named policy is prompted; None for an open one."""
+    args = dict(template_args or {})
+    if not isinstance(policy, str | Path):
+        if template is not None or system is not None or args or instruction != "auto":
+            raise UsageError(
+                f"{policy.name} is open and has its prompts already; give template, system, instruction and "
+                "template_args where it is opened, or the policy's name here."
+            )
+        return None
+    default = None if instruction == "auto" else instruction
+    if default is None and benchmark.kind in NEEDED:
+        default = "auto"
+    return Prompting(template=template, system=system, instruction=default, template_args=args)
 
 
 def _collect(

@@ -3,6 +3,7 @@
     manifest.json                               one RunManifest per session that wrote something
     config.json                                 identity, and the resolved configuration of the last session, nulls kept
     problems.parquet                            every problem that this run was asked about, in order of arrival
+    prompts.parquet                             what each policy was given for each of them, special tokens written out
     rollouts/part-*.parquet                     what policies drew
     verdicts/<verifier version>/part-*.parquet  what verifiers said; verifying anew never rewrites rollouts
     parts.json                                  the live parts (see `parts`): what is not listed is not there
@@ -39,6 +40,7 @@ from s2l_lab.rollouts.manifest import RunManifest
 from s2l_lab.rollouts.page import read_page
 from s2l_lab.rollouts.parquet import DamagedPartError, read_batches
 from s2l_lab.rollouts.parts import ROLLOUTS_FOLDER, Parts
+from s2l_lab.rollouts.prompts import add_prompts, prompts_of, read_prompts
 from s2l_lab.rollouts.repeats import Contents, Distinct
 from s2l_lab.rollouts.rollout import Origin, Rollout
 from s2l_lab.rollouts.session import CONFIG, LOCK, MANIFEST, Session, read_json
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     import duckdb
     from numpy.typing import NDArray
 
+    from s2l_lab.policies import Policy
     from s2l_lab.verifiers import Verdict
 
 PROBLEMS = "problems.parquet"
@@ -91,7 +94,7 @@ class RolloutStore:
         Raises as `RolloutStore(path)` and `open` do.
         """
         with cls(path) as there:
-            config, identity = there.config, read_json(there.path / CONFIG)["identity"]
+            config, identity = there.config, there.identity
         manifest = RunManifest.of_this_process(config, device="none", seeds={}, verifier_version=verifier_version)
         return cls.open(path, manifest, identity)
 
@@ -129,6 +132,12 @@ class RolloutStore:
         """The resolved configuration of the last session that opened the run. Raises DataError."""
         config: dict[str, Any] = read_json(self.path / CONFIG)["config"]
         return config
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What every session of this run has in common. Raises DataError."""
+        identity: dict[str, Any] = read_json(self.path / CONFIG)["identity"]
+        return identity
 
     @property
     def sessions(self) -> list[RunManifest]:
@@ -215,6 +224,16 @@ class RolloutStore:
         if new:
             with replacing(self.path / PROBLEMS) as file:
                 pq.write_table(columns.problems_table([*there, *new.values()]), file, compression="zstd")
+
+    def prompts(self) -> pa.Table:
+        """The rendered prompts by policy and problem (`prompts.SCHEMA`); none in runs of before. Raises DataError."""
+        return read_prompts(self.path)
+
+    def add_prompts(self, policy: Policy, origin: Origin, problems: Sequence[Problem]) -> None:
+        """Remember what the policy is given for these problems, where it is not there yet."""
+        self._writing()
+        known = prompts_of(self.prompts(), origin)
+        add_prompts(self.path, origin, {p.id: policy.prompt(p) for p in problems if p.id not in known})
 
     def append(self, draws: Sequence[Draw], origin: Origin) -> int:
         """Store draws durably in one step: once this returns they survive a kill, and before it none of them is there.
@@ -392,10 +411,17 @@ class RolloutStore:
         return read_page(self._database, columns=names, where=where or {}, version=version, limit=limit, offset=offset)
 
     def query(
-        self, sql: str, parameters: Sequence[Any] = (), *, version: str | None = None, incoming: pa.Table | None = None
+        self,
+        sql: str,
+        parameters: Sequence[Any] = (),
+        *,
+        version: str | None = None,
+        incoming: pa.Table | None = None,
+        prompts: pa.Table | None = None,
     ) -> pa.Table:
-        """The answer to `sql` over the views `rollouts`, `verdicts` (of that version) and `incoming` (where given)."""
-        return self._database.query(sql, parameters, version=version, incoming=incoming)
+        """The answer to `sql` over the views `rollouts`, `verdicts` (of that version), and `incoming` and `prompts`
+        (where given)."""
+        return self._database.query(sql, parameters, version=version, incoming=incoming, prompts=prompts)
 
     def duckdb(self) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection of the caller's own with the views `rollouts`, `verdicts` (all of them, with a column

@@ -21,7 +21,8 @@ def data_root(tmp_path):
 
 
 def test_gold_answers_of_a_benchmark(data_root, capsys):
-    command.run(benchmark="math500", data_root=data_root, run_directory=None, compare="official")
+    with pytest.raises(DataError, match="1 of 2 gold answers cannot be read by math-"):
+        command.run(benchmark="math500", data_root=data_root, run_directory=None, compare="official")
     out = capsys.readouterr().out
     assert "math500: 2 problems" in out
     assert r"\boxed{gold} accepted: 1 of 2 (50.0 %)" in out

@@ -86,7 +86,8 @@ BAD = {
     "answer no label": ([CHOICE | {"answerKey": "D"}], ["line 1: the answer 'D' is none of the labels A, B, C"]),
     "choices of unequal length": ([CHOICE | {"choices": {"label": ["A"], "text": ["x", "y"]}}], ["line 1: 'choices'"]),
     "labels twice": ([CHOICE | {"choices": {"label": ["B", "B"], "text": ["x", "y"]}}], ["line 1: 'choices'"]),
-    "choices no object": ([CHOICE | {"choices": ["x", "y"]}], ["line 1: 'choices'"]),
+    "choices no list": ([CHOICE | {"choices": "x or y", "kind": "choice"}], ["line 1: 'choices'"]),
+    "one choice": ([CHOICE | {"choices": ["x"]}], ["line 1: 'choices'"]),
     "several faults": ([{"question": "x"}, GOOD[0], {"answer": "1"}], ["2 line(s)", "line 1:", "line 3:"]),
     "broken UTF-8": (
         b'{"question": "a", "answer": "1"}\n{"question": "\xff", "answer": "1"}\n',

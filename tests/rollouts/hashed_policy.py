@@ -39,6 +39,9 @@ class HashedPolicy:
     def digest(self) -> str:
         return hashlib.sha256(self.name.encode()).hexdigest()[:16]
 
+    def prompt(self, problem: Problem) -> str:
+        return f"<|{self.name}|>{problem.prompt}"
+
     def sample(self, requests: Sequence[Draws], sampling: SamplingParams) -> Iterator[Draw]:
         for request in requests:
             for index in request.indices:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,24 @@ def test_columns_come_in_the_order_asked_and_wide_ones_only_then(path: Path) -> 
     found = open_run(path).to_frame(["tokens", "logprobs", "problem"])
     assert list(found.columns) == ["tokens", "logprobs", "problem"]
     assert (found["logprobs"].map(len) == found["tokens"]).all()
+
+
+def test_the_rendered_prompt_is_kept_once_and_stands_beside_every_rollout(path: Path, tmp_path: Path) -> None:
+    found = open_run(path).to_frame(["policy", "question", "prompt"], where="prompt is not null")
+    assert len(found) == 2 * P * N + 3 * P
+    assert (found["prompt"] == "<|" + found["policy"] + "|>" + found["question"]).all()
+    with RolloutStore(path) as store:
+        assert store.prompts().num_rows == 2 * P
+    before = Path(shutil.copytree(path, tmp_path / "before"))
+    (before / "prompts.parquet").unlink()  # a run of before has none
+    assert open_run(before).to_frame(["prompt"])["prompt"].isna().all()
+    with writer(before) as store:
+        collect(store, HashedPolicy("large"), problems(P), N + 4, SAMPLING, verify=verify, verifier_version=VERSION)
+        assert store.prompts().num_rows == P
+    (before / "prompts.parquet").write_bytes(b"torn")
+    assert len(open_run(before).to_frame(["policy"]))
+    with pytest.raises(DataError, match=r"prompts\.parquet cannot be read .* Remove it"):
+        open_run(before).to_frame(["prompt"])
 
 
 TERMS = st.sampled_from(

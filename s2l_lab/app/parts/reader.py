@@ -52,6 +52,9 @@ def read(url: Address, here: Opened, address: str) -> None:
     facts(one)
     with st.expander("Problem", expanded=len(one.prompt) < 600):
         model_text(one.prompt or "The store does not have this problem's text.", "reader.prompt")
+    if one.rendered and one.rendered != one.prompt:
+        with st.expander("Prompt, as the policy was given it"):
+            model_text(one.rendered, "reader.rendered")
     answers(one)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         how = st.segmented_control("Show as", SHOW, key=url.key("show"), required=True, label_visibility="collapsed")

@@ -1,0 +1,83 @@
+"""Rows of a problem file: JSONL, a JSON list, Parquet or CSV. Every fault of a file is named with its line or row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING
+
+from s2l_lab.errors import DataError
+from s2l_lab.problems.rows import FileRow, parse_jsonl, raise_faults
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENDINGS = (".jsonl", ".json", ".parquet", ".csv")
+
+
+def read_rows(path: Path) -> list[FileRow]:
+    """The rows of a file by its ending. Raises DataError naming what cannot be read, and for a file without rows."""
+    rows = _read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
+    if not rows:
+        raise DataError(f"{path} holds no problems. It needs an entry with a question and an answer for each.")
+    return rows
+
+
+def counted_in(path: Path) -> str:
+    """What the rows of such a file are counted in."""
+    return "line" if path.suffix in (".jsonl", ".csv") else "row"
+
+
+def _read_text(path: Path) -> list[FileRow]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read the problem file {path}: {error.strerror}. Give a readable file.") from error
+    if path.suffix == ".csv":
+        return _csv_rows(data, path)
+    if path.suffix == ".json" and data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+        return _list_rows(data, path)
+    return parse_jsonl(data, str(path))
+
+
+def _list_rows(data: bytes, path: Path) -> list[FileRow]:
+    try:
+        entries = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not JSON ({error}). Mend the file, or fetch it again.") from error
+    wrong = [i for i, entry in enumerate(entries, start=1) if not isinstance(entry, dict)]
+    raise_faults(str(path), [f"row {i}: not an object with fields" for i in wrong], "row")
+    return [FileRow(i, entry) for i, entry in enumerate(entries, start=1)]
+
+
+def _csv_rows(data: bytes, path: Path) -> list[FileRow]:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}: line {line}: broken UTF-8. Save the file as UTF-8.") from error
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    rows, faults = [], []
+    try:
+        for record in reader:
+            if None in record or None in record.values():
+                faults.append(f"line {reader.line_num}: not as many fields as the first line names")
+            else:
+                rows.append(FileRow(reader.line_num, {name: value or None for name, value in record.items()}))
+    except csv.Error as error:
+        faults.append(f"line {reader.line_num}: {error}")
+    raise_faults(str(path), faults)
+    return rows
+
+
+def _read_parquet(path: Path) -> list[FileRow]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        records = pq.ParquetFile(path).read().to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        why = " ".join(str(error).split())
+        raise DataError(f"{path} cannot be read as Parquet ({why}). Fetch it again, or give another file.") from error
+    return [FileRow(i, record) for i, record in enumerate(records, start=1)]
