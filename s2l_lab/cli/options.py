@@ -10,11 +10,12 @@ import typer
 
 
 class Preset(StrEnum):
-    """Sampling presets of arXiv 2605.30789."""
+    """Sampling presets: those of arXiv 2605.30789, and what the models' cards recommend."""
 
     default = "default"
     think = "think"
     nothink = "nothink"
+    card = "card"
 
 
 class Engine(StrEnum):
@@ -77,7 +78,11 @@ BenchmarkName = Annotated[
 ]
 DataRoot = Annotated[Path | None, typer.Option(help="Directory with local benchmark files, named NAME.jsonl.")]
 SamplingPreset = Annotated[
-    Preset, typer.Option(help="Sampling preset of the paper. Flags for single parameters override it.")
+    Preset,
+    typer.Option(
+        help="Sampling preset: think and nothink are the paper's, card is what the models' cards recommend. Flags for "
+        "single parameters override it."
+    ),
 ]
 Temperature = Annotated[
     float | None, typer.Option(help="Sampling temperature. [default: the preset's; 1 without a preset]")

@@ -49,11 +49,16 @@ def build_request(fields: dict[str, Any], preset: str, chosen: dict[str, Any]) -
     from s2l_lab.cli.prompting import prompting_fields
     from s2l_lab.passk import PasskRequest
     from s2l_lab.plans import faults
-    from s2l_lab.policies.families import load_family
-    from s2l_lab.policies.presets import PRESET_TEMPLATES, sampling_params
+    from s2l_lab.policies.families import load_family, parse_policy
+    from s2l_lab.policies.presets import CARD, PRESET_TEMPLATES, card_params, sampling_params
 
-    default = {} if fields["family"] is None else {"max_tokens": load_family(fields["family"]).max_tokens}
-    sampling = sampling_params(preset, **{**default, **chosen})
+    family = None if fields["family"] is None else load_family(fields["family"])
+    values = {**({} if family is None else {"max_tokens": family.max_tokens}), **chosen}
+    if preset == CARD:
+        members = [] if family is None else list(family.select(fields["members"]))
+        sampling = card_params([*members, *map(parse_policy, fields["policies"])], **values)
+    else:
+        sampling = sampling_params(preset, **values)
     fields = {**fields, **prompting_fields(fields), "preset_template": PRESET_TEMPLATES.get(preset)}
     try:
         return PasskRequest(**fields, sampling=sampling)

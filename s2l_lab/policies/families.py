@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from s2l_lab.errors import DataError, UsageError, unknown_name
 from s2l_lab.plans import read_plan
 from s2l_lab.policies.engines import ENGINE_OF_SOURCE
+from s2l_lab.policies.gguf_file import SUFFIX, is_gguf
+from s2l_lab.policies.packages import PACKAGE, PackageFile
 from s2l_lab.policies.templates import Argument, Prompting, is_template_file
 
 if TYPE_CHECKING:
@@ -27,6 +29,24 @@ _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _HUB_ID = r"[\w.-]+/[\w.-]+(@[\w./-]+)?"
 _HINT = "A family file of your own works too: --family PATH.toml; single models: --policy NAME=PATH_OR_HUB_ID."
 EMBEDDED = "embedded:"
+OLLAMA = "ollama:"
+
+
+class Card(BaseModel):
+    """Sampling parameters that a model's card recommends; None where it names none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=0)
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    presence_penalty: float | None = Field(default=None, allow_inf_nan=False)
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The parameters that are named."""
+        return self.model_dump(exclude_none=True)
 
 
 class Member(BaseModel):
@@ -37,10 +57,15 @@ class Member(BaseModel):
     name: str = Field(pattern=_NAME)
     """The policy's name in tables, figures and draw keys: the same weights under two names are drawn independently."""
     source: str = Field(min_length=1)
-    """`embedded:FAMILY/MEMBER`, a directory, a hub id, an endpoint's address (http...) or `scripted:SPEC`."""
+    """`embedded:FAMILY/MEMBER`, a directory, a GGUF file, `package:NAME==VERSION/FILE`, a hub id, an endpoint's address
+    (http...) or `scripted:SPEC`."""
     revision: str | None = None
     """Commit hash on the hub; a branch, or None, is resolved to a commit when the member is opened. `sha256:...` is the
-    fingerprint of a directory's files, which are refused where they are others."""
+    fingerprint of a directory's files, or a GGUF file's SHA-256; other files are refused."""
+    packaged: str | None = Field(default=None, pattern=f"^{PACKAGE}")
+    """A package that carries the model as a GGUF file, for where the hub's is not to be had: `package:...`."""
+    packaged_revision: str | None = Field(default=None, pattern="^sha256:[0-9a-f]{64}$")
+    license: str | None = None
     parameters: int | None = Field(default=None, ge=1)
     """All parameters, tied embeddings once; None where nobody said."""
     template: str | None = None
@@ -56,6 +81,8 @@ class Member(BaseModel):
     template_args: dict[str, Argument] = Field(default_factory=dict)
     """Variables of the chat template by name, as enable_thinking."""
     kind: Literal["base", "post-trained"] = "base"
+    sampling: Card | None = None
+    """What its card recommends; None is the family's."""
 
     @property
     def embedded(self) -> bool:
@@ -83,6 +110,8 @@ class Family(BaseModel):
     template_args: dict[str, Argument] = Field(default_factory=dict)
     max_tokens: int = Field(default=1024, ge=1)
     """Default length at which completions are cut."""
+    sampling: Card | None = None
+    """What the cards of its members recommend, for members that name nothing of their own. `--preset card` uses it."""
     default: tuple[str, ...] = ()
     """Names of the members that run when none is named; empty means all."""
     members: tuple[Member, ...] = Field(min_length=1)
@@ -163,8 +192,9 @@ def find_member(name: str) -> Member:
 def parse_policy(text: str) -> Member:
     """`NAME=SOURCE` as a member.
 
-    SOURCE is a directory, a hub id (`org/model` or `org/model@revision`), a member's name (its pinned revision comes
-    along), an address (`http://host:port/v1`, with `#MODEL` where the server has several) or `scripted:SPEC`.
+    SOURCE is a directory, a GGUF file, a hub id (`org/model` or `org/model@revision`), a member's name (its pinned
+    revision comes along), `package:NAME==VERSION/FILE`, an address (`http://host:port/v1`, with `#MODEL` where the
+    server has several) or `scripted:SPEC`.
     """
     name, equals, source = text.partition("=")
     if not equals or not name or not source:
@@ -173,9 +203,21 @@ def parse_policy(text: str) -> Member:
         raise UsageError(f"--policy {text!r}: the name {name!r} may hold letters, digits, '.', '_' and '-' only.")
     if source.startswith((*ENGINE_OF_SOURCE, EMBEDDED)):
         return Member(name=name, source=source)
+    if source.startswith(OLLAMA):
+        raise start_ollama(name, source)
+    if source.startswith(PACKAGE):
+        PackageFile.of(source)
+        return Member(name=name, source=source)
     directory = Path(source).expanduser()
-    if directory.is_dir():
+    if directory.is_dir() or is_gguf(directory):
         return Member(name=name, source=str(directory))
+    if directory.is_file():
+        raise UsageError(
+            f"--policy {text!r}: {source} is a file, but no GGUF file. SOURCE is a directory with config.json, "
+            "tokenizer and *.safetensors, or one *.gguf file."
+        )
+    if source.lower().endswith(SUFFIX):
+        raise UsageError(f"--policy {text!r}: there is no GGUF file {source}.")
     if re.fullmatch(_HUB_ID, source):
         hub_id, _, revision = source.partition("@")
         return Member(name=name, source=hub_id, revision=revision or None)
@@ -186,31 +228,43 @@ def parse_policy(text: str) -> Member:
         "source",
         source,
         known,
-        f"{source} is no directory either; hub ids look like org/model, scripts like scripted:SPEC.",
+        f"{source} is no directory or GGUF file either; hub ids look like org/model, scripts like scripted:SPEC.",
     )
 
 
 def named_member(name: str) -> Member:
-    """A member by name, NAME=SOURCE, or a directory or hub id alone, whose last part is then the name.
+    """A member by name, NAME=SOURCE, or a directory, GGUF file or hub id alone, whose last part is then the name.
 
     A member's name comes before a directory of that name in the working directory; `./tiny-2m` is the directory.
     Raises UsageError for an unknown one.
     """
     directory = Path(name).expanduser()
-    if "=" in name and not directory.is_dir():
+    if "=" in name and not directory.exists() and not name.startswith((PACKAGE, OLLAMA)):
         return parse_policy(name)
     known = known_members()
-    if name not in known and (directory.is_dir() or re.fullmatch(_HUB_ID, name)):
-        last = directory.resolve().name if directory.is_dir() else name.partition("@")[0].rpartition("/")[2]
+    files = directory.exists() or name.lower().endswith(SUFFIX)
+    if name not in known and (files or name.startswith((PACKAGE, OLLAMA)) or re.fullmatch(_HUB_ID, name)):
+        last = directory.resolve().name if files else name.partition("@")[0].rpartition("/")[2]
+        last = last[: -len(SUFFIX)] if last.lower().endswith(SUFFIX) else last.removeprefix(OLLAMA).partition(":")[0]
         if not re.match(_NAME, last):
             raise UsageError(f"{name!r} ends in {last!r}, which is no policy's name. Give NAME={name}.")
         return parse_policy(f"{last}={name}")
     return find_member(name)
 
 
+def start_ollama(name: str, source: str) -> UsageError:
+    """The error for `ollama:MODEL`: such a model is reached through Ollama's server."""
+    model = source.removeprefix(OLLAMA) or "MODEL"
+    return UsageError(
+        f"{name}: a model of Ollama is sampled through its server. Start it with `ollama serve`, bring the model with "
+        f"`ollama pull {model}`, then --policy {name}=http://localhost:11434/v1#{model}."
+    )
+
+
 def _inherited(family: Family) -> Family:
-    """The family with its kind, and what it says of prompts, given to the members that name none of their own."""
-    own = {name: getattr(family, name) for name in ("template", "kind", "system", "instruction", "template_args")}
+    """The family with its kind, card and what it says of prompts, given to the members that name none of their own."""
+    inherited = ("template", "kind", "sampling", "system", "instruction", "template_args")
+    own = {name: getattr(family, name) for name in inherited}
     members = [
         m.model_copy(update={k: v for k, v in own.items() if k not in m.model_fields_set}) for m in family.members
     ]
@@ -227,6 +281,7 @@ def _moved(base: Path, member: Member) -> dict[str, str]:
 
 def _relative_to(base: Path, source: str) -> str:
     directory = Path(source).expanduser()
-    if not directory.is_absolute() and (base / directory).is_dir():
-        return str(base / directory)
+    beside = base / directory
+    if not directory.is_absolute() and (beside.is_dir() or source.lower().endswith(SUFFIX) or is_gguf(beside)):
+        return source if source.startswith(PACKAGE) else str(beside)
     return str(directory) if source.startswith("~") else source

