@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from s2l_lab.errors import PolicyError
-from s2l_lab.policies.checkpoint import Checkpoint
+from s2l_lab.policies.checkpoint import Checkpoint, find_here
 from s2l_lab.policies.model_shape import shape_of
 from s2l_lab.policies.policy import ModelShape
 from s2l_lab.policies.stopping import eos_ids
@@ -46,6 +46,12 @@ class ServedFiles:
         config, generation = (_object(directory / name) for name in ("config.json", "generation_config.json"))
         model = SimpleNamespace(config=SimpleNamespace(**config), generation_config=SimpleNamespace(**generation))
         return cls(tokenizer, eos_ids(model, tokenizer), shape_in(member, directory))
+
+
+def tokenizer_here(member: Member, model: str, model_root: Path | None, trust_remote_code: bool) -> Any | None:
+    """The tokenizer of the model that a vLLM server names, where its files are on this machine; asks no network."""
+    found = find_here(member.model_copy(update={"source": model, "revision": None}), model_root)
+    return None if isinstance(found, str) else load_tokenizer(Checkpoint(member, found, ""), trust_remote_code)
 
 
 def shape_in(member: Member, directory: Path) -> ModelShape | None:

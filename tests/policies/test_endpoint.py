@@ -30,7 +30,8 @@ from s2l_lab.figures.caption import caption_lines
 from s2l_lab.figures.numbers import numbers
 from s2l_lab.passk import PasskRequest, run_passk
 from s2l_lab.policies import Draws, SamplingParams, StopReason, open_policy
-from s2l_lab.policies.endpoint import KEY_VARIABLE, EndpointPolicy, connect
+from s2l_lab.policies.endpoint import EndpointPolicy
+from s2l_lab.policies.endpoint_server import KEY_VARIABLE, connect
 from s2l_lab.problems import Problem
 from s2l_lab.rollouts.repeats import RepeatedRolloutsError
 
