@@ -168,7 +168,8 @@ class EndpointPolicy:
                     running[pool.submit(self._complete, problem_id, index, prompt, sampling)] = (problem_id, index)
                 if not running:
                     return
-                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                finished = wait(running, return_when=FIRST_COMPLETED).done
+                for done in sorted(finished, key=lambda future: future.exception() is not None):  # failures last
                     problem_id, index = running.pop(done)
                     yield Draw(problem_id, index, done.result())
         finally:  # nobody waits for what is still under way when a draw failed or the caller stopped

@@ -28,6 +28,8 @@ _ATTEMPTS = 6
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses that another attempt can mend."""
 _LONGEST_WAIT_S = 60.0
+_LISTING_S = 30.0
+"""A server that does not tell its models by then does not answer."""
 _NO_ROUTE = frozenset({404, 405, 501})
 """Statuses of a server that does not have what the path names."""
 _KEY_WANTED = frozenset({401, 403})
@@ -213,12 +215,15 @@ def _served(client: httpx.Client, address: str, wanted: str) -> tuple[str, str, 
 
 
 def _models(client: httpx.Client, address: str) -> tuple[str, httpx.Response]:
-    """The list of models, and the address under which it is: `/v1` may be left out."""
+    """The list of models, and the address under which it is: `/v1` may be left out.
+
+    It is looked for there first, since llama.cpp also answers without it, by routes of its own.
+    """
+    if not address.endswith("/v1"):
+        answer = _get(client, f"{address}/v1")
+        if answer.status_code == 200:
+            return f"{address}/v1", answer
     answer = _get(client, address)
-    if answer.status_code in _NO_ROUTE and not address.endswith("/v1"):
-        below = _get(client, f"{address}/v1")
-        if below.status_code == 200:
-            return f"{address}/v1", below
     if answer.status_code != 200:
         raise PolicyError(
             f"{address}/models answers with status {answer.status_code}: {answer.text[:300]}."
@@ -229,7 +234,7 @@ def _models(client: httpx.Client, address: str) -> tuple[str, httpx.Response]:
 
 def _get(client: httpx.Client, address: str) -> httpx.Response:
     try:
-        return client.get(f"{address}/models")
+        return client.get(f"{address}/models", timeout=_LISTING_S)
     except (httpx.TransportError, httpx.InvalidURL) as error:
         raise PolicyError(
             f"nobody answers at {address}/models ({error}). Start the server (vllm serve MODEL, llama-server -m "
