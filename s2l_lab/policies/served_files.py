@@ -51,7 +51,9 @@ class ServedFiles:
 def tokenizer_here(member: Member, model: str, model_root: Path | None, trust_remote_code: bool) -> Any | None:
     """The tokenizer of the model that a vLLM server names, where its files are on this machine; asks no network."""
     found = find_here(member.model_copy(update={"source": model, "revision": None}), model_root)
-    return None if isinstance(found, str) else load_tokenizer(Checkpoint(member, found, ""), trust_remote_code)
+    if isinstance(found, str) or not found.is_dir():
+        return None
+    return load_tokenizer(Checkpoint(member, found, ""), trust_remote_code)
 
 
 def shape_in(member: Member, directory: Path) -> ModelShape | None:
