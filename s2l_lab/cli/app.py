@@ -32,6 +32,7 @@ from s2l_lab.cli.options import (
     RunSeed,
     SamplingPreset,
     Scale,
+    ServedTokenizer,
     SystemMessage,
     Temperature,
     TemplateArguments,
@@ -71,7 +72,8 @@ def passk(
         typer.Option(
             metavar="NAME=SOURCE",
             help="Add a policy called NAME. SOURCE is a directory, a GGUF file, a hub id, an http(s) endpoint or "
-            "scripted:SPEC. Repeat for more.",
+            "scripted:SPEC. Several addresses of one model are separated by commas; chat:http... and text:http... "
+            "choose the route. Repeat for more.",
         ),
     ] = None,
     member: Annotated[
@@ -123,6 +125,7 @@ def passk(
         int | None, typer.Option(help="Context length in tokens (vLLM only). [default: the model's]")
     ] = None,
     model_root: ModelRoot = None,
+    tokenizer: ServedTokenizer = None,
     trust_remote_code: Annotated[bool, typer.Option(help="Allow code that a checkpoint ships to run.")] = False,
     interval: Annotated[
         Interval,
@@ -190,6 +193,7 @@ def passk(
             "tensor_parallel": tensor_parallel,
             "max_model_len": max_model_len,
             "model_root": model_root,
+            "tokenizer": tokenizer,
             "trust_remote_code": trust_remote_code,
             "interval": interval.value,
             "extraction": extraction.value,

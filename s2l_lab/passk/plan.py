@@ -19,6 +19,7 @@ from s2l_lab.policies.checkpoint import Checkpoint, locate
 from s2l_lab.policies.families import Member, load_family, parse_policy
 from s2l_lab.policies.model_shape import shape_of
 from s2l_lab.policies.opening import choose_engine
+from s2l_lab.policies.served_files import shape_in
 from s2l_lab.policies.templates import Prompting
 from s2l_lab.problems import Benchmark
 from s2l_lab.problems.benchmarks import load_benchmark
@@ -86,6 +87,10 @@ def make_plan(request: PasskRequest, *, fresh: bool = False) -> Plan:
     )
     members = [(m, True) for m in _family_members(request)] + [(parse_policy(p), False) for p in request.policies]
     _refuse_twins([member for member, _ in members])
+    if request.tokenizer is not None and not any(_served(request, member) for member, _ in members):
+        raise UsageError(
+            "--tokenizer is for served models (--policy NAME=http://...), and there is none. Leave it out."
+        )
     found = _checkpoints(request, [member for member, _ in members])
     store = None if fresh or not is_run(request.run_directory) else RolloutStore(request.run_directory)
     try:
@@ -148,6 +153,9 @@ def _task(
     }
     if engine != "scripted":  # a script reads no prompt
         record |= prompting.extras
+    if request.tokenizer is not None and _served(request, member):
+        shape = shape_in(member, request.tokenizer)
+        record["tokenizer"] = str(request.tokenizer)
     wanted = len(benchmark.problems) * request.rollouts
     origin = None if store is None else _known_origin(store, member.name, record, request)
     if store is None or origin is None:
@@ -174,6 +182,10 @@ def _known_origin(store: RolloutStore, name: str, record: Mapping[str, Any], req
     digest = request.sampling.digest
     origins = [o for o in store.origins() if o.policy == name and o.sampling_digest == digest]
     return origins[0] if len(origins) == 1 else None
+
+
+def _served(request: PasskRequest, member: Member) -> bool:
+    return choose_engine(member, request.engine) == "endpoint"
 
 
 def _size(member: Member, shape: ModelShape | None) -> float:

@@ -237,4 +237,5 @@ def _open(task: Task, request: PasskRequest) -> Policy:
         model_root=request.model_root,
         prompting=task.prompting,
         trust_remote_code=request.trust_remote_code,
+        tokenizer=request.tokenizer,
     )

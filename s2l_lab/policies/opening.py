@@ -32,8 +32,12 @@ if TYPE_CHECKING:
 
     from s2l_lab.policies.policy import Policy
     from s2l_lab.policies.scripted import Script
+    from s2l_lab.problems import Problem
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+SERVED = "served"
+"""Stands for the template of a served model where none is asked for: `chat` where the server takes messages, or where
+its tokenizer is at hand and has a chat template; else `raw`."""
 _CHECKPOINT_ENGINES = ("transformers", "vllm")
 
 
@@ -48,15 +52,18 @@ def open_policy(
     template: str | None = None,
     prompting: Prompting | None = None,
     trust_remote_code: bool = False,
+    tokenizer: Path | None = None,
 ) -> Policy:
     """Open a member, a member's name (`tiny-60k`), a directory, a GGUF file, a hub id or `NAME=SOURCE`.
 
     Loads the model; `close` the policy when done. A directory, file or hub id without NAME= is called by its last part.
 
     `template` (a name or a Jinja file) None takes the member's own, or what its tokenizer is made for
-    (`choose_template`); `prompting` says what stands beside it, over what the member itself says. Raises UsageError for
-    unknown names and engines that do not fit the source, DataError for a template that cannot be read, PolicyError for
-    files, tokenizers, checkpoints and engines that cannot be used.
+    (`choose_template`); `prompting` says what stands beside it, over what the member itself says. `tokenizer` is for a
+    served model, and for no other: the directory with its tokenizer's files (and config.json, generation_config.json),
+    with which prompts are sent as token ids. Raises UsageError for unknown names and engines that do not fit the
+    source, DataError for a template that cannot be read, PolicyError for files, tokenizers, checkpoints and engines
+    that cannot be used.
     """
     if isinstance(member, str):
         member = named_member(member)
@@ -68,7 +75,8 @@ def open_policy(
 
         return ScriptedPolicy(member.name, _parse_script(member))
     if chosen == "endpoint":
-        return _open_endpoint(member, choose_template(member, None, template), model_root, trust_remote_code, said)
+        chosen_template = choose_template(member, None, template)
+        return _open_endpoint(member, chosen_template, model_root, trust_remote_code, said, tokenizer)
     (checkpoint,) = locate([member], model_root, trust_remote_code)
     tokenizer = load_tokenizer(checkpoint, trust_remote_code)
     bound = bind_template(choose_template(member, checkpoint, template), tokenizer, member.name, said)
@@ -146,7 +154,7 @@ def choose_engine(member: Member, engine: Engine) -> Engine:
     """The engine that will run this member. Raises UsageError if it cannot, PolicyError if it is not installed."""
     if engine not in get_args(Engine):
         raise unknown_name("engine", engine, get_args(Engine))
-    named = next((own for start, own in ENGINE_OF_SOURCE.items() if member.source.startswith(start)), None)
+    named = _named_engine(member)
     if named is not None:
         if engine not in ("auto", named):
             raise UsageError(f"{member.name}: {member.source} can only be run by the engine {named}, not by {engine}.")
@@ -174,11 +182,14 @@ def choose_engine(member: Member, engine: Engine) -> Engine:
 def choose_template(member: Member, checkpoint: Checkpoint | None, asked: str | None = None) -> str:
     """The template that is asked for, else the member's own, else what its tokenizer is made for: `chat` or `raw`.
 
-    `checkpoint` None is a model whose tokenizer is not to be seen (an endpoint, a script): `raw`. Reads no model.
+    `checkpoint` None is a model whose tokenizer is not to be seen: `served` for one behind a server, which is asked
+    what it has when it is opened, and `raw` for a script. Reads no model.
     """
     named = member.template if asked is None else asked
     if named is not None:
         return named
+    if _named_engine(member) == "endpoint":
+        return SERVED
     return "chat" if checkpoint is not None and checkpoint.has_chat_template else "raw"
 
 
@@ -218,6 +229,11 @@ def member_here(config: Mapping[str, Any], name: str) -> Member | str:
     return named.model_copy(update={"source": str(found), "revision": hashed})
 
 
+def _named_engine(member: Member) -> Engine | None:
+    """The only engine that can run this source, if there is one."""
+    return next((own for start, own in ENGINE_OF_SOURCE.items() if member.source.startswith(start)), None)
+
+
 def _parse_script(member: Member) -> Script:
     from s2l_lab.policies.scripted import parse_script
 
@@ -225,19 +241,62 @@ def _parse_script(member: Member) -> Script:
 
 
 def _open_endpoint(
-    member: Member, template: str, model_root: Path | None, trust_remote_code: bool, said: Prompting
+    member: Member,
+    template: str,
+    model_root: Path | None,
+    trust_remote_code: bool,
+    said: Prompting,
+    tokenizer_at: Path | None,
 ) -> Policy:
-    from s2l_lab.policies.endpoint import EndpointPolicy, connect
+    """A served model by the route that its source names, else by what the server has.
 
+    Messages go to a server of chat, unless a template of ours can be rendered here, whose text it completes: one that
+    needs no tokenizer, or whose tokenizer is at hand (`--tokenizer`, or the files of a vLLM server's model).
+    """
+    from s2l_lab.policies.endpoint import EndpointPolicy, TokenEndpointPolicy
+    from s2l_lab.policies.endpoint_messages import chat_of
+    from s2l_lab.policies.endpoint_server import connect, split_source
+    from s2l_lab.policies.served_files import ServedFiles, tokenizer_here
+
+    route, _, _ = split_source(member.source)
     server = connect(member.source)
+    files = None if tokenizer_at is None else ServedFiles.read(member, tokenizer_at, trust_remote_code)
+    tokenizer = None if files is None else files.tokenizer
     needs_tokenizer = template.startswith("chat") or is_template_file(template)
-    if needs_tokenizer and server.is_vllm:
-        (served,) = locate([member.model_copy(update={"source": server.model})], model_root, trust_remote_code)
-        tokenizer = load_tokenizer(served, trust_remote_code)
-    else:
-        tokenizer = None
-    bound = bind_template(template, tokenizer, member.name, said)
-    return EndpointPolicy(member.name, server, bound.render, bound.digest, complete_prompt=tokenizer is not None)
+    if tokenizer is None and server.is_vllm and needs_tokenizer and route != "chat":
+        tokenizer = tokenizer_here(member, server.model, model_root, trust_remote_code)
+    by_name = template.startswith("chat") and tokenizer is None
+    chats = route == "chat" or (
+        route is None and (by_name or (template == SERVED and files is None)) and server.chats()
+    )
+    if by_name and not chats:
+        raise PolicyError(
+            f"{member.name}: template {template!r} needs the model's tokenizer, or a server that takes chat messages, "
+            f"and {server.address} is not asked for or does not take them. Give --tokenizer DIR with the tokenizer's "
+            "files, or use --template raw."
+        )
+    if template == SERVED:
+        template = "chat" if chats or getattr(tokenizer, "chat_template", None) else "raw"
+    chat = chat_of(template, member.name, said) if chats else None
+    bound = None if chats else bind_template(template, tokenizer, member.name, said)
+    render, digest = (bound.render, bound.digest) if bound is not None else (_not_rendered, "")
+    if files is None:
+        whole = tokenizer is not None and chat is None
+        return EndpointPolicy(member.name, server, render, digest, complete_prompt=whole, chat=chat)
+    return TokenEndpointPolicy(
+        member.name,
+        server,
+        render,
+        digest,
+        tokenizer=files.tokenizer,
+        eos_ids=files.eos_ids,
+        shape=files.shape,
+        chat=chat,
+    )
+
+
+def _not_rendered(problem: Problem) -> str:
+    raise AssertionError(f"problem {problem.id} is sent as messages")
 
 
 def _installed(package: str) -> bool:

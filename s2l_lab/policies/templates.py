@@ -137,6 +137,18 @@ def bind_template(name: str, tokenizer: Any | None, policy: str, prompting: Prom
     return _bind_chat(name, tokenizer, policy, chosen)
 
 
+def served_messages(name: str, chosen: Prompting) -> tuple[str, Callable[[Problem], Messages]]:
+    """What a server of chat is given under a chat template's name, and its digest; the server's own template renders
+    it. Raises UsageError for an instruction without text."""
+    if chosen.instruction is not None:
+        checked_instruction(chosen.instruction)
+    if name in WITHOUT_INSTRUCTION and chosen.instruction == "auto":
+        chosen = chosen.model_copy(update={"instruction": None})
+    suffix = SUFFIXES[name]
+    digest = content_digest(["messages", suffix, *_extras(chosen)])
+    return digest, _of_messages(name, digest, chosen, suffix, _not_rendered).messages
+
+
 def encode_prompt(tokenizer: Any, prompt: str) -> tuple[int, ...]:
     """Token ids of a rendered prompt: what it says, and no special token besides."""
     return tuple(tokenizer(prompt, add_special_tokens=False)["input_ids"])
@@ -239,6 +251,10 @@ def _bind_file(name: str, template: JinjaText, tokenizer: Any | None, policy: st
 
     digest = content_digest(["file", template.text, tokens, *_extras(chosen)])
     return _of_messages(name, digest, chosen, "", write)
+
+
+def _not_rendered(problem: Problem, messages: Messages) -> str:
+    raise AssertionError(f"problem {problem.id} is sent as messages")
 
 
 def _of_messages(

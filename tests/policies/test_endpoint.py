@@ -1,114 +1,34 @@
-"""Endpoints against a fake server that speaks OpenAI's protocol over real HTTP, and against a real vLLM server.
+"""Endpoints against a fake server that speaks OpenAI's protocol over real HTTP; test_real_servers.py has real ones.
 
-The fake exists for faults that a real server shows only on bad days; what it answers is made from the request alone.
+The fake is for faults that a real server shows only on bad days.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
-import time
-import urllib.error
-import urllib.request
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tiny_checkpoints import write_checkpoint
+from fake_server import Answer, FakeServer, fine
 
 from s2l_lab.errors import PolicyError, UsageError
 from s2l_lab.figures.caption import caption_lines
 from s2l_lab.figures.numbers import numbers
 from s2l_lab.passk import PasskRequest, run_passk
 from s2l_lab.policies import Draws, SamplingParams, StopReason, open_policy
-from s2l_lab.policies.endpoint import KEY_VARIABLE, EndpointPolicy, connect
+from s2l_lab.policies.endpoint import EndpointPolicy
+from s2l_lab.policies.endpoint_server import KEY_VARIABLE, connect
 from s2l_lab.problems import Problem
 from s2l_lab.rollouts.repeats import RepeatedRolloutsError
 
 PROBLEMS = [Problem.make(f"{i}+{i}=", str(2 * i), "math", "test", {}) for i in range(4)]
 SAMPLING = SamplingParams(max_tokens=8)
-Answer = Callable[[dict[str, Any], int], tuple[int, dict[str, str], bytes]]
-"""(request, how many came before) to (status, headers, body)."""
-
-
-def fine(payload: dict[str, Any], _before: int) -> tuple[int, dict[str, str], bytes]:
-    """A completion that depends on prompt and seed alone."""
-    choice = {
-        "text": f"{payload['prompt']} {payload['seed'] % 97}",
-        "finish_reason": "stop",
-        "logprobs": {"token_logprobs": [-0.5, -0.25]},
-    }
-    if payload.get("return_token_ids"):
-        choice |= {"token_ids": [5, 1], "stop_reason": None}
-    body = {"choices": [choice], "usage": {"completion_tokens": 2, "prompt_tokens": 4}}
-    return 200, {}, json.dumps(body).encode()
-
-
-class FakeServer:
-    """An HTTP server on a free port of this machine; `answer` decides what /completions says."""
-
-    def __init__(self) -> None:
-        self.answer: Answer = fine
-        self.owner = "vllm"
-        self.models = ["m"]
-        self.requests: list[dict[str, Any]] = []
-        self.keys: list[str | None] = []
-        self.peak = 0
-        self._open, self._lock = 0, threading.Lock()
-        fake = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-            def _reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def do_GET(self) -> None:
-                fake.keys.append(self.headers.get("Authorization"))
-                data = [{"id": model, "owned_by": fake.owner} for model in fake.models]
-                known = self.path == "/v1/models"
-                self._reply(200 if known else 404, {}, json.dumps({"data": data}).encode())
-
-            def do_POST(self) -> None:
-                payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                with fake._lock:
-                    before = len(fake.requests)
-                    fake.requests.append(payload)
-                    fake._open += 1
-                    fake.peak = max(fake.peak, fake._open)
-                status, headers, body = fake.answer(payload, before)
-                with fake._lock:
-                    fake._open -= 1
-                if status == 0:  # hang up in the middle of an answer
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                    self.close_connection = True
-                    return
-                self._reply(status, headers, body)
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
-        self.address = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture
@@ -675,68 +595,3 @@ def test_chat_templates_need_a_tokenizer_that_is_not_there(server: FakeServer) -
     server.owner = "someone"
     with pytest.raises(PolicyError, match="needs the model's tokenizer"):
         open_policy(f"e={server.address}", template="chat")
-
-
-@pytest.fixture(scope="module")
-def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real `vllm serve` on a small random checkpoint."""
-    directory = write_checkpoint(tmp_path_factory.mktemp("served") / "checkpoint")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "vllm.entrypoints.openai.api_server",
-        "--model",
-        str(directory),
-        "--port",
-        str(port),
-    ]
-    command += ["--host", "127.0.0.1", "--dtype", "float32", "--enforce-eager"]
-    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
-    log = (directory.parent / "log").open("w")
-    process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        deadline = time.monotonic() + 400
-        while True:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the vLLM server did not start:\n{Path(log.name).read_text()[-4000:]}")
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
-                break
-            except (urllib.error.URLError, OSError):
-                time.sleep(1)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        process.wait(60)
-        log.close()
-
-
-@pytest.mark.vllm
-def test_a_real_vllm_server(vllm_server: str) -> None:
-    """Same draws twice, seeds honoured, and each logprob is the model's own at temperature 1."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    policy = open_policy(f"e={vllm_server}", template="raw")
-    first, again = sample(policy, range(12)), sample(policy, range(12))
-    assert {k: c.text for k, c in first.items()} == {k: c.text for k, c in again.items()}
-    assert len({c.text for (problem, _), c in first.items() if problem == PROBLEMS[1].id}) > 6
-    assert Counter(c.stop_reason for c in first.values())[StopReason.LENGTH] > 0
-    directory = connect(vllm_server).model
-    model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(directory)
-    for problem in PROBLEMS:
-        prompt = tokenizer(problem.prompt, add_special_tokens=False)["input_ids"]
-        for index in range(12):
-            completion = first[problem.id, index]
-            assert completion.prompt_tokens == len(prompt)
-            ids = torch.tensor([prompt + completion.token_ids.tolist()])
-            with torch.no_grad():
-                logprobs = model(ids).logits[0].log_softmax(-1)
-            expected = logprobs[len(prompt) - 1 : -1].gather(1, ids[0, len(prompt) :, None])[:, 0].numpy()
-            np.testing.assert_allclose(completion.logprobs, expected, atol=1e-4)
-    with pytest.raises(PolicyError, match="status 400"):
-        sample(policy, range(1), SamplingParams(max_tokens=100_000))
