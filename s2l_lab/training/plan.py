@@ -35,6 +35,7 @@ EXPLORER_FIELDS = (
     "lone_rollout",
     "correction",
     "correction_cap",
+    "correction_gamma",
     "explorer_temperature",
     "explorer_top_p",
     "explorer_weight_floor",
@@ -89,7 +90,8 @@ class ExplorerPlan(_Table):
     """Name of the member that explores; for kinds `member` and `bank`."""
     engine: Literal["auto", "transformers", "vllm"] = "auto"
     retokenise: bool = False
-    """Allow an explorer with another tokenizer: its text is tokenised anew by the learner's. Correction `none` only."""
+    """Allow an explorer with another tokenizer: its text is tokenised anew by the learner's. Only with
+    corrections `none` and `luffy`."""
     rollouts: int | None = Field(default=None, ge=1)
     """Number of rollouts per problem in the bank; for kind `bank`."""
     seed: int = Field(default=0, ge=0)
