@@ -51,6 +51,12 @@ class Learner:
     """True where no process holds the whole weights (FSDP, DeepSpeed)."""
     correction: Correction | None = None
     """The config's correction of the explorer's tokens; None if it is not set."""
+    dataset: Any = None
+    """What is trained on, with a column `prompt`."""
+    encode: Callable[[Any], Sequence[int]] | None = None
+    """Token ids of an entry of that column, as training makes them."""
+    most: int = 0
+    """Rollouts of one prompt that a round asks the explorer for, at most."""
 
 
 @dataclass(frozen=True, slots=True)

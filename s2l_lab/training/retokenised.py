@@ -120,19 +120,14 @@ class RetokenisedExplorer:
     def _spelled(self, completion: Completion) -> ExplorerRollout:
         """In the learner's tokens."""
         text, eos = completion.text, int(self._tokenizer.eos_token_id)
-        ids = self._plain(text)
-        said = decoded(self._tokenizer, ids, skip_special_tokens=True)
+        ids, said = spelled(self._tokenizer, text)
         if said != text:
             self.unspelled += 1
-            ids = self._plain(text[: _agreement(said, text)])
+            ids, _ = spelled(self._tokenizer, text[: _agreement(said, text)])
         elif completion.stop_reason is StopReason.EOS:
             ids = [*ids, eos]
         ids = ids[: self._sampling.max_tokens] or [eos]
         return ExplorerRollout(tuple(ids), (float("nan"),) * len(ids), logprobs_known=False)
-
-    def _plain(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        return ids
 
     def _see_unspelled(self, now: int, of: int) -> None:
         if 2 * now > of:
@@ -146,6 +141,12 @@ class RetokenisedExplorer:
                 "tokens for (further ones are counted in `unspelled`).",
                 stacklevel=2,
             )
+
+
+def spelled(tokenizer: Any, text: str) -> tuple[list[int], str]:
+    """Token ids of a text, in which what looks like a special token stays text, and the text that the ids say."""
+    ids: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    return ids, decoded(tokenizer, ids, skip_special_tokens=True)
 
 
 def decoded(tokenizer: Any, ids: Sequence[int], *, skip_special_tokens: bool) -> str:

@@ -93,6 +93,8 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
             - a policy that `open_policy` gave, by the transformers or the vllm engine;
             - a PreTrainedModel other than the learner; its tokenizer is the one of the files it was loaded from;
             - a bank of kept rollouts: `RolloutBank(path, render)`;
+            - texts that others wrote: a `datasets.Dataset` with prompts and completions, a .jsonl or .parquet file or a
+              directory of `save_to_disk` (`TextBank` says which columns), with correction "none" or "luffy";
             - a copy of the learner: `LearnerCopy(...)`;
             - a policy with another tokenizer, or an endpoint: `RetokenisedExplorer(policy)`;
             - a function of (prompts, sampling) that returns completions or (completions, logprobs), all as lists of
@@ -204,6 +206,9 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
             vocabulary=self._vocabulary,
             correction=self.args.correction,
             sharded=bool(self.is_deepspeed_enabled or self.is_fsdp_enabled),
+            dataset=self.train_dataset,
+            encode=lambda prompt: self._tokenize_prompts([prompt])[0][0],
+            most=self.args.annealing(rounds=1).slots(self.num_generations, 1),
         )
         explorer.bind(learner, self.args.explorer_sampling)
 
