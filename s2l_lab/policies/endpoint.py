@@ -40,11 +40,18 @@ from s2l_lab.policies.endpoint_fields import (
     sampling_fields,
     unknown_settings,
 )
+from s2l_lab.policies.endpoint_tokens import logprobs, most_likely, token_ids
 from s2l_lab.policies.policy import Completion, Draw, Draws, SamplingParams, StopReason
+from s2l_lab.policies.templates import encode_prompt
+from s2l_lab.policies.tokenizers import tokenizer_digest
+from s2l_lab.policies.waves import Prompted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
+    from s2l_lab.policies.policy import ModelShape
     from s2l_lab.problems import Problem
 
 _IN_FLIGHT = 64
@@ -58,6 +65,10 @@ _REFUSING = frozenset({400, 422})
 """Statuses of a request that a server does not take as it stands."""
 _MOST_REMARKS = 20
 """A server that calls itself something else in every answer is not followed further."""
+_PROBED = (0.5, 2.0)
+"""Two temperatures, between which the most likely token of a position changes its probability, if it is asked for."""
+_PROBE_TOLERANCE = 0.01
+"""Nats; one value given twice differs by rounding alone."""
 _FIELDS = "every sampling field"
 """Part of the digest: rollouts of earlier releases, which left fields to the server, are another policy's."""
 
@@ -149,7 +160,7 @@ class EndpointPolicy:
     """A served model. `complete_prompt` says whether rendered prompts hold all special tokens already."""
 
     engine = "endpoint"
-    shape = None
+    shape: ModelShape | None = None
 
     def __init__(
         self,
@@ -164,6 +175,7 @@ class EndpointPolicy:
         self.digest = content_digest(
             ["endpoint", name, server.address, server.model, template_digest, complete_prompt, _FIELDS]
         )
+        self.eos_ids: frozenset[int] = frozenset()
         self._server = server
         self._render = render
         self._complete_prompt = complete_prompt
@@ -181,6 +193,21 @@ class EndpointPolicy:
     def sample(self, requests: Sequence[Draws], sampling: SamplingParams) -> Iterator[Draw]:
         """Draws in the order in which they finish. Raises PolicyError for parameters that the server does not know, and
         for an answer that the server says was made with others."""
+        self._refuse(sampling)
+        prompts = [self._render(request.problem) for request in requests]
+        wanted = [(r.problem.id, r.indices, prompt) for r, prompt in zip(requests, prompts, strict=True)]
+        return self._draws(wanted, sampling)
+
+    def prompt(self, problem: Problem) -> str:
+        """The text that is sent; the server may begin it with special tokens of its own."""
+        return self._render(problem)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._server.client.close()
+
+    def _refuse(self, sampling: SamplingParams) -> None:
+        """Raise PolicyError for parameters that the server does not know."""
         if self._server.kind not in KNOWN and (sampling.top_k or sampling.min_p):
             raise PolicyError(
                 f"{self.name}: top-k and min-p are no part of OpenAI's protocol and {self._server.address} is no "
@@ -192,23 +219,12 @@ class EndpointPolicy:
                 f"{self.name}: {self._server.address} is a llama.cpp server, whose presence penalty counts the tokens "
                 "of the prompt too; here it is for those of the completion. Use --presence-penalty 0, or a vLLM server."
             )
-        prompts = [self._render(request.problem) for request in requests]
-        return self._draws(requests, prompts, sampling)
 
-    def prompt(self, problem: Problem) -> str:
-        """The text that is sent; the server may begin it with special tokens of its own."""
-        return self._render(problem)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._server.client.close()
-
-    def _draws(self, requests: Sequence[Draws], prompts: Sequence[str], sampling: SamplingParams) -> Iterator[Draw]:
-        wanted = (
-            (request.problem.id, index, prompt)
-            for request, prompt in zip(requests, prompts, strict=True)
-            for index in request.indices
-        )
+    def _draws(
+        self, prompts: Iterable[tuple[str, Sequence[int], str | list[int]]], sampling: SamplingParams
+    ) -> Iterator[Draw]:
+        """A draw for each (problem id, indices, prompt)."""
+        wanted = ((problem_id, index, prompt) for problem_id, indices, prompt in prompts for index in indices)
         pool = ThreadPoolExecutor(max_workers=_IN_FLIGHT, thread_name_prefix="endpoint")
         running: dict[Future[Completion], tuple[str, int]] = {}
         try:
@@ -224,11 +240,18 @@ class EndpointPolicy:
         finally:  # nobody waits for what is still under way when a draw failed or the caller stopped
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _complete(self, problem_id: str, index: int, prompt: str, sampling: SamplingParams) -> Completion:
+    def _complete(self, problem_id: str, index: int, prompt: str | list[int], sampling: SamplingParams) -> Completion:
         seed = seed63(sampling.seed, self.digest, sampling.digest, problem_id, index)
-        asked = sampling_fields(self._server.kind, sampling, seed)
+        answer, sent = self._ask(prompt, sampling, seed)
+        return self._read(answer, sent, sampling)
+
+    def _ask(
+        self, prompt: str | list[int], sampling: SamplingParams, seed: int
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """An answer, and the fields that it answers."""
+        asked = sampling_fields(self._server.kind, sampling, seed, self.eos_ids)
         payload: dict[str, Any] = {"model": self._server.model, "prompt": prompt}
-        if self._server.is_vllm:
+        if self._server.is_vllm and isinstance(prompt, str):
             payload["add_special_tokens"] = not self._complete_prompt
         while True:
             with self._lock:
@@ -240,7 +263,7 @@ class EndpointPolicy:
             except RefusedRequestError as refusal:
                 self._do_without(refused_fields(refusal.body, sent), sent, refusal)
             else:
-                return self._read(answer, sent, sampling)
+                return answer, sent
 
     def _do_without(self, refused: Sequence[str], sent: Mapping[str, Any], refusal: RefusedRequestError) -> None:
         """From now on send something else instead of these fields. Raises PolicyError where that would change the
@@ -266,24 +289,34 @@ class EndpointPolicy:
         tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
         if not isinstance(choice, dict) or not isinstance(choice.get("text"), str) or tokens == 0:
             raise PolicyError(f"{self._server.address} gave no completion: {str(answer)[:300]}")
-        ids = choice.get("token_ids")
-        token_ids = np.asarray(ids, dtype=np.int32) if isinstance(ids, list) else None
         counted = tokens if isinstance(tokens, int) else None
-        length = counted if token_ids is None else len(token_ids)
+        ids = token_ids(answer, choice, counted)
+        length = counted if ids is None else len(ids)
         all_known = self._compare(answer, length, sent, sampling)
         stop_reason = self._stop_reason(answer, choice, sampling)
         if stop_reason is StopReason.LENGTH and length is not None and length < sampling.max_tokens:
             self._tell_cut(length, sampling.max_tokens)
+        drawn, model = self._kinds(logprobs(choice, length) if all_known else None, sampling)
         return Completion(
             text=choice["text"],
-            token_ids=token_ids,
-            logprobs=_logprobs(choice, length) if _plain(sampling) and all_known else None,
-            logprobs_t1=None,
+            token_ids=ids,
+            logprobs=drawn,
+            logprobs_t1=model,
             entropies=None,
             stop_reason=stop_reason,
             prompt_tokens=int(usage.get("prompt_tokens") or 0) if isinstance(usage, dict) else 0,
-            counted_tokens=counted if token_ids is None else None,
+            counted_tokens=counted if ids is None else None,
         )
+
+    def _kinds(
+        self, values_T: NDArray[np.float32] | None, sampling: SamplingParams
+    ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+        """What a server's log-probabilities are: those that sampled, and those of the plain model at temperature 1."""
+        if self._server.kind == LLAMA_CPP:  # after its samplers, as it is asked; a greedy draw is certain
+            return values_T, None
+        if _plain(sampling):
+            return values_T, None
+        return None, None
 
     def _compare(
         self, answer: Mapping[str, Any], length: int | None, sent: Mapping[str, Any], sampling: SamplingParams
@@ -348,17 +381,97 @@ class EndpointPolicy:
         raise PolicyError(f"{self._server.address} ended a draw with {reason!r}; it was not kept. Run it again.")
 
 
+class TokenEndpointPolicy(EndpointPolicy):
+    """A served model whose tokenizer is at hand: prompts go as token ids, so that it can explore for a learner.
+
+    With log-probabilities under the distribution that sampled: llama.cpp gives them for every sampling, vLLM where it
+    was started so (`logprobs_are_processed`); at temperature 1 without truncation or penalty the two kinds are one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        server: Server,
+        render: Callable[[Problem], str],
+        template_digest: str,
+        *,
+        tokenizer: Any,
+        eos_ids: frozenset[int],
+        shape: ModelShape | None = None,
+    ) -> None:
+        """`eos_ids` end a completion (vLLM is told; llama.cpp ends where its file says). Raises PolicyError for a
+        server that takes no token ids."""
+        if server.kind not in (VLLM, LLAMA_CPP):
+            raise PolicyError(
+                f"{name}: {server.address} is neither a vLLM nor a llama.cpp server, so it gives text without token "
+                "ids, and a tokenizer is of no use. Leave --tokenizer out, or use one of these servers."
+            )
+        super().__init__(name, server, render, template_digest, complete_prompt=True)
+        self.digest = content_digest([self.digest, tokenizer_digest(tokenizer), sorted(eos_ids)])
+        self.tokenizer = tokenizer
+        self.eos_ids = eos_ids
+        self.shape = shape
+        self._processed: bool | None = None
+
+    def sample(self, requests: Sequence[Draws], sampling: SamplingParams) -> Iterator[Draw]:
+        """As without a tokenizer, but every prompt is encoded here."""
+        encoded = [
+            Prompted(r.problem.id, encode_prompt(self.tokenizer, self._render(r.problem)), r.indices) for r in requests
+        ]
+        return self.sample_prompts(encoded, sampling)
+
+    def sample_prompts(self, prompts: Sequence[Prompted], sampling: SamplingParams) -> Iterator[Draw]:
+        """As `sample`, for prompts that are token ids already: training gives those that the learner saw."""
+        self._refuse(sampling)
+        if prompts:
+            self._learn_kind(prompts[0].prompt_ids, sampling)
+        return self._draws([(p.problem_id, p.indices, list(p.prompt_ids)) for p in prompts], sampling)
+
+    def require_logprobs(self, sampling: SamplingParams) -> None:
+        """Raise PolicyError if this server's log-probabilities are not those of the distribution that samples."""
+        self._learn_kind(encode_prompt(self.tokenizer, "The"), sampling)
+        if self._processed is False and not _plain(sampling):
+            raise PolicyError(
+                f"{self.name}: {self._server.address} gives the model's own log-probabilities, not those after "
+                f"temperature and truncation, and the sampling is not plain (temperature {sampling.temperature:g}). "
+                "Start it with `vllm serve ... --logprobs-mode processed_logprobs`, or sample at temperature 1 without "
+                "truncation and penalties."
+            )
+
+    def logprobs_are_processed(self, prompt_ids: Sequence[int]) -> bool:
+        """Whether log-probabilities are those after temperature and truncation; two requests of one token to a vLLM
+        server. Raises PolicyError where it does not give the likely tokens of a position, which it is asked for."""
+        if self._server.kind == LLAMA_CPP:
+            return True
+        tops = []
+        for temperature in _PROBED:
+            answer, _ = self._ask(list(prompt_ids), SamplingParams(temperature=temperature, max_tokens=1), seed=0)
+            choices = answer.get("choices")
+            top = most_likely(choices[0]) if isinstance(choices, list) and choices else None
+            if top is None:
+                raise PolicyError(
+                    f"{self.name}: {self._server.address} gives no log-probabilities, so what it samples from cannot "
+                    f"be told. Start it with --max-logprobs 1 or more. It says: {str(answer)[:300]}"
+                )
+            tops.append(top)
+        return abs(tops[0] - tops[1]) > _PROBE_TOLERANCE
+
+    def _learn_kind(self, prompt_ids: Sequence[int], sampling: SamplingParams) -> None:
+        if self._processed is None and not _plain(sampling):
+            self._processed = self.logprobs_are_processed(prompt_ids)
+
+    def _kinds(
+        self, values_T: NDArray[np.float32] | None, sampling: SamplingParams
+    ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+        if values_T is None or _plain(sampling) or self._server.kind == LLAMA_CPP:
+            return super()._kinds(values_T, sampling)
+        if sampling.temperature == 0:  # the draw is certain; vLLM gives the model's own value, whatever its mode
+            return np.zeros_like(values_T), values_T if sampling.presence_penalty == 0 else None
+        return (values_T, None) if self._processed else (None, values_T)
+
+
 def _plain(sampling: SamplingParams) -> bool:
     return sampling.full_support and sampling.temperature == 1 and sampling.presence_penalty == 0
-
-
-def _logprobs(choice: dict[str, Any], length: int | None) -> np.ndarray[Any, np.dtype[np.float32]] | None:
-    """(T,) log-probabilities if the server gave one for each token."""
-    given = choice.get("logprobs")
-    values = given.get("token_logprobs") if isinstance(given, dict) else None
-    if not isinstance(values, list) or len(values) != length or not all(isinstance(v, int | float) for v in values):
-        return None
-    return np.asarray(values, dtype=np.float32)
 
 
 def _json_object(address: str, answer: httpx.Response) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from s2l_lab.policies.policy import SamplingParams
 
@@ -51,7 +51,7 @@ NEUTRAL: dict[str, Any] = {
     **_LLAMA_CPP_NEUTRAL,
 }
 """Settings that change nothing at this value."""
-_ASIDE = ("logprobs", "return_token_ids", "verbose")
+_ASIDE = ("logprobs", "return_token_ids", "verbose", "return_tokens", "post_sampling_probs")
 """Wishes about the answer, not about the draw."""
 _SAMPLERS = ["penalties", "temperature", "min_p", "top_k", "top_p"]
 _LLAMA_CPP_SEEDS = 2**32 - 1
@@ -66,8 +66,12 @@ _ECHOED_AS = {
 _COMPARED = {"temperature", "max_tokens", "seed", "stop", "samplers", *NEUTRAL, *_ECHOED_AS}
 
 
-def sampling_fields(kind: str, sampling: SamplingParams, seed: int) -> dict[str, Any]:
-    """Every sampling field for one draw from a server of this kind (`owned_by`)."""
+def sampling_fields(kind: str, sampling: SamplingParams, seed: int, eos_ids: Iterable[int] = ()) -> dict[str, Any]:
+    """Every sampling field for one draw from a server of this kind (`owned_by`).
+
+    `eos_ids` are the ids that end a completion where the tokenizer's files are known: vLLM by itself leaves out those
+    that config.json alone names.
+    """
     fields: dict[str, Any] = {
         "n": 1,
         "seed": seed % _LLAMA_CPP_SEEDS if kind == LLAMA_CPP else seed,
@@ -83,9 +87,13 @@ def sampling_fields(kind: str, sampling: SamplingParams, seed: int) -> dict[str,
         "logprobs": 1,
     }
     if kind == LLAMA_CPP:
-        fields |= {**_LLAMA_CPP_NEUTRAL, "samplers": _SAMPLERS, "verbose": True}
+        fields |= {**_LLAMA_CPP_NEUTRAL, "samplers": _SAMPLERS, "verbose": True, "return_tokens": True}
+        # Without it, log-probabilities are the model's own at temperature 1, whatever was asked for.
+        fields["post_sampling_probs"] = True
     if kind == VLLM:
         fields["return_token_ids"] = True
+        if eos_ids:
+            fields["stop_token_ids"] = sorted(eos_ids)
     return fields
 
 

@@ -45,12 +45,15 @@ def open_policy(
     model_root: Path | None = None,
     template: str | None = None,
     trust_remote_code: bool = False,
+    tokenizer: Path | None = None,
 ) -> Policy:
     """Open a member, a member's name (`tiny-60k`), a directory, a hub id or `NAME=SOURCE`.
 
     Loads the model; `close` the policy when done. A directory or hub id without NAME= is called by its last part.
 
-    `template` None takes the member's own, or what its tokenizer is made for (`choose_template`). Raises UsageError for
+    `template` None takes the member's own, or what its tokenizer is made for (`choose_template`). `tokenizer` is for a
+    served model, and for no other: the directory with its tokenizer's files (and config.json, generation_config.json),
+    with which prompts are sent as token ids. Raises UsageError for
     unknown names and engines that do not fit the source, PolicyError for files, tokenizers, checkpoints and engines
     that cannot be used.
     """
@@ -62,7 +65,8 @@ def open_policy(
 
         return ScriptedPolicy(member.name, _parse_script(member))
     if chosen == "endpoint":
-        return _open_endpoint(member, choose_template(member, None, template), model_root, trust_remote_code)
+        chosen_template = choose_template(member, None, template)
+        return _open_endpoint(member, chosen_template, model_root, trust_remote_code, tokenizer)
     (checkpoint,) = locate([member], model_root, trust_remote_code)
     tokenizer = load_tokenizer(checkpoint, trust_remote_code)
     bound = bind_template(choose_template(member, checkpoint, template), tokenizer, member.name)
@@ -202,16 +206,30 @@ def _parse_script(member: Member) -> Script:
     return parse_script(member.source.removeprefix("scripted:"))
 
 
-def _open_endpoint(member: Member, template: str, model_root: Path | None, trust_remote_code: bool) -> Policy:
-    from s2l_lab.policies.endpoint import EndpointPolicy, connect
+def _open_endpoint(
+    member: Member, template: str, model_root: Path | None, trust_remote_code: bool, tokenizer_at: Path | None
+) -> Policy:
+    from s2l_lab.policies.endpoint import EndpointPolicy, TokenEndpointPolicy, connect
 
     server = connect(member.source)
-    needs_tokenizer = template.startswith("chat")
-    if needs_tokenizer and server.is_vllm:
+    if tokenizer_at is not None:
+        from s2l_lab.policies.served_files import ServedFiles
+
+        files = ServedFiles.read(member, tokenizer_at, trust_remote_code)
+        bound = bind_template(template, files.tokenizer, member.name)
+        return TokenEndpointPolicy(
+            member.name,
+            server,
+            bound.render,
+            bound.digest,
+            tokenizer=files.tokenizer,
+            eos_ids=files.eos_ids,
+            shape=files.shape,
+        )
+    tokenizer = None
+    if template.startswith("chat") and server.is_vllm:
         (served,) = locate([member.model_copy(update={"source": server.model})], model_root, trust_remote_code)
         tokenizer = load_tokenizer(served, trust_remote_code)
-    else:
-        tokenizer = None
     bound = bind_template(template, tokenizer, member.name)
     return EndpointPolicy(member.name, server, bound.render, bound.digest, complete_prompt=tokenizer is not None)
 

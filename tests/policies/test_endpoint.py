@@ -1,6 +1,6 @@
 """Endpoints against a fake server that speaks OpenAI's protocol over real HTTP, and against a real vLLM server.
 
-The fake exists for faults that a real server shows only on bad days; what it answers is made from the request alone.
+The fake is for faults that a real server shows only on bad days.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import urllib.request
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from fake_server import Answer, FakeServer, fine
 from tiny_checkpoints import write_checkpoint
 
 from s2l_lab.errors import PolicyError, UsageError
@@ -36,79 +36,6 @@ from s2l_lab.rollouts.repeats import RepeatedRolloutsError
 
 PROBLEMS = [Problem.make(f"{i}+{i}=", str(2 * i), "math", "test", {}) for i in range(4)]
 SAMPLING = SamplingParams(max_tokens=8)
-Answer = Callable[[dict[str, Any], int], tuple[int, dict[str, str], bytes]]
-"""(request, how many came before) to (status, headers, body)."""
-
-
-def fine(payload: dict[str, Any], _before: int) -> tuple[int, dict[str, str], bytes]:
-    """A completion that depends on prompt and seed alone."""
-    choice = {
-        "text": f"{payload['prompt']} {payload['seed'] % 97}",
-        "finish_reason": "stop",
-        "logprobs": {"token_logprobs": [-0.5, -0.25]},
-    }
-    if payload.get("return_token_ids"):
-        choice |= {"token_ids": [5, 1], "stop_reason": None}
-    body = {"choices": [choice], "usage": {"completion_tokens": 2, "prompt_tokens": 4}}
-    return 200, {}, json.dumps(body).encode()
-
-
-class FakeServer:
-    """An HTTP server on a free port of this machine; `answer` decides what /completions says."""
-
-    def __init__(self) -> None:
-        self.answer: Answer = fine
-        self.owner = "vllm"
-        self.models = ["m"]
-        self.requests: list[dict[str, Any]] = []
-        self.keys: list[str | None] = []
-        self.peak = 0
-        self._open, self._lock = 0, threading.Lock()
-        fake = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-            def _reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def do_GET(self) -> None:
-                fake.keys.append(self.headers.get("Authorization"))
-                data = [{"id": model, "owned_by": fake.owner} for model in fake.models]
-                known = self.path == "/v1/models"
-                self._reply(200 if known else 404, {}, json.dumps({"data": data}).encode())
-
-            def do_POST(self) -> None:
-                payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                with fake._lock:
-                    before = len(fake.requests)
-                    fake.requests.append(payload)
-                    fake._open += 1
-                    fake.peak = max(fake.peak, fake._open)
-                status, headers, body = fake.answer(payload, before)
-                with fake._lock:
-                    fake._open -= 1
-                if status == 0:  # hang up in the middle of an answer
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                    self.close_connection = True
-                    return
-                self._reply(status, headers, body)
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
-        self.address = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture
