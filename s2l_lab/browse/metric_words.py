@@ -31,13 +31,15 @@ EXPLAINED: dict[str, str] = {
     "unscored": "Share of rollouts that no verifier could judge; above 5 % the run stops.",
     # Of an update, over explorer tokens.
     "explorer/learner_logprob": "Mean log-probability of explorer tokens under the current learner, in nats.",
-    "explorer/ratio": "Mean importance ratio of explorer tokens, as the loss uses it.",
+    "explorer/ratio": "Mean importance ratio of explorer tokens, as the loss uses it (1 under correction luffy, which "
+    "has none).",
     "explorer/clip_positive": "Share of explorer tokens with advantage above 0 that the clip leaves without gradient.",
     "explorer/clip_negative": "Share of explorer tokens with advantage below 0 that the clip leaves without gradient.",
     "explorer/gradient_positive": "Share of explorer tokens with advantage above 0 that have a gradient.",
     "explorer/gradient_negative": "Share of explorer tokens with advantage below 0 that have a gradient.",
     "explorer/weight": "Effective explorer weight: mean factor before A grad log pi (correction weight x ratio, 0 "
-    "where clipped). The run stops below explorer_weight_floor.",
+    "where clipped; under luffy the slope of its shaping). Below explorer_weight_floor the run stops, except under "
+    "none and luffy.",
     "explorer/ess": "Effective sample size of the factors in explorer/weight, as a share of the explorer's tokens.",
     # Running totals.
     "cost/explorer/tokens": "Completion tokens that the explorer sampled, or that were drawn from its bank.",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from s2l_lab.training.rewards import VerifiedReward, problem_rows
     from s2l_lab.training.run import train
     from s2l_lab.training.stops import TrainingStoppedError, last_whole_checkpoint
+    from s2l_lab.training.text_bank import TextBank
     from s2l_lab.training.trainer import S2LPOTrainer
 
 _LAZY = {
@@ -32,6 +33,7 @@ _LAZY = {
     "RoundedWeights": "perturbed",
     "S2LPOConfig": "config",
     "S2LPOTrainer": "trainer",
+    "TextBank": "text_bank",
     "TrainingPlan": "plan",
     "TrainingReport": "report",
     "TrainingStoppedError": "stops",
@@ -58,6 +60,7 @@ __all__ = [
     "RoundedWeights",
     "S2LPOConfig",
     "S2LPOTrainer",
+    "TextBank",
     "TrainingPlan",
     "TrainingReport",
     "TrainingStoppedError",

@@ -87,7 +87,7 @@ def train_alternate(
     trackers = [tracker() for tracker in get_reporting_integration_callbacks(config.report_to)]
     run = OneRun(config, phases, (*trackers, *callbacks), model)
     if phases[0].source == "explorer" and explorer is not None:
-        run.explorer = OneExplorer(explorer_of(explorer, config), config, phases, len(dataset))
+        run.explorer = OneExplorer(explorer_of(explorer, config), config, phases, dataset)
     orders = {
         "learner": _order(dataset, config, phases[0].prompts, config.seed),
         "explorer": _order(dataset, config, phases[0].prompts, _derived_seed(config.seed, 0)),
@@ -222,12 +222,12 @@ class OneRun:
 class OneExplorer:
     """The explorer of the whole run: bound once, to the learner before training; asked under the run's numbers."""
 
-    def __init__(self, explorer: Any, config: S2LPOConfig, phases: Sequence[Phase], prompts: int) -> None:
-        """`prompts` of the dataset."""
+    def __init__(self, explorer: Any, config: S2LPOConfig, phases: Sequence[Phase], dataset: Any) -> None:
+        """`dataset` of the whole run; a phase's trainer has its own part."""
         self.phase = phases[0]
         self._explorer, self._config, self._bound = explorer, config, False
         self._slots = [p.num_generations for p in phases if p.source == "explorer" for _ in range(p.rounds)]
-        self._rounds_per_epoch = prompts // self.phase.prompts
+        self._dataset, self._rounds_per_epoch = dataset, len(dataset) // self.phase.prompts
 
     @property
     def name(self) -> str:
@@ -241,7 +241,8 @@ class OneExplorer:
     def bind(self, learner: Learner, sampling: SamplingParams) -> None:
         """The first phase's binding counts: a perturbed copy is one of the learner before training."""
         if not self._bound:
-            self._explorer.bind(learner, self._config.explorer_sampling)
+            whole = replace(learner, dataset=self._dataset, most=max(self._slots))
+            self._explorer.bind(whole, self._config.explorer_sampling)
         self._bound = True
 
     def explore(self, requests: Sequence[Request], group_size: int) -> list[list[ExplorerRollout]]:

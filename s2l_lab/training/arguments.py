@@ -11,6 +11,7 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datasets import Dataset, DatasetDict
 from torch.nn import Module
 from transformers import AutoTokenizer, PreTrainedModel
 from trl.trainer.utils import get_config_model_id
@@ -23,6 +24,8 @@ from s2l_lab.policies.transformers_engine import TransformersPolicy, weights_dig
 from s2l_lab.rollouts.listing import is_run
 from s2l_lab.training.explorer import FunctionExplorer, PolicyExplorer
 from s2l_lab.training.plan import ExplorerPlan, TrainingPlan
+from s2l_lab.training.text_bank import TextBank
+from s2l_lab.training.text_rows import is_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -103,7 +106,10 @@ def explorer_of(given: Any, config: S2LPOConfig) -> Explorer:
 
     Raises UsageError for anything else and for a name that is unknown, PolicyError for files that cannot be used.
     """
-    if isinstance(given, str | Path):
+    named = isinstance(given, str | Path)
+    if isinstance(given, Dataset | DatasetDict) or (named and is_texts(Path(given).expanduser())):
+        return TextBank(given)
+    if named:
         return PolicyExplorer(_open_named(str(given), config))
     if isinstance(given, PreTrainedModel):
         return PolicyExplorer(_policy_of(given, config))
@@ -118,7 +124,8 @@ def explorer_of(given: Any, config: S2LPOConfig) -> Explorer:
     what = f"the class {given.__name__}" if isinstance(given, type) else f"{type(given).__name__}"
     raise UsageError(
         f"{what} is no explorer. Give a hub id, a directory or a member's name, a policy (open_policy), a "
-        "PreTrainedModel, a RolloutBank, a LearnerCopy, a RetokenisedExplorer, or a function of (prompts, sampling)."
+        "PreTrainedModel, a RolloutBank, a TextBank or a Dataset of texts, a LearnerCopy, a RetokenisedExplorer, or a "
+        "function of (prompts, sampling)."
     )
 
 

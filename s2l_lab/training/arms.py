@@ -201,7 +201,7 @@ def largest_index(files: Sequence[Path]) -> int:
 
 
 def _explorer(plan: Any) -> str:
-    return f"explorer {plan.member}" if plan.member else f"explorer: learner ({plan.kind})"
+    return f"explorer {plan.who}" if plan.who else f"explorer: learner ({plan.kind})"
 
 
 def _without_seed(plan: TrainingPlan) -> dict[str, Any]:

@@ -16,13 +16,10 @@ so). The released code re-draws subsets from one pool in every step, and duplica
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from s2l_lab.digest import content_digest
 from s2l_lab.errors import DataError, PolicyError, UsageError
@@ -31,11 +28,10 @@ from s2l_lab.policies.templates import encode_prompt
 from s2l_lab.policies.tokenizers import tokenizer_digest
 from s2l_lab.rollouts import Progress, RolloutStore, RunManifest, Verify, collect
 from s2l_lab.training.explorer import ExplorerRollout, Learner, PromptPolicy, Request, prompt_id
+from s2l_lab.training.in_turn import in_turn
 from s2l_lab.training.selection import COLUMNS, Select, bank_key, check_select, keep, verdict_version
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from s2l_lab.policies import Policy
     from s2l_lab.problems import Problem
 
@@ -192,14 +188,7 @@ class RolloutBank:
                 f"n={2 * end if half else end} or more, or open it with resample=True"
                 + (" (which needs one round's worth at least)." if request.count > len(held) else ".")
             )
-        order = np.concatenate(
-            [self._permutation(problem_id, cycle, len(held)) for cycle in range((end - 1) // len(held) + 1)]
-        )
-        return [held[i] for i in order[request.drawn : end]]
-
-    def _permutation(self, problem_id: str, cycle: int, n: int) -> NDArray[np.int64]:
-        key = hashlib.blake2b(f"{self._seed} {problem_id} {cycle}".encode(), digest_size=16, person=b"bank draw")
-        return np.random.default_rng(int.from_bytes(key.digest(), "little")).permutation(n)
+        return in_turn(held, self._seed, problem_id, request.drawn, end)
 
     def _read(self, problem_ids: Sequence[str]) -> dict[str, list[ExplorerRollout]]:
         """The rollouts of these problems that may be drawn, in order of sample index."""

@@ -44,7 +44,8 @@ class FlopsBudget(TrainerCallback):  # type: ignore[misc]  # transformers has no
         if trainer.explorer is not None and trainer.explorer.shape is None:
             raise UsageError(
                 f"nobody said how large the model behind explorer {trainer.explorer.name} is, so its FLOPs cannot be "
-                "counted against a budget. Give FunctionExplorer(function, shape=ModelShape(...))."
+                "counted against a budget. Leave the budget out, or give an explorer with a shape, as "
+                "FunctionExplorer(function, shape=ModelShape(...))."
             )
         self._trainer, self._flops, self._stopped = trainer, flops, False
 

@@ -10,6 +10,7 @@ Combinations that make no sense are refused when the config is built, with the r
 # ruff: noqa: RUF009  # _option makes a field
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
@@ -22,7 +23,7 @@ from s2l_lab.errors import UsageError, unknown_name
 from s2l_lab.plans import check_types, read_values
 from s2l_lab.policies import SamplingParams
 from s2l_lab.training.advantages import Grouping, LoneRollout
-from s2l_lab.training.correction import CLIPPED_LOSSES, Correction
+from s2l_lab.training.correction import CLIPPED_LOSSES, DEFAULT_GAMMA, WITHOUT_PROBABILITIES, Correction
 from s2l_lab.training.schedule import AnnealingSchedule, Kind, Rounding
 
 DEFAULT_CAP = 2.0
@@ -81,12 +82,19 @@ class S2LPOConfig(GRPOConfig):  # type: ignore[misc]  # trl has no types
         "(released code). 'behaviour' uses the ratio of learner to explorer for each token, 'behaviour_sequence' for "
         "the whole rollout (paper, Eq. 2, which does not say how the explorer's probabilities are obtained). "
         "'truncated' multiplies the advantage by the weight old learner / explorer, at most correction_cap; 'masked' "
-        "sets weights outside [1/correction_cap, correction_cap] to 0.",
+        "sets weights outside [1/correction_cap, correction_cap] to 0. 'luffy' has no ratio: a token of probability p "
+        "under the learner counts p / (p + correction_gamma), unclipped (LUFFY, arXiv 2504.14945). 'none' and 'luffy' "
+        "are the two for texts without log-probabilities.",
     )
     correction_cap: float | None = _option(
         None,
         "Cap of the weights of correction 'truncated' and 'masked', above 1. None is 2.0 for these two; the other "
         "corrections have no cap. Released code: an unused configuration file truncates at 2.0, the scripts do not.",
+    )
+    correction_gamma: float | None = _option(
+        None,
+        "gamma of correction 'luffy', above 0: the probability of a token at which its gradient is largest, so a small "
+        "gamma teaches unlikely tokens. None is 0.1 for 'luffy' (LUFFY's); the other corrections have none.",
     )
     explorer_temperature: float = _option(
         1.0,
@@ -102,7 +110,8 @@ class S2LPOConfig(GRPOConfig):  # type: ignore[misc]  # trl has no types
     explorer_weight_floor: float = _option(
         0.01,
         "Stop the run when the mean weight that correction and clipping leave to the explorer's tokens falls below "
-        "this value in a round: their rollouts would cost compute and no longer teach the learner. 0 never stops. For "
+        "this value in a round: their rollouts would cost compute and no longer teach the learner. 0 never stops. "
+        "Corrections 'none' and 'luffy' divide by no probability of the explorer's and never stop a run. For "
         "scale, a ratio over 200 tokens with a mean gap of 0.05 nats per token is 4.5e-5.",
     )
 
@@ -154,6 +163,8 @@ class S2LPOConfig(GRPOConfig):  # type: ignore[misc]  # trl has no types
                 raise unknown_name(name, str(getattr(self, name)), get_args(allowed))
         if self.correction_cap is None and self.correction in ("truncated", "masked"):
             self.correction_cap = DEFAULT_CAP
+        if self.correction_gamma is None and self.correction == "luffy":
+            self.correction_gamma = DEFAULT_GAMMA
         super().__post_init__()
         _ranges(self)
         _ignored(self)
@@ -236,6 +247,11 @@ def _ranges(config: S2LPOConfig) -> None:
             f"correction_cap is above 1, {config.correction_cap} was given: at 1 or below, even tokens that the "
             "learner likes as much as the explorer would lose weight."
         )
+    if config.correction_gamma is not None and not 0 < config.correction_gamma < math.inf:
+        raise UsageError(
+            f"correction_gamma is above 0, {config.correction_gamma} was given: at 0 every token would count 1, "
+            "whatever its probability, and nothing would be learnt from it."
+        )
 
 
 def _ignored(config: S2LPOConfig) -> None:
@@ -248,6 +264,11 @@ def _ignored(config: S2LPOConfig) -> None:
         raise UsageError(
             f"correction {config.correction!r} has no cap, so correction_cap would be ignored. Leave it out, or set "
             "correction='truncated' or 'masked'."
+        )
+    if config.correction_gamma is not None and config.correction != "luffy":
+        raise UsageError(
+            f"correction {config.correction!r} shapes nothing, so correction_gamma would be ignored. Leave it out, or "
+            "set correction='luffy'."
         )
 
 
@@ -274,7 +295,7 @@ def _groups(config: S2LPOConfig) -> None:
 
 def _correction(config: S2LPOConfig) -> None:
     name = config.correction
-    if config.explorer_top_p < 1:
+    if config.explorer_top_p < 1 and name not in WITHOUT_PROBABILITIES:
         raise UsageError(
             f"correction {name!r} divides by the explorer's probabilities, and under explorer_top_p="
             f"{config.explorer_top_p} tokens outside the nucleus have none: the ratio would be biased without a "
@@ -295,6 +316,22 @@ def _correction(config: S2LPOConfig) -> None:
         raise UsageError(
             f"off_policy_mask_threshold measures drift from the ratio's denominator, which correction {name!r} sets to "
             "the explorer: it would drop explorer rollouts for being the explorer's. Use one of the two."
+        )
+    if name == "luffy":
+        _no_ratio(config)
+
+
+def _no_ratio(config: S2LPOConfig) -> None:
+    """Options that are about the importance ratio, which LUFFY's explorer tokens do not have."""
+    given = {
+        "off_policy_mask_threshold": config.off_policy_mask_threshold is not None,
+        "use_bias_correction_kl": bool(config.use_bias_correction_kl) and config.beta != 0,
+        "delta": config.delta is not None and config.delta <= 1,
+    }
+    if named := [option for option, is_given in given.items() if is_given]:
+        raise UsageError(
+            f"correction 'luffy' has no importance ratio for explorer tokens (it stands at 1, unclipped), and "
+            f"{named[0]}={getattr(config, named[0])} is about that ratio. Leave it out, or use another correction."
         )
 
 

@@ -22,10 +22,10 @@ from s2l_lab.errors import PolicyError, UsageError
 from s2l_lab.policies.policy import SamplingParams
 from s2l_lab.policies.tokenizers import tokenizer_difference
 from s2l_lab.policies.waves import Prompted
+from s2l_lab.training.correction import WITHOUT_PROBABILITIES, Correction
 
 if TYPE_CHECKING:
     from s2l_lab.policies import Completion, Draw, ModelShape
-    from s2l_lab.training.correction import Correction
 
 Tokens = list[list[int]]
 ExplorerFunction = Callable[[Tokens, SamplingParams], Tokens | tuple[Tokens, list[list[float]]]]
@@ -33,7 +33,7 @@ ExplorerFunction = Callable[[Tokens, SamplingParams], Tokens | tuple[Tokens, lis
 
 RETOKENISE = (
     "Or let the learner's tokenizer spell its text, which leaves no log-probabilities: RetokenisedExplorer(policy), "
-    "with correction='none' (in a plan: retokenise = true)."
+    "with correction='none' or 'luffy' (in a plan: retokenise = true)."
 )
 
 
@@ -51,6 +51,12 @@ class Learner:
     """True where no process holds the whole weights (FSDP, DeepSpeed)."""
     correction: Correction | None = None
     """The config's correction of the explorer's tokens; None if it is not set."""
+    dataset: Any = None
+    """What is trained on, with a column `prompt`."""
+    encode: Callable[[Any], Sequence[int]] | None = None
+    """Token ids of an entry of that column, as training makes them."""
+    most: int = 0
+    """Rollouts of one prompt that a round asks the explorer for, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +164,7 @@ class FunctionExplorer:
 
     It returns the completions: as many lists of 1 to max_tokens token ids of the learner, each with its EOS where it
     ended. Or the pair (completions, logprobs), with the nats of these tokens under the distribution that sampled them.
-    Without log-probabilities only correction "none" is possible (UsageError in the first round).
+    Without log-probabilities only the corrections "none" and "luffy" are possible (UsageError in the first round).
     """
 
     def __init__(self, function: ExplorerFunction, shape: ModelShape | None = None) -> None:
@@ -178,10 +184,10 @@ class FunctionExplorer:
         answer = self._function(prompts, self._sampling.model_copy(update={"seed": seed}))
         completions, logprobs = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, None)
         rollouts = iter(self._rollouts(completions, logprobs, len(prompts)))
-        if logprobs is None and self._correction not in (None, "none"):
+        if logprobs is None and self._correction not in (None, *WITHOUT_PROBABILITIES):
             raise UsageError(
                 f"correction {self._correction!r} needs the explorer's log-probabilities, and {self.name} returned "
-                "completions alone. Return (completions, logprobs), or use correction='none'."
+                "completions alone. Return (completions, logprobs), or use correction='none' or 'luffy'."
             )
         return [[next(rollouts) for _ in range(request.count)] for request in requests]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from s2l_lab.training.advantages import zero_variance
-from s2l_lab.training.correction import passes_gradient
+from s2l_lab.training.correction import Corrected, passes_gradient
 
 SOURCES = ("explorer", "learner")
 
@@ -52,21 +52,22 @@ class ExplorerTokens:
     def of(
         cls,
         logps_BT: torch.Tensor,
-        denominator_BT: torch.Tensor,
-        weight_BT: torch.Tensor,
+        corrected: Corrected,
         advantages_BT: torch.Tensor,
         explorer_B: torch.Tensor,
         mask_BT: torch.Tensor,
         clip: tuple[float, float, float | None],
     ) -> ExplorerTokens:
-        """Of B rollouts of up to T tokens. `advantages_BT` are those before the weight; `clip` is (epsilon low, epsilon
-        high, delta)."""
+        """Of B rollouts of up to T tokens, without gradient. `advantages_BT` are those before the weight; `clip` is
+        (epsilon low, epsilon high, delta)."""
+        logps_BT, weight_BT = logps_BT.detach(), corrected.weight_BT.detach()
         own_BT = mask_BT.bool() & explorer_B[:, None]
         wide = torch.float32 if logps_BT.device.type == "mps" else torch.float64  # MPS has no float64
-        ratio = torch.exp(logps_BT - denominator_BT)[own_BT].float()
+        ratio = torch.exp(logps_BT - corrected.denominator_BT.detach())[own_BT].float()
         advantage = advantages_BT.expand_as(logps_BT)[own_BT]
         passes = passes_gradient(ratio, advantage, *clip) & (weight_BT[own_BT] != 0)
-        factor = ratio.to(wide) * weight_BT[own_BT].to(wide) * passes
+        moved_BT = weight_BT if corrected.slope_BT is None else corrected.slope_BT
+        factor = ratio.to(wide) * moved_BT[own_BT].to(wide) * passes
         up, down = advantage > 0, advantage < 0
         parts = (
             torch.ones_like(ratio),

@@ -68,9 +68,10 @@ def training_problems(plan: TrainingPlan) -> Benchmark:
     return load_benchmark(wanted.benchmark, n=wanted.count, seed=wanted.seed, data_root=plan.data_root)
 
 
-def evaluations_of(plan: TrainingPlan, config: S2LPOConfig) -> list[Evaluation]:
-    """The evaluations on held-out problems."""
-    return [
+def evaluations_of(plan: TrainingPlan, config: S2LPOConfig, trained_on: Benchmark) -> list[Evaluation]:
+    """The evaluations on held-out problems. Raises UsageError for problems that are trained on, and for two evaluations
+    whose files have one name."""
+    found = [
         Evaluation(
             wanted,
             load_benchmark(wanted.benchmark, n=wanted.problems, data_root=plan.data_root),
@@ -83,6 +84,19 @@ def evaluations_of(plan: TrainingPlan, config: S2LPOConfig) -> list[Evaluation]:
         )
         for wanted in plan.evaluation
     ]
+    names = [evaluation.benchmark.name for evaluation in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"two evaluations are called {twice[0]}, and their results would mix. Rename one file.")
+    known = {problem.id for problem in trained_on.problems}
+    for evaluation in found:
+        shared = [problem for problem in evaluation.benchmark.problems if problem.id in known]
+        if shared:
+            raise UsageError(
+                f"{len(shared)} of the {len(evaluation.benchmark.problems)} problems of the evaluation "
+                f"{evaluation.benchmark.name} are trained on too (the first: {shared[0].prompt[:80]!r}). Take others: "
+                "another file, another [problems] seed, or fewer."
+            )
+    return found
 
 
 def adapters_of(plan: TrainingPlan) -> Any:
@@ -122,6 +136,11 @@ def open_explorer(
             resample=wanted.resample,
             select=wanted.select,
         )
+    if wanted.kind == "texts":
+        from s2l_lab.training.text_bank import TextBank
+
+        assert wanted.texts is not None
+        return TextBank(wanted.texts, problems.problems)
     if wanted.kind == "member":
         policy = _open_member(plan, wanted)
         if not wanted.retokenise:

@@ -35,6 +35,7 @@ EXPLORER_FIELDS = (
     "lone_rollout",
     "correction",
     "correction_cap",
+    "correction_gamma",
     "explorer_temperature",
     "explorer_top_p",
     "explorer_weight_floor",
@@ -79,17 +80,26 @@ class LearnerPlan(_Table):
     lora: Lora | None = None
 
 
+_KIND_BY_SOURCE = {"texts": "texts"}
+"""Explorers that are what they are drawn from: the field that says where, and the kind."""
+
+
 class ExplorerPlan(_Table):
     """Who fills the explorer's slots."""
 
-    kind: Literal["member", "bank", "learner", "noise", "pruned", "rounded"] = "member"
-    """A frozen member that samples as training goes; a bank of its rollouts, sampled before; or a copy of the learner:
-    as it is now (at [training] explorer_temperature), with noise, without layers, with rounded weights."""
+    kind: Literal["member", "bank", "texts", "learner", "noise", "pruned", "rounded"] = "member"
+    """A frozen member that samples as training goes; a bank of its rollouts, sampled before; texts that others wrote
+    (the kind where `texts` is given); or a copy of the learner: as it is now (at [training] explorer_temperature), with
+    noise, without layers, with rounded weights."""
     member: str | None = None
     """Name of the member that explores; for kinds `member` and `bank`."""
+    texts: str | None = None
+    """A .jsonl or .parquet file, or a directory of datasets.save_to_disk, with prompts and completions; for kind
+    `texts`. Only with corrections `none` and `luffy`."""
     engine: Literal["auto", "transformers", "vllm"] = "auto"
     retokenise: bool = False
-    """Allow an explorer with another tokenizer: its text is tokenised anew by the learner's. Correction `none` only."""
+    """Allow an explorer with another tokenizer: its text is tokenised anew by the learner's. Only with
+    corrections `none` and `luffy`."""
     rollouts: int | None = Field(default=None, ge=1)
     """Number of rollouts per problem in the bank; for kind `bank`."""
     seed: int = Field(default=0, ge=0)
@@ -108,9 +118,13 @@ class ExplorerPlan(_Table):
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
+        if "kind" not in self.model_fields_set:
+            by_source = (kind for name, kind in _KIND_BY_SOURCE.items() if getattr(self, name))
+            object.__setattr__(self, "kind", next(by_source, self.kind))  # not yet seen by anyone
         needed = {
             "member": ("member",),
             "bank": ("member", "rollouts"),
+            "texts": ("texts",),
             "noise": ("scale",),
             "pruned": ("layers",),
             "rounded": ("bits",),
@@ -125,6 +139,11 @@ class ExplorerPlan(_Table):
                 raise ValueError(f"an explorer of kind {self.kind!r} has no {name}; leave it out")
         return self
 
+    @property
+    def who(self) -> str:
+        """Who explores, in words; empty for a copy of the learner."""
+        return self.member or (f"texts of {self.texts}" if self.texts else "")
+
 
 class ProblemsPlan(_Table):
     """What is trained on."""
@@ -133,7 +152,7 @@ class ProblemsPlan(_Table):
     count: int | None = Field(default=None, ge=1)
     """Number of problems to use, from the first; None takes all (of a procedural set 100)."""
     seed: int = Field(default=0, ge=0)
-    """Seed of procedural problem sets."""
+    """Seed of procedural problem sets. Evaluations take seed 0."""
 
 
 class EvaluationPlan(_Table):
@@ -195,8 +214,11 @@ class TrainingPlan(_Table):
     @model_validator(mode="after")
     def _apart(self) -> Self:
         for evaluation in self.evaluation:
-            if evaluation.benchmark == self.problems.benchmark:
-                raise ValueError(f"{evaluation.benchmark} would be trained on and evaluated on")
+            if evaluation.benchmark == self.problems.benchmark and self.problems.seed == 0:
+                raise ValueError(
+                    f"{evaluation.benchmark} would be trained on and evaluated on; of a procedural set, [problems] "
+                    "seed = 1 gives other problems"
+                )
         names = [evaluation.benchmark for evaluation in self.evaluation]
         if len(set(names)) < len(names):
             raise ValueError("two evaluations are of one benchmark; give each benchmark once")
@@ -226,6 +248,9 @@ class TrainingPlan(_Table):
         values = self.model_dump(mode="json", exclude={"model_root", "data_root", "training"})
         if not self.explores:
             values |= {"explorer": None, "runner": "trainer"}
+        elif self.explorer is not None:  # plans of earlier releases, which had no such fields, keep their digests
+            unused = {name for name in _KIND_BY_SOURCE if not getattr(self.explorer, name)}
+            values["explorer"] = {k: v for k, v in values["explorer"].items() if k not in unused}
         return values | {"training": {k: v for k, v in sorted(self.training.items()) if k not in left_out}}
 
     @property

@@ -7,7 +7,8 @@ encoded by the learner's tokenizer, apart from the prompt. A completion that the
 one that is too long in the learner's tokens is cut. Text that looks like a special token ("<eos>") stays text.
 
 What is lost is the probability of these tokens: the explorer gave probabilities to others. Log-probabilities are NaN,
-and only correction `none`, which does not ask for them, is allowed. Logged ratios are then the learner's alone.
+and only the corrections that do not ask for them, `none` and `luffy`, are allowed. Logged ratios are then the learner's
+alone.
 
 What is rewarded is what the learner's tokens say. Where they do not say the explorer's text (a character that is
 unknown to the learner vanishes from it, and could make a wrong answer right) the completion is cut before the first
@@ -30,6 +31,7 @@ from s2l_lab.policies import Draws, StopReason
 from s2l_lab.policies.templates import added_bos, encode_prompt
 from s2l_lab.policies.waves import Prompted
 from s2l_lab.problems import Problem
+from s2l_lab.training.correction import WITHOUT_PROBABILITIES
 from s2l_lab.training.explorer import ExplorerRollout, Learner, PromptPolicy, Request, prompt_id, slot_indices
 
 if TYPE_CHECKING:
@@ -54,11 +56,11 @@ class RetokenisedExplorer:
 
     def bind(self, learner: Learner, sampling: SamplingParams) -> None:
         """Raises UsageError for a correction that needs log-probabilities, PolicyError for a learner without EOS."""
-        if learner.correction not in (None, "none"):
+        if learner.correction not in (None, *WITHOUT_PROBABILITIES):
             raise UsageError(
                 f"correction {learner.correction!r} weighs explorer tokens by the explorer's probabilities, and "
-                f"{self.name}'s text is tokenised anew: its tokens have none. Use correction='none', or an explorer "
-                "with the learner's tokenizer."
+                f"{self.name}'s text is tokenised anew: its tokens have none. Use correction='none' or 'luffy', "
+                "or an explorer with the learner's tokenizer."
             )
         if learner.tokenizer.eos_token_id is None:
             raise PolicyError("the learner's tokenizer names no EOS, so completions that ended could not be told.")
@@ -118,19 +120,14 @@ class RetokenisedExplorer:
     def _spelled(self, completion: Completion) -> ExplorerRollout:
         """In the learner's tokens."""
         text, eos = completion.text, int(self._tokenizer.eos_token_id)
-        ids = self._plain(text)
-        said = decoded(self._tokenizer, ids, skip_special_tokens=True)
+        ids, said = spelled(self._tokenizer, text)
         if said != text:
             self.unspelled += 1
-            ids = self._plain(text[: _agreement(said, text)])
+            ids, _ = spelled(self._tokenizer, text[: _agreement(said, text)])
         elif completion.stop_reason is StopReason.EOS:
             ids = [*ids, eos]
         ids = ids[: self._sampling.max_tokens] or [eos]
         return ExplorerRollout(tuple(ids), (float("nan"),) * len(ids), logprobs_known=False)
-
-    def _plain(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        return ids
 
     def _see_unspelled(self, now: int, of: int) -> None:
         if 2 * now > of:
@@ -144,6 +141,12 @@ class RetokenisedExplorer:
                 "tokens for (further ones are counted in `unspelled`).",
                 stacklevel=2,
             )
+
+
+def spelled(tokenizer: Any, text: str) -> tuple[list[int], str]:
+    """Token ids of a text, in which what looks like a special token stays text, and the text that the ids say."""
+    ids: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    return ids, decoded(tokenizer, ids, skip_special_tokens=True)
 
 
 def decoded(tokenizer: Any, ids: Sequence[int], *, skip_special_tokens: bool) -> str:

@@ -13,27 +13,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from s2l_lab.errors import UsageError, unknown_name
+from s2l_lab.errors import UsageError
 from s2l_lab.verifiers import Outcome, Verdict, VerifierPool, VerifyItem
 
 if TYPE_CHECKING:
     from s2l_lab.problems import Problem
-
-KINDS = ("countdown", "math")
-"""Problem kinds that can be trained on."""
 
 
 class VerifiedReward:
     """A reward function over these problems, by the verifier of their kind. `close` ends its maths workers."""
 
     def __init__(self, problems: Sequence[Problem], eos_ids: frozenset[int], *, workers: int | None = None) -> None:
-        """`eos_ids` end a completion (the trainer's, s2l_lab.policies.stopping.eos_ids). Raises UsageError for problems
-        of a kind that cannot be trained on, or none."""
+        """`eos_ids` end a completion (the trainer's, s2l_lab.policies.stopping.eos_ids). Raises UsageError for no
+        problems."""
         if not problems:
             raise UsageError("a reward needs the problems that it is about; none was given.")
-        for kind in {problem.kind for problem in problems}:
-            if kind not in KINDS:
-                raise unknown_name("problem kind for training", kind, KINDS)
         self._problems = {problem.id: problem for problem in problems}
         self.eos_ids = eos_ids
         self.verdicts: list[Verdict] = []

@@ -49,6 +49,7 @@ from s2l_lab.training.report import (
 )
 from s2l_lab.training.rewards import VerifiedReward, problem_rows
 from s2l_lab.training.stops import last_whole_checkpoint
+from s2l_lab.training.text_bank import TextBank
 from s2l_lab.training.trainer import S2LPOTrainer
 from s2l_lab.verifiers import VerifierPool, verifier_version
 
@@ -122,7 +123,7 @@ def _train(
 ) -> TrainingReport:
     started = time.monotonic()
     problems, files = training_problems(plan), LearnerFiles.of(plan)
-    evaluations = evaluations_of(plan, config)
+    evaluations = evaluations_of(plan, config, problems)
     logging.disable_progress_bar()
     announce(f"opening {files.member.name}{_explorer_in_words(plan)}")
     explorer, model = open_explorer(plan, config, files, out.parent, problems), files.load()
@@ -149,6 +150,8 @@ def _train(
             verifier_version=version,
         )
         identity = {"training": 1, "plan": plan.digest}
+        if isinstance(explorer, TextBank):
+            identity["texts"] = explorer.digest
         store = stack.enter_context(RolloutStore.open(out / "rollouts", manifest, identity))
     recorder = RolloutRecorder(
         store,
@@ -300,7 +303,7 @@ def _explorer_in_words(plan: TrainingPlan) -> str:
     wanted = plan.explorer
     if not plan.explores or wanted is None:
         return ""
-    return f" and explorer {wanted.member}" if wanted.member else f" and a copy of it ({wanted.kind}) as explorer"
+    return f" and explorer {wanted.who}" if wanted.who else f" and a copy of it ({wanted.kind}) as explorer"
 
 
 def _forget_after(metrics: Path, step: int) -> None:

@@ -37,7 +37,7 @@ from s2l_lab.policies.transformers_engine import loaded_shape
 from s2l_lab.training import arguments
 from s2l_lab.training.advantages import split_advantages, summed_rewards
 from s2l_lab.training.config import S2LPOConfig
-from s2l_lab.training.correction import correct
+from s2l_lab.training.correction import DEFAULT_GAMMA, WITHOUT_PROBABILITIES, correct
 from s2l_lab.training.cost import Cost, CostCallback
 from s2l_lab.training.data_order import DataOrder
 from s2l_lab.training.explorer import Explorer, ExplorerFunction, Learner, Request, check_rollouts
@@ -93,6 +93,8 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
             - a policy that `open_policy` gave, by the transformers or the vllm engine;
             - a PreTrainedModel other than the learner; its tokenizer is the one of the files it was loaded from;
             - a bank of kept rollouts: `RolloutBank(path, render)`;
+            - texts that others wrote: a `datasets.Dataset` with prompts and completions, a .jsonl or .parquet file or a
+              directory of `save_to_disk` (`TextBank` says which columns), with correction "none" or "luffy";
             - a copy of the learner: `LearnerCopy(...)`;
             - a policy with another tokenizer, or an endpoint: `RetokenisedExplorer(policy)`;
             - a function of (prompts, sampling) that returns completions or (completions, logprobs), all as lists of
@@ -204,6 +206,9 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
             vocabulary=self._vocabulary,
             correction=self.args.correction,
             sharded=bool(self.is_deepspeed_enabled or self.is_fsdp_enabled),
+            dataset=self.train_dataset,
+            encode=lambda prompt: self._tokenize_prompts([prompt])[0][0],
+            most=self.args.annealing(rounds=1).slots(self.num_generations, 1),
         )
         explorer.bind(learner, self.args.explorer_sampling)
 
@@ -403,7 +408,7 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
         result = super()._get_per_token_logps_and_entropies(*args, **kwargs)
         if self._micro_batch is not None:
-            self._correct(self._micro_batch, result[0].detach())
+            self._correct(self._micro_batch, result[0])
         return result
 
     def _correct(self, batch: dict[str, Any], logps_BT: torch.Tensor) -> None:
@@ -412,7 +417,7 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
         Where TRL keeps no old log-probabilities there is one update per generation, so those of now are the old ones.
         """
         old_BT = batch.get("old_per_token_logps")
-        old_BT = logps_BT if old_BT is None else old_BT
+        old_BT = logps_BT.detach() if old_BT is None else old_BT
         mask_BT, advantages_B1 = batch["completion_mask"], batch["advantages"].unsqueeze(1)
         args = self.args
         found = correct(
@@ -423,14 +428,14 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
             batch["explorer"],
             mask_BT,
             args.correction_cap or 1.0,
+            args.correction_gamma or DEFAULT_GAMMA,
         )
         if args.correction != "none":
             batch["old_per_token_logps"] = found.denominator_BT
             batch["advantages"] = advantages_B1 * found.weight_BT
         tokens = ExplorerTokens.of(
             logps_BT,
-            found.denominator_BT,
-            found.weight_BT,
+            found,
             advantages_B1,
             batch["explorer"],
             mask_BT,
@@ -449,5 +454,8 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
         this.tokens = None
         for name, value in seen.metrics().items():
             self._metrics["train"][name].append(value)
-        if self.args.correction != "none" and self._step % self.args.micro_steps_per_round == micro_steps - 1:
+        if (
+            self.args.correction not in WITHOUT_PROBABILITIES
+            and self._step % self.args.micro_steps_per_round == micro_steps - 1
+        ):
             require_weight(seen.weight, self.args.explorer_weight_floor, self.args.correction, this.index)

@@ -326,7 +326,7 @@ def test_drawn_goes_on_over_epochs(tmp_path: Path) -> None:
             asked.extend(requests)
             return []
 
-    one = OneExplorer(Asked(), options, phases, prompts=8)
+    one = OneExplorer(Asked(), options, phases, range(8))
     for one.phase in [phase for phase in phases if phase.source == "explorer"]:
         one.explore([Request((1,), one.phase.num_generations, 3, round=1, drawn=0)], one.phase.num_generations)
     assert [(r.round, r.group, r.drawn) for r in asked] == [(1, 3, 0), (2, 7, 0), (3, 11, 8), (4, 15, 8), (5, 19, 13)]

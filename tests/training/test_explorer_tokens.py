@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from s2l_lab.training.correction import Corrected
 from s2l_lab.training.metrics import ExplorerTokens
 
 FREE = (10.0, 10.0, None)
@@ -21,7 +22,7 @@ def tokens_of(log_ratio: list[float], weight: list[float] | None = None) -> Expl
     row = torch.tensor([log_ratio], dtype=torch.float32)
     ones = torch.ones_like(row)
     weights = ones if weight is None else torch.tensor([weight], dtype=torch.float32)
-    return ExplorerTokens.of(row, 0 * row, weights, ones[:, :1], torch.tensor([True]), ones, FREE)
+    return ExplorerTokens.of(row, Corrected(0 * row, weights), ones[:, :1], torch.tensor([True]), ones, FREE)
 
 
 @pytest.mark.parametrize("log_ratio", [0.0, 1e-7, -0.37, 2.2])

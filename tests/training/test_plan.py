@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +107,26 @@ def test_at_a_fraction_above_0_everything_that_can_matter_does() -> None:
         assert changed(change).digest != plain.digest, change
     for change in ("report_to=trackio", "run_name=here", "model_root=somewhere"):
         assert changed(change).digest == plain.digest, change
+
+
+def test_an_explorer_is_of_the_kind_that_its_source_says() -> None:
+    values = {"explorer": {"texts": "teacher.jsonl"}, "training": {"correction": "luffy"}}
+    found = plan_of(values, "given")
+    assert found.explorer is not None
+    assert found.explorer.kind == "texts"
+    assert found.explorer.who == "texts of teacher.jsonl"
+    assert plan_of(json.loads(found.model_dump_json()), "plan.json").digest == found.digest
+    assert plan_of(values, "given", ["explorer.texts=student.jsonl"]).digest != found.digest
+    for explorer, says in (
+        ({"kind": "texts"}, "an explorer of kind 'texts' needs texts"),
+        ({"kind": "bank", "member": "tiny-60k", "rollouts": 4, "texts": "a.jsonl"}, "has no texts; leave it out"),
+        ({"texts": "a.jsonl", "member": "tiny-60k"}, "has no member; leave it out"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            plan_of({"explorer": explorer}, "given")
+
+
+def test_plans_of_earlier_releases_keep_their_digests() -> None:
+    """A run directory is named by its plan's digest: a new field must not orphan it."""
+    assert plan_of({"explorer": {"member": "tiny-60k"}}, "given").digest == "c95df34ffe57cfee"
+    assert plan_of({"explorer": {"kind": "noise", "scale": 0.1}}, "given").digest == "8f81c002f5a205cf"

@@ -46,8 +46,6 @@ def test_maths_and_a_verifier_that_does_not_know() -> None:
 def test_what_cannot_be_rewarded_is_refused() -> None:
     with pytest.raises(UsageError, match="none was given"):
         VerifiedReward([], frozenset())
-    with pytest.raises(UsageError, match="unknown problem kind for training 'exact'"):
-        VerifiedReward([Problem.make("a", "b", "exact", "test", {})], frozenset())
     with pytest.raises(UsageError, match="which is none of the reward's 8 problems"):
         VerifiedReward(COUNTDOWN, frozenset({EOS}))(["x"], [[EOS]], ["unknown"])
 
