@@ -74,6 +74,7 @@ def prune(model: Any, kept: Sequence[int]) -> Any:
             pruned = type(model)._from_config(
                 config, dtype=model.dtype, attn_implementation=model.config._attn_implementation
             )
+        pruned.tie_weights()
         pruned.load_state_dict(state)
     except (RuntimeError, ValueError, KeyError, IndexError) as error:
         reason = " ".join(str(error).split())[:300]

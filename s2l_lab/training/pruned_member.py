@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from transformers import AutoConfig
+from transformers.utils import logging
 
 from s2l_lab.errors import DataError, PolicyError, UsageError
-from s2l_lab.policies import Draws, SamplingParams
+from s2l_lab.policies import Draws, sampling_params
 from s2l_lab.policies.checkpoint import HASHED, Checkpoint, fingerprint, locate
 from s2l_lab.policies.device import has_gpu
 from s2l_lab.policies.families import default_max_tokens, load_family, named_member
@@ -32,6 +34,7 @@ from s2l_lab.training.healing import Healing, Sample, divergence, heal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from s2l_lab.policies import SamplingParams
     from s2l_lab.policies.families import Family, Member
     from s2l_lab.problems import Benchmark, Problem
 
@@ -92,6 +95,7 @@ def make_pruned_member(
     name = _name_of(out, member)
     (checkpoint,) = locate([member], model_root)
     kept = kept_layers(layers, _number_of_layers(checkpoint))
+    sampling = sampling_params("default", max_tokens=_length(plan, member), seed=seed)
     prompts = _problems(plan, data_root, seed) if plan is not None else None
     chosen = choose_template(member, checkpoint, template)
     tokenizer, model = load_causal_lm(member.name, checkpoint.directory, "float32")
@@ -101,7 +105,7 @@ def make_pruned_member(
     facts = {"layers": kept, "of": loaded_shape(model).layers, "template": chosen, "seed": seed}
     dtype = _stored_dtype(checkpoint)
     if plan is not None and prompts is not None:
-        sampled = _sample(checkpoint, tokenizer, prompts, plan, chosen, seed, announce)
+        sampled = _sample(checkpoint, tokenizer, prompts, plan.rollouts, chosen, sampling, announce)
         device = "cuda" if has_gpu() else "cpu"
         model, pruned = model.to(device), pruned.to(device)
         facts |= _healed(pruned, model, sampled, plan, dtype, announce)
@@ -129,8 +133,6 @@ def _name_of(out: Path, member: Member) -> str:
 
 
 def _number_of_layers(checkpoint: Checkpoint) -> int:
-    from transformers import AutoConfig
-
     try:
         config = AutoConfig.from_pretrained(checkpoint.directory, local_files_only=True)
         return int(config.get_text_config(decoder=True).num_hidden_layers)
@@ -139,6 +141,12 @@ def _number_of_layers(checkpoint: Checkpoint) -> int:
             f"{checkpoint.member.name}: {checkpoint.directory}/config.json does not say how many layers there are "
             f"({' '.join(str(error).split())[:200]}), so none can be pruned."
         ) from error
+
+
+def _length(plan: HealingPlan | None, member: Member) -> int:
+    """Where the source's completions are cut."""
+    given = None if plan is None else plan.max_tokens
+    return default_max_tokens(member.name) if given is None else given
 
 
 def _stored_dtype(checkpoint: Checkpoint) -> torch.dtype:
@@ -180,15 +188,14 @@ def _sample(
     checkpoint: Checkpoint,
     tokenizer: Any,
     prompts: _Prompts,
-    plan: HealingPlan,
+    rollouts: int,
     template: str,
-    seed: int,
+    sampling: SamplingParams,
     announce: Callable[[str], None],
 ) -> _Sampled:
     """The source's completions at temperature 1, in the order of problem and index."""
     member = checkpoint.member
-    sampling = SamplingParams(max_tokens=plan.max_tokens or default_max_tokens(member.name), seed=seed)
-    wanted = [Draws(problem, tuple(range(plan.rollouts))) for problem in prompts.trained]
+    wanted = [Draws(problem, tuple(range(rollouts))) for problem in prompts.trained]
     wanted += [Draws(problem, (0,)) for problem in prompts.held_out]
     announce(f"sampling {sum(len(draws.indices) for draws in wanted):,} completions of {member.name}")
     here = member.model_copy(update={"source": str(checkpoint.directory), "revision": None})
@@ -204,7 +211,7 @@ def _sample(
         ids = [(key[0], drawn[key]) for key in keys]
         return [Sample(prompt_ids[id], tuple(map(int, found))) for id, found in ids if found is not None]
 
-    return _Sampled(samples(prompts.trained, plan.rollouts), samples(prompts.held_out, 1), prompts)
+    return _Sampled(samples(prompts.trained, rollouts), samples(prompts.held_out, 1), prompts)
 
 
 def _healed(
@@ -268,7 +275,7 @@ def _write(out: Path, pruned: Any, checkpoint: Checkpoint, family: dict[str, Any
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}.") as place:
             directory = Path(place) / out.name
-            pruned.save_pretrained(directory)
+            _save(pruned, directory)
             ours = {path for pattern in _WEIGHTS for path in checkpoint.directory.glob(pattern)}
             copied = {path for pattern in _COPIED for path in checkpoint.directory.glob(pattern)} - ours
             for path in sorted(path for path in copied if path.is_file()):
@@ -279,6 +286,17 @@ def _write(out: Path, pruned: Any, checkpoint: Checkpoint, family: dict[str, Any
             directory.rename(out)
     except OSError as error:
         raise DataError(f"{out} cannot be written ({error.strerror or error}); nothing is left of it.") from error
+
+
+def _save(model: Any, directory: Path) -> None:
+    """Weights and configuration, without a progress bar."""
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        model.save_pretrained(directory)
+    finally:
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _toml(family: Mapping[str, Any]) -> str:
