@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from tests.cli.in_process import this_process
+from in_process import this_process
 
 
 def test_a_member_is_made_and_its_family_is_ready_to_sample(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from s2l_lab.policies.pruning import prune
 from s2l_lab.policies.transformers_engine import load_causal_lm
 from s2l_lab.training.healing import Healing, Sample, divergence, heal
 from s2l_lab.training.pruned_member import HealingPlan, make_pruned_member
-from tests.policies.tiny_checkpoints import write_checkpoint
 
 SOURCE = "tiny-360k"
 LAYERS = "0,2"
@@ -134,9 +134,9 @@ def test_the_tokenizer_is_the_sources_and_the_card_says_what_it_is(healed: tuple
 
 def test_what_is_not_healed_holds_the_sources_weights(tmp_path: Path) -> None:
     """Also in its own precision: bfloat16 comes out as bfloat16, bit for bit."""
-    source, out = write_checkpoint(tmp_path / "large", layers=3), tmp_path / "small"
-    model = model_of(source).to(torch.bfloat16)
-    model.save_pretrained(source)
+    source, out = tmp_path / "large", tmp_path / "small"
+    shutil.copytree(source_directory(), source)
+    model_of(source).to(torch.bfloat16).save_pretrained(source)
     make_pruned_member(str(source), "0,2", out)
     kept, all_of_them = load_file(out / "model.safetensors"), load_file(source / "model.safetensors")
     for name, tensor in kept.items():
