@@ -7,8 +7,9 @@ models are usually healed (Minitron, arXiv 2407.14679, whose best practices retr
 losses on inner states that they add where depth shrinks much are left out here). 0 is the source itself.
 
 The two tables of the vocabulary (embedding and head) are not trained: they are the source's, and most of their rows
-never occur in a few hundred steps. Forward passes run in bfloat16 (autocast), weights and AdamW in float32. The result
-is a function of (model, samples, settings) on one kind of machine with one thread count and one torch version.
+never occur in a few hundred steps. Dropout stays off, so nothing is drawn. Forward passes run in bfloat16 (autocast),
+weights and AdamW in float32. The result is a function of (model, samples, settings) on one kind of machine with one
+thread count and one torch version.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ def heal(
     healing: Healing,
     progress: Callable[[int, float], None] = lambda step, loss: None,
 ) -> None:
-    """Train `pruned` in place on the samples. `progress` gets every step's number, from 1, and loss in nats a token.
+    """Train `pruned`, which is in eval mode, in place on the samples.
+
+    `progress` gets every step's number, from 1, and its loss in nats a token.
 
     Raises UsageError where the loss stops being a number: the learning rate is too high.
     """

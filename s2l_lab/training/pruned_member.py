@@ -8,6 +8,7 @@ it is whole or absent.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,12 +198,17 @@ def _sample(
     member = checkpoint.member
     wanted = [Draws(problem, tuple(range(rollouts))) for problem in prompts.trained]
     wanted += [Draws(problem, (0,)) for problem in prompts.held_out]
-    announce(f"sampling {sum(len(draws.indices) for draws in wanted):,} completions of {member.name}")
+    total = sum(len(draws.indices) for draws in wanted)
+    announce(f"sampling {total:,} completions of {member.name}")
     here = member.model_copy(update={"source": str(checkpoint.directory), "revision": None})
     policy = open_policy(here, engine="transformers", template=template)
     try:
         prompt_ids = {draws.problem.id: encode_prompt(tokenizer, policy.prompt(draws.problem)) for draws in wanted}
-        drawn = {(draw.problem_id, draw.index): draw.completion.token_ids for draw in policy.sample(wanted, sampling)}
+        drawn = {}
+        for draw in policy.sample(wanted, sampling):
+            drawn[draw.problem_id, draw.index] = draw.completion.token_ids
+            if len(drawn) % math.ceil(total / _REPORTS) == 0:
+                announce(f"{len(drawn):,} of {total:,} completions")
     finally:
         policy.close()
 
@@ -235,8 +241,8 @@ def _healed(
             recent = losses[-every:]
             announce(f"step {step:,} of {healing.steps:,}: {sum(recent) / len(recent):.4f} nats a token")
 
-    heal(pruned.train(), source, sampled.trained, healing, report)
-    pruned.to(dtype).to(torch.float32).eval()
+    heal(pruned, source, sampled.trained, healing, report)
+    pruned.to(dtype).to(torch.float32)
     end = divergence(pruned, source, sampled.held_out, healing.batch)
     announce(f"held-out loss after healing: {end:.4f} nats a token from the source")
     held_out = f"{len(sampled.held_out)} completions of {len(sampled.prompts.held_out)} problems"

@@ -72,7 +72,9 @@ def test_healing_trains_the_layers_and_leaves_the_source_and_the_vocabulary_alon
     before, of_source = (
         {name: tensor.clone() for name, tensor in model.state_dict().items()} for model in (pruned, source)
     )
+    drawn = torch.get_rng_state()
     heal(pruned, source, samples([(4, 6)] * 5, 30), Healing(2, batch=3, rate=1e-3))
+    assert torch.equal(torch.get_rng_state(), drawn)
     moved = {name for name, tensor in pruned.state_dict().items() if not torch.equal(tensor, before[name])}
     assert moved == {name for name, _ in pruned.named_parameters() if "embed" not in name}
     assert all(torch.equal(tensor, of_source[name]) for name, tensor in source.state_dict().items())
