@@ -51,7 +51,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 families_app = typer.Typer(
-    help="List, show, fetch and train the model families that are known by name.",
+    help="List, show, fetch and train the model families that are known by name, and prune a model.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -577,6 +577,54 @@ def families_train(
     from s2l_lab.cli import families as command
 
     command.train(name, out=out, seed=seed)
+
+
+@families_app.command("prune")
+def families_prune(
+    source: Annotated[str, typer.Argument(help="Member, directory, hub id or NAME=SOURCE of the model to prune.")],
+    layers: Annotated[str, typer.Option(help="Layers to keep, from 0, for example 0-9,20-29.")],
+    out: Annotated[
+        Path, typer.Option(help="Directory for the pruned member, which is called by its last part. It must not exist.")
+    ],
+    heal_steps: Annotated[
+        int, typer.Option(help="Number of training steps on the source's own completions; 0 does not heal.")
+    ] = 0,
+    heal_benchmark: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Prompts to heal on: name of a benchmark, reasoning-gym:SET, or path of a JSONL file. Repeat for more."
+        ),
+    ] = None,
+    heal_problems: Annotated[
+        int | None, typer.Option(help="Number of problems of each benchmark. [default: all; procedural sets: 100]")
+    ] = None,
+    heal_rollouts: Annotated[int | None, typer.Option(help="Completions per problem. [default: 4]")] = None,
+    heal_max_tokens: Annotated[
+        int | None, typer.Option(help="Maximum length of a completion, in tokens. [default: the family's]")
+    ] = None,
+    heal_batch: Annotated[int | None, typer.Option(help="Completions per step. [default: 8]")] = None,
+    heal_rate: Annotated[float | None, typer.Option(help="Peak learning rate. [default: 5e-4]")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the completions and of healing.")] = 0,
+    template: PromptTemplate = None,
+    model_root: ModelRoot = None,
+    data_root: DataRoot = None,
+) -> None:
+    """Make a smaller member with the same tokenizer: some of a model's layers, optionally healed on its samples."""
+    from s2l_lab.cli import prune as command
+
+    command.run(
+        source,
+        layers,
+        out,
+        steps=heal_steps,
+        benchmarks=tuple(heal_benchmark or ()),
+        healing=_given(batch=heal_batch, rate=heal_rate),
+        data=_given(problems=heal_problems, rollouts=heal_rollouts, max_tokens=heal_max_tokens),
+        seed=seed,
+        template=template,
+        model_root=model_root,
+        data_root=data_root,
+    )
 
 
 def _given(**flags: object) -> dict[str, object]:
