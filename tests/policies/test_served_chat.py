@@ -25,6 +25,7 @@ from s2l_lab.policies import Completion, Draws, SamplingParams, StopReason, open
 from s2l_lab.policies.endpoint import EndpointPolicy
 from s2l_lab.policies.endpoint_messages import chat_of, text_of_message
 from s2l_lab.policies.endpoint_server import KEY_VARIABLE, connect, split_source
+from s2l_lab.policies.templates import Prompting
 from s2l_lab.problems import Problem
 from s2l_lab.verifiers.drafts import final_parts
 
@@ -94,7 +95,7 @@ def drawn(policy: Any, indices: range = range(1), sampling: SamplingParams = SAM
 def fast(source: str, template: str = "chat") -> EndpointPolicy:
     """A chat policy whose waits between attempts a test can afford."""
     server = connect(source, backoff_s=0.001)
-    return EndpointPolicy("e", server, str, "", complete_prompt=False, chat=chat_of(template, "e"))
+    return EndpointPolicy("e", server, str, "", complete_prompt=False, chat=chat_of(template, "e", Prompting()))
 
 
 # Which route, and what is sent.
