@@ -47,20 +47,20 @@ class RunEntry:
     """One run."""
 
     name: str
-    """Path from the catalog's directory, `.` for that directory itself: what a URL calls it."""
+    """Path from the catalog's directory, as URLs use it; `.` is that directory itself."""
     path: Path
     kind: Kind
     state: State
     when: datetime | None
-    """Of the last sign of life: end or start of the last session, or the change of a training run's files."""
+    """Time of the last activity: end or start of the last session, or the last change of a training run's files."""
     stores: tuple[StoreEntry, ...]
     policies: tuple[str, ...]
     problems: int
     rollouts: int
     unverified: int
-    """Rollouts without a verdict of the version that has most."""
+    """Number of rollouts without a verdict, under the verifier version with the most verdicts."""
     trouble: tuple[str, ...]
-    """One sentence per fault: what cannot be read, and what is left out because of it."""
+    """One sentence for each fault: what cannot be read, and what is left out because of it."""
     detail: str
     """State of the run in one line: who writes, progress, or how it failed; may be empty."""
 
@@ -89,7 +89,7 @@ class Catalog:
     """Why there is none, and what to do; empty where there are some."""
 
     def get(self, name: str) -> RunEntry | None:
-        """The run of that name."""
+        """The run with that name; None if there is none."""
         return next((entry for entry in self.entries if entry.name == name), None)
 
 
@@ -106,7 +106,7 @@ def find_runs(directory: Path) -> Catalog:
 
 
 def bundled_runs() -> Path | None:
-    """The directory of small runs that ship with the app, of a checkout or of an installed package; None without."""
+    """The directory of the small runs that ship with the app, in a checkout or an installed package, or None."""
     package = Path(s2l_lab.__file__).parent
     candidates = (package / "apps" / "sample", package.parent / "apps" / "sample")
     return next((path for path in candidates if path.is_dir()), None)
@@ -197,7 +197,7 @@ def _training_state(path: Path, inside: dict[str, StoreFacts]) -> tuple[State, s
 
 
 def _changed(path: Path) -> datetime | None:
-    """When the newest of the run's own files changed."""
+    """The time at which the newest of the run's own files changed."""
     names = (*_TRAINING_FILES, METRICS)
     times = [(path / name).stat().st_mtime for name in names if (path / name).is_file()]
     return datetime.fromtimestamp(max(times), UTC) if times else None

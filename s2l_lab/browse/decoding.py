@@ -62,7 +62,7 @@ def _of_member(name: Any, root: Path | None) -> list[tuple[str, str | None, Path
 
 
 def _candidates(source: str, revision: str | None, root: Path | None) -> list[Path]:
-    """Where the tokenizer may be."""
+    """Places where the tokenizer may be."""
     if source.startswith(EMBEDDED):
         place = str(resources.files("s2l_lab.policies.tiny"))
         return [Path(place) / source.removeprefix(EMBEDDED) / TOKENIZER]

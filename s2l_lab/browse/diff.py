@@ -22,7 +22,7 @@ _KINDS: dict[str, Kind] = {"equal": "same", "delete": "only_a", "insert": "only_
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch that both have, one has, or that differs."""
+    """A stretch of elements that both sequences have, that only one has, or that differs."""
 
     kind: Kind
     a: tuple[str, ...]
@@ -31,7 +31,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """Pieces in order: all `a` joined are the compared part of the first sequence, all `b` that of the second."""
+    """Pieces in order. All `a` joined give the compared part of the first sequence, all `b` that of the second."""
 
     pieces: tuple[Piece, ...]
     similarity: float
@@ -48,11 +48,6 @@ def diff(a: Sequence[str], b: Sequence[str]) -> Diff:
         Piece(_KINDS[operation], first[a0:a1], second[b0:b1]) for operation, a0, a1, b0, b1 in matcher.get_opcodes()
     )
     return Diff(pieces, matcher.ratio(), cut=max(len(a), len(b)) > LONGEST)
-
-
-def diff_texts(a: str, b: str) -> Diff:
-    """Compare two texts by words."""
-    return diff(words(a), words(b))
 
 
 def words(text: str) -> tuple[str, ...]:

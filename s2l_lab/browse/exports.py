@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from s2l_lab.figures.markup import printable
-from s2l_lab.figures.write import PAGE_CONFIG
+from s2l_lab.figures.write import figure_page
 
 Table = Any
 """A pyarrow Table, a pandas DataFrame, or a sequence of mappings with the same keys."""
@@ -27,7 +27,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def csv_bytes(table: Table, caption: Sequence[str] = ()) -> bytes:
-    """UTF-8: the caption as comment lines, a header line, the rows; null is an empty cell, a list is JSON-like text."""
+    """The table as CSV in UTF-8: caption (comment lines), header, rows. Null is an empty cell, a list is text."""
     arrow = as_arrow(table)
     lines = [f"# {printable(line)}" for line in caption]
     lines.append(",".join(map(_cell, arrow.column_names)))
@@ -59,24 +59,22 @@ def as_arrow(table: Table) -> pa.Table:
 
 def figure_html(figure: Any, title: str, caption: Sequence[str]) -> bytes:
     """A page with the plotly figure, plotly.js and the caption in it; it opens without a network."""
-    body = figure.to_html(full_html=False, include_plotlyjs=True, include_mathjax=False, config=PAGE_CONFIG)
     lines = "<br>".join(escape(printable(line)) for line in caption)
     style = (
         "body{margin:24px;font:15px/1.5 sans-serif;color:#262b33;background:#fff}p{color:#6b7280;font-size:13px;"
         "max-width:110ch;overflow-wrap:anywhere}"
     )
-    head = f'<meta charset="utf-8"><title>{escape(printable(title))}</title><style>{style}</style>'
-    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{body}<p>{lines}</p></body></html>\n'.encode()
+    return figure_page(figure, printable(title), style, f"<p>{lines}</p>").encode()
 
 
 def file_name(*parts: str, suffix: str) -> str:
-    """A name of these parts that every file system takes: letters, digits, `.`, `_`, `-`, at most 120 characters."""
+    """A file name from these parts that every file system accepts: at most 120 letters, digits, `.`, `_`, `-`."""
     stem = "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", part).strip("-.") for part in parts)
     return f"{re.sub('-+', '-', stem).strip('-.')[:100] or 's2l-lab'}.{suffix}"
 
 
 def _cell(value: Any) -> str:
-    """A number or a truth as it is, null as nothing, anything else quoted."""
+    """The text of a CSV cell: numbers and booleans unquoted, null empty, everything else quoted."""
     if value is None:
         return ""
     if isinstance(value, int | float):

@@ -47,7 +47,7 @@ class FamilyCurves:
     notes: tuple[str, ...]
     """What is left out and why, one sentence each."""
     n_clusters: int | None = None
-    """Clusters that the problems come in; None where every problem stands alone."""
+    """Number of clusters of problems; None if every problem stands alone."""
 
     def table(self) -> pa.Table:
         """One row per policy and k. `value` is null where rollouts without a verdict leave it open between the bounds;
@@ -74,14 +74,14 @@ class Covers:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What `numbers.json` says of a policy. Guesses are {k: pass@k}; empty where there is none."""
+    """What `numbers.json` records about a policy. Guesses map k to pass@k; they are empty if there are none."""
 
     flops_per_rollout: float
     """Mean FLOPs of a rollout; NaN if unknown."""
     uniform: dict[int, float]
     own_answers: dict[int, float]
     rests_on: str
-    """The rollouts that it was recorded of, in words; a run that was topped up since has more."""
+    """The rollouts behind the record, in words. A run that was extended since then has more."""
 
 
 def at_one_n(store: BrowsedStore, rates: SolveRates, policies: Sequence[str]) -> SolveRates:
@@ -137,7 +137,7 @@ def differences_table(comparisons: Sequence[Comparison]) -> pa.Table:
 
 
 def by_k(record: Record, names: Sequence[str], **about: str) -> list[dict[str, Any]]:
-    """`about` and these fields of a record, a row for each k (tau); undefined is null."""
+    """One row for each k (or tau) with `about` and these fields of a record; undefined values are null."""
     found = plain(record)
     size = len(found["tau" if isinstance(record, CoverCurve) else "k"])
     columns = {name: found[name] if isinstance(found[name], list) else [found[name]] * size for name in names}
@@ -151,13 +151,13 @@ class _Chosen:
     counts: dict[str, Counts]
     n: int
     short: int
-    """Problems left out for having fewer rollouts than n."""
+    """Number of problems that are left out because they have fewer than n rollouts."""
     without: int
-    """Problems that some policy has none of."""
+    """Number of problems for which some policy has no rollouts."""
 
 
 def _chosen(rates: SolveRates, policies: Sequence[str]) -> _Chosen | None:
-    """None where no problem has rollouts of all."""
+    """The counts of these policies; None if no problem has rollouts of all of them."""
     columns = [rates.column(name) for name in policies]
     least_P = rates.total_PM[:, columns].min(axis=1, initial=np.iinfo(np.int64).max)
     started = np.sort(least_P[least_P > 0])[::-1]
@@ -195,7 +195,7 @@ def thinned(n: int) -> NDArray[np.int64]:
 
 
 def recorded(store: BrowsedStore) -> dict[str, Recorded]:
-    """By policy, from the run's `numbers.json`; empty where it is missing, damaged or of another release."""
+    """The records by policy from the run's `numbers.json`; empty if it is missing, damaged or from another release."""
     try:
         content = json.loads((store.path / NUMBERS).read_bytes())
     except (OSError, ValueError):

@@ -11,7 +11,6 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
-from urllib.parse import urlencode
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -101,7 +100,7 @@ _DIGITS = 12
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a URL said."""
+    """The result of reading a URL."""
 
     filter: RolloutFilter
     problems: tuple[str, ...]
@@ -109,7 +108,7 @@ class Parsed:
 
 
 def to_query(filter: RolloutFilter) -> dict[str, list[str]]:
-    """URL parameters, each with its values in order; those at their defaults are left out."""
+    """The URL parameters, each with its values in order. Parameters at their defaults are left out."""
     found: dict[str, list[str]] = {}
     for field, parameter in PARAMETERS.items():
         value = getattr(filter, field)
@@ -139,11 +138,6 @@ def from_query(params: Mapping[str, str | Sequence[str]], others: Collection[str
         except ValueError as error:
             problems.append(f"{parameter} = {', '.join(map(repr, listed))[:120]} was left out: {error}.")
     return _together(values, problems)
-
-
-def query_string(filter: RolloutFilter, **others: str) -> str:
-    """`run=a&outcome=correct`: the page's own parameters, then the filter's, percent-encoded."""
-    return urlencode({**others, **to_query(filter)}, doseq=True)
 
 
 def _read(field: str, listed: list[str]) -> Any:

@@ -33,7 +33,7 @@ class Listing:
 
     policies: tuple[str, ...]
     problem_ids: tuple[str, ...]
-    """In order of arrival; ids that the file of problems does not have come last."""
+    """Ids in order of arrival; ids that are missing from the file of problems come last."""
     version: str | None
     """Verifier version of the verdicts."""
     files: tuple[str, ...]

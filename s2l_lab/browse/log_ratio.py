@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class LogRatio:
-    """Two policies on the same tokens."""
+    """The log-ratio of two policies on the same tokens."""
 
     values_T: Floats | None
     words: str
@@ -41,7 +41,7 @@ class LogRatio:
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """What a policy's model is to score, all of it at hand."""
+    """Everything that is needed to score tokens under another policy's model."""
 
     policy: str
     """Name of the policy that sampled the tokens."""
@@ -91,7 +91,7 @@ def scored(asked: Scoring) -> LogRatio:
 
 
 def _stored(store: BrowsedStore, rollout: FullRollout, other: str) -> LogRatio | None:
-    """Where the other policy drew the very same tokens."""
+    """The stored log-ratio if the other policy drew exactly the same tokens; else None."""
     assert rollout.token_ids is not None
     row = rollout.row
     sql = """select logprobs, logprobs_t1 from rollouts where problem_id = ? and policy = ? and text = ?

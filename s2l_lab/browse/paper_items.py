@@ -75,7 +75,7 @@ _RECIPE = {
     "temperature": 1.0,
     "explorer_temperature": 1.0,
 }
-"""What arms of the figures vary, at its default."""
+"""Default values of the settings that arms of the figures vary."""
 _BANKS = {
     "all": "S2L-PO, explorer from a bank (ours)",
     "diversity_removed": "S2L-PO without diversity",
@@ -89,7 +89,7 @@ def paper_item(name: str) -> PaperItem:
 
 
 def references(item: PaperItem) -> tuple[Reference, ...]:
-    """What ships of an item's numbers, file by file."""
+    """The numbers of an item that ship with this release, by file."""
     return tuple(_reference(name, item.only) for name in item.files)
 
 

@@ -58,7 +58,7 @@ class Provenance:
 
 
 def provenance(store: BrowsedStore, version: str | None = None) -> Provenance:
-    """Of a store, under a verifier version (None: the newest). Raises DataError."""
+    """The provenance of a store under a verifier version (None: the newest). Raises DataError."""
     version = store.newest_version() if version is None else version
     config, sampling, sessions = store.config(), store.sampling(), store.sessions()
     counts = store.query(
@@ -109,13 +109,13 @@ def command_text(words: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What of a run a figure or table is made of."""
+    """The part of a run that a figure or table is made from."""
 
     n_problems: int
     rollouts_per_problem: str
     """N per policy and problem, as in `Provenance`."""
     n_clusters: int | None = None
-    """Clusters of problems that are drawn whole; None where every problem stands alone."""
+    """Number of clusters of problems, which are resampled whole; None if every problem stands alone."""
 
 
 def spanned(numbers: Sequence[int]) -> str:

@@ -26,7 +26,7 @@ from s2l_lab.errors import DataError
 from s2l_lab.training.rounds import Rounds
 
 EXPORT_ROWS = 50_000
-"""Rollouts that a selection is exported with at most."""
+"""Maximum number of rollouts in an exported selection."""
 EXPORT_BYTES = 64 * 2**20
 """Bytes of their texts (completion, answer, canonical form and detail, in UTF-8) at most; the first goes whole."""
 FOUND = "found"
@@ -45,16 +45,16 @@ _NARROW = "policy, problem_id, sample_index, digest, stop_reason, completion_tok
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page, and what the whole selection holds."""
+    """One page of rollouts, with the counts of the whole selection."""
 
     rows: tuple[Row, ...]
     total: int
     by_outcome: dict[str, int]
     """Number of rollouts for every outcome of OUTCOMES."""
     by_policy: dict[str, int]
-    """All policies of the store, in its order."""
+    """Number of rollouts for every policy of the store, in its order."""
     filter: RolloutFilter
-    """The one that was asked, its page within `pages`, its verifier version named."""
+    """The filter that was asked for, with its page limited to `pages` and its verifier version filled in."""
     pages: int
     """Number of pages, 1 or more."""
     notes: tuple[str, ...]
@@ -70,7 +70,7 @@ class Matching:
     `place` of `of` is the rollout's place in the selection, from 1: a file that was cut says so in its last row."""
     total: int
     cut: bool
-    """Whether the table has only the first of them, by EXPORT_ROWS or by EXPORT_BYTES."""
+    """Whether the table was cut at EXPORT_ROWS or EXPORT_BYTES."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def _page(store: BrowsedStore, filter: RolloutFilter, rounds: Rounds | None) -> 
 def read_rollout(
     store: BrowsedStore, address: str, version: str | None = None, rounds: Rounds | None = None
 ) -> FullRollout:
-    """The rollout at an address. Raises DataError where it is not, or no longer, in the store."""
+    """The rollout at an address. Raises DataError if it is not, or no longer, in the store."""
     problem_id, digest = parsed(address)
     version = store.newest_version() if version is None else version
     sql = """select r.*, outcome, answer, canonical, detail from (

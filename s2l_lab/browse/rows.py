@@ -28,7 +28,7 @@ class Row:
     """One rollout as a list shows it."""
 
     address: str
-    """For `read_rollout`, and for URLs."""
+    """Address of the rollout for `read_rollout` and for URLs."""
     policy: str
     problem_id: str
     sample_index: int
@@ -48,20 +48,20 @@ class Row:
     characters: int
     """Length of the whole completion, in characters."""
     mean_surprisal: float
-    """Nats per token under the distribution that sampled them; NaN where unknown."""
+    """Mean surprisal per token in nats, under the distribution that sampled the tokens; NaN if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class FullRollout:
-    """One rollout whole. Arrays have shape (T,), or are None where not stored."""
+    """One complete rollout. Arrays have shape (T,), or are None if they are not stored."""
 
     row: Row
     text: str
     token_ids: NDArray[np.int32] | None
     logprobs: NDArray[np.float32] | None
-    """Nats, under the distribution that sampled."""
+    """Log-probabilities in nats, under the distribution that sampled the tokens."""
     logprobs_t1: NDArray[np.float32] | None
-    """Nats at temperature 1, where stored apart: None also where the two are the same."""
+    """Log-probabilities in nats at temperature 1; None if they equal `logprobs` or are not stored."""
     entropies: NDArray[np.float32] | None
     """(T,) entropy of each token's distribution in nats, before truncation."""
     prompt: str
@@ -103,12 +103,12 @@ def _mean(logprobs: Sequence[float] | None) -> float | None:
 
 
 def address_of(problem_id: str, digest: int) -> str:
-    """The address of a rollout."""
+    """The address of the rollout with this problem and digest."""
     return f"{problem_id}.{digest & (2**64 - 1):016x}"
 
 
 def parsed(address: str) -> tuple[str, int]:
-    """(problem id, digest) of an address. Raises DataError for what is none."""
+    """The problem id and digest of an address. Raises DataError for a text that is no address."""
     problem_id, _, digits = address.rpartition(".")
     if not re.fullmatch("[0-9a-f]{16}", digits):
         raise DataError(f"{address[:100]!r} is no address of a rollout; choose one in the list.")

@@ -18,7 +18,7 @@ from s2l_lab.training.rounds import Rounds
 
 @dataclass(slots=True)
 class Selection:
-    """` where ...` with its parameters, and what a reader should know about it."""
+    """A SQL condition with its parameters, and notes for the reader."""
 
     terms: list[str] = field(default_factory=list)
     parameters: list[Any] = field(default_factory=list)
@@ -29,16 +29,16 @@ class Selection:
 
     @property
     def where(self) -> str:
-        """The condition with its keyword, or nothing."""
+        """The condition with the keyword `where`; empty if there is none."""
         return " where " + " and ".join(self.terms) if self.terms else ""
 
     def add(self, term: str, *parameters: Any) -> None:
-        """One more condition that must hold."""
+        """Add a condition that must hold."""
         self.terms.append(term)
         self.parameters.extend(parameters)
 
     def among(self, column: str, values: list[Any]) -> None:
-        """The column is one of these; nothing fits an empty list."""
+        """Require that the column is one of these values; an empty list matches nothing."""
         self.add(f"{column} in ({', '.join('?' * len(values))})" if values else "false", *values)
 
 
@@ -70,7 +70,7 @@ def select(filter: RolloutFilter, made: Listing, rounds: Rounds | None) -> Selec
 
 
 def _policies(filter: RolloutFilter, made: Listing, rounds: Rounds | None, notes: list[str]) -> list[str] | None:
-    """The policies that the filter leaves; None if it does not restrict them."""
+    """The policies that the filter selects; None if it does not restrict them."""
     left = list(made.policies)
     if filter.policies:
         left = [name for name in left if name in filter.policies]
@@ -91,7 +91,7 @@ def _policies(filter: RolloutFilter, made: Listing, rounds: Rounds | None, notes
 
 
 def _in_parquet(filter: RolloutFilter, policies: list[str] | None, found: Selection) -> None:
-    """Conditions on columns that the listing does not hold."""
+    """Add conditions on columns that are not in the listing."""
     near = Selection()
     if policies is not None:
         near.among("policy", policies)

@@ -74,7 +74,7 @@ class SolveRates:
         return np.where(self.total_PM > 0, np.where(at_edge, edge, ends), np.nan)
 
     def column(self, policy: str) -> int:
-        """The policy's place among M. Raises UsageError for one that is not here."""
+        """The column of the policy. Raises UsageError for an unknown policy."""
         if policy not in self.policies:
             raise unknown_name("policy", policy, self.policies)
         return self.policies.index(policy)
@@ -109,7 +109,7 @@ class SolveRates:
         return np.where(none_P, np.nan, mean_P if by == "hardest" else -mean_P)
 
     def take(self, order: Ints) -> SolveRates:
-        """The rows of `order` in that order."""
+        """The problems in the given order, as returned by `order`."""
         return SolveRates(
             self.policies,
             tuple(self.problem_ids[i] for i in order),
@@ -121,7 +121,7 @@ class SolveRates:
         )
 
     def of(self, policies: Sequence[str]) -> SolveRates:
-        """These policies alone, in their order. Raises UsageError for one that is not here."""
+        """The rates of these policies only, in this order. Raises UsageError for an unknown policy."""
         columns = [self.column(name) for name in policies]
         return SolveRates(
             tuple(policies),

@@ -117,7 +117,7 @@ class BrowsedStore:
         return () if self._shown is None else tuple(str(path) for paths in self._shown for path in paths)
 
     def policies(self) -> tuple[str, ...]:
-        """Who sampled here, small to large as far as the configuration says; `step-20` before `step-100`."""
+        """The policies that sampled here, in the order of `rollouts.order.in_order`."""
         print_ = self.fingerprint()
         if self._policies is None or self._policies[0] != print_:
             there = self.query("select distinct policy from rollouts")["policy"].to_pylist()
@@ -125,7 +125,7 @@ class BrowsedStore:
         return self._policies[1]
 
     def problems(self) -> dict[str, Problem]:
-        """By id, in order of arrival; none where their file is damaged, which `damaged` then names."""
+        """The problems by id, in order of arrival. Empty if their file is damaged; `damaged` then names it."""
         return self._read_problems()[0]
 
     def prompt(self, policy: str, policy_digest: str, problem_id: str) -> str:
@@ -153,7 +153,7 @@ class BrowsedStore:
         return tuple(versions(self._parts.ledger()))
 
     def newest_version(self) -> str | None:
-        """The version that counts where none is chosen; None where nothing is verified."""
+        """The verifier version that is used by default; None if nothing is verified."""
         found = self.versions()
         return found[-1] if found else None
 
@@ -179,7 +179,7 @@ class BrowsedStore:
             return dict(self._parts.damaged) | ({PROBLEMS: fault} if fault else {})
 
     def writer(self) -> str | None:
-        """Who writes here now, in words."""
+        """The process that is writing to this store now, in words; None if there is none."""
         return self._store.writer
 
     def config(self) -> dict[str, Any]:
@@ -197,7 +197,7 @@ class BrowsedStore:
             return []
 
     def remarks(self) -> list[tuple[Origin, str]]:
-        """What is to be known of who sampled, oldest first."""
+        """Remarks on the policies that sampled, oldest first."""
         return self._store.all_remarks()
 
     def sampling(self, policy: str | None = None) -> SamplingParams | None:
@@ -226,7 +226,7 @@ def open_store(path: str | Path) -> BrowsedStore:
 
 
 def _view(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path], schema: pa.Schema) -> None:
-    """A temporary view over these files, or over no rows of the schema where there is none."""
+    """Make a temporary view over these files; without files it has no rows."""
     if files:
         relation = connection.read_parquet([str(file) for file in files], filename=True, file_row_number=True)
     else:

@@ -42,7 +42,7 @@ class StoreFacts:
     problems: int = 0
     rollouts: int = 0
     unverified: int = 0
-    """Rollouts without a verdict of the version that has most."""
+    """Number of rollouts without a verdict, under the verifier version with the most verdicts."""
     trouble: tuple[str, ...] = ()
     detail: str = ""
     """Which process writes to the store."""
@@ -96,7 +96,7 @@ def _facts(path: Path, kind: StoreKind, content: dict[str, Any] | None, parts: P
 
 
 def _schema(path: Path) -> tuple[StoreState, str] | None:
-    """Why a store of another schema is not read; None for ours, and for a ledger that says nothing of the kind."""
+    """The reason why a store of another schema is not read; None for our schema, and if the ledger names no schema."""
     content = json_object(path / LEDGER) or {}
     schema = content.get("schema")
     if not isinstance(schema, int) or schema == SCHEMA_VERSION:
@@ -110,7 +110,7 @@ def _schema(path: Path) -> tuple[StoreState, str] | None:
 
 
 def _kind(content: dict[str, Any]) -> StoreKind:
-    """From the keys of the identity, which each maker of stores has its own of."""
+    """The kind of store, from the keys of its identity, which differ by the command that made it."""
     identity = content.get("identity")
     keys = identity if isinstance(identity, dict) else {}
     if "training" in keys:
@@ -152,7 +152,7 @@ def _problems(path: Path, trouble: list[str]) -> int:
 
 
 def _last_session(path: Path) -> tuple[list[Any] | None, dict[str, Any] | None]:
-    """(sessions, the last one); (None, None) where the file cannot be read."""
+    """All sessions and the last one; (None, None) if the file cannot be read."""
     sessions = (json_object(path / MANIFEST) or {}).get("sessions")
     if not isinstance(sessions, list) or not all(isinstance(session, dict) for session in sessions):
         return None, None
@@ -167,7 +167,7 @@ def _time(session: dict[str, Any] | None) -> datetime | None:
 
 
 def json_object(path: Path) -> dict[str, Any] | None:
-    """A JSON object, or None where the file holds none."""
+    """The JSON object in a file; None if there is none."""
     try:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError):

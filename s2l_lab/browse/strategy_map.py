@@ -30,10 +30,10 @@ class StrategyMap:
 
     points: tuple[MapPoint, ...]
     explained: tuple[float, float]
-    """Shares of the variance that the two axes hold; NaN where all completions are alike."""
+    """Shares of the variance on the two axes; NaN if all completions are alike."""
     n_rollouts: int
     left_out: int
-    """Empty completions, which have no embedding."""
+    """Number of empty completions, which have no embedding."""
     embedding: EmbeddingFacts
 
 

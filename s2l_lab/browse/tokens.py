@@ -38,10 +38,10 @@ SCALE_NATS: dict[Measure, float] = {"surprisal": 4.0, "surprisal_t1": 4.0, "entr
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One token. NaN: not stored."""
+    """One token. Numbers that are not stored are NaN."""
 
     text: str | None
-    """None where no tokenizer is at hand; empty where a later token completes the character."""
+    """Text of the token; None without a tokenizer, empty if a later token completes the character."""
     id: int | None
     surprisal: float
     surprisal_t1: float
@@ -51,7 +51,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """A completion's tokens in order, or the first of them."""
+    """The tokens of a completion in order, or only the first ones."""
 
     spans: tuple[Span, ...]
     forking_threshold: float

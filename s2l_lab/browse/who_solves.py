@@ -20,7 +20,7 @@ class SolveRule:
     """What "solves" means. Raises UsageError for a tau outside (0, 1]."""
 
     tau: float | None = None
-    """None: at least one rollout is correct; else: at least this share of them is."""
+    """Minimum share of correct rollouts; None asks for at least one correct rollout."""
 
     def __post_init__(self) -> None:
         if self.tau is not None and not 0 < self.tau <= 1:
@@ -28,11 +28,11 @@ class SolveRule:
 
     @property
     def words(self) -> str:
-        """As a reader is told."""
+        """The rule in words."""
         return "at least one rollout is correct" if self.tau is None else f"a share of at least {self.tau:g} is correct"
 
     def holds(self, correct: int, total: int) -> bool:
-        """Whether so many of `total` (at least 1) solve."""
+        """Whether `correct` of `total` rollouts (at least 1) count as solved."""
         return correct > 0 if self.tau is None else correct / total >= self.tau
 
 
@@ -53,14 +53,14 @@ class SolvedCell:
 
 @dataclass(frozen=True, slots=True)
 class OnlySolved:
-    """Every problem in exactly one of five lists. Within a list: the largest gap of rates first."""
+    """The problems, each in exactly one of five lists, sorted by the gap between the two rates, largest first."""
 
     a_only: tuple[SolvedCell, ...]
     b_only: tuple[SolvedCell, ...]
     both: tuple[SolvedCell, ...]
     neither: tuple[SolvedCell, ...]
     unpaired: tuple[str, ...]
-    """Ids of problems that one of the two has no verified rollouts of."""
+    """Ids of problems for which one of the two policies has no verified rollouts."""
     statement: str
     """What the lists mean: the rule, n, N of each, and what to beware of."""
     rollouts_per_problem: str

@@ -43,7 +43,7 @@ def run(directory: Path | None = None, port: int = PORT, address: str = ADDRESS)
 
 
 def _import_ahead() -> None:
-    """What the first page needs and takes long."""
+    """Import the slow modules that the first page needs."""
     import pandas  # noqa: F401
     import scipy.special  # noqa: F401
 
@@ -68,7 +68,7 @@ def configuration(app: Path) -> dict[str, str]:
 
 
 def _options(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Names with dots, and values as a command line has them, of a TOML table and the tables in it."""
+    """The options of a TOML table and its subtables: dotted names, and values in the form of a command line."""
     for name, value in table.items():
         if isinstance(value, dict):
             yield from _options(value, f"{above}{name}.")
@@ -77,7 +77,7 @@ def _options(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, s
 
 
 def app_file() -> Path:
-    """The app's entry, of a checkout or of an installed package. Raises UsageError where there is none."""
+    """The entry file of the app, in a checkout or an installed package. Raises UsageError if it is missing."""
     package = Path(s2l_lab.__file__).parent
     for folder in (package / "apps", package.parent / "apps"):
         if (folder / "dashboard.py").is_file():

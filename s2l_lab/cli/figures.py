@@ -48,7 +48,7 @@ def run(
         return
     figure = find_figure(name)
     if figure.kind == "training":
-        training(name, FOLDER)(scale, dry_run, console, places)
+        training(name, FOLDER, scale, dry_run, console, places)
     elif figure.kind == "passk":
         fig2(scale, dry_run, console, places)
     else:
@@ -56,7 +56,7 @@ def run(
 
 
 def figures_table() -> Table:
-    """What can be made: name, kind of runs, title."""
+    """The table of all figures: name, kind of runs, title."""
     rows = [(figure.name, figure.kind, figure.title) for figure in FIGURES.values()]
     return table("figures, tables and studies", texts("name", "runs", "what it shows"), rows)
 
@@ -102,7 +102,7 @@ def plan_table(plans: Sequence[RunPlan]) -> Table:
 
 
 def study(figure: Figure, scale: Scale, dry_run: bool, console: Console, places: dict[str, Path | None]) -> None:
-    """A study: the plan, with the caller's places, measured, printed and written. What it is says the registry."""
+    """Run a study: read its plan, measure, print and write. Its parts come from the registry."""
     from s2l_lab.cli.passk import watching
 
     assert figure.study is not None
@@ -123,6 +123,6 @@ def study(figure: Figure, scale: Scale, dry_run: bool, console: Console, places:
 
 
 def _say(written: Written, console: Console) -> None:
-    """Where the files are."""
+    """Print the paths of the written files."""
     for line in written.lines:
         console.print(Text(printable(line)), soft_wrap=True)

@@ -53,7 +53,7 @@ def read_pilot(baseline: Sequence[str], method: Sequence[str]) -> Pilot:
 
 
 def read_counts(source: str) -> Counts:
-    """One source's counts. Raises UsageError for a path that is not there or an unknown NAME, DataError for damage."""
+    """The counts of one source. Raises UsageError for a missing path or unknown NAME, DataError for damaged files."""
     path, name = _split(source)
     if path.is_file():
         return _of_file(path)

@@ -34,7 +34,7 @@ _QUANTILES = 300
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """What is taken to be so where no pilot is given."""
+    """Assumptions that are used without a pilot."""
 
     rates: str
     problem_sd: float
@@ -44,7 +44,7 @@ class Assumptions:
 
 @dataclass(frozen=True, slots=True)
 class PowerRequest:
-    """What the flags say; None where a default is to be taken."""
+    """The values of the flags; None stands for a default."""
 
     gain: float
     k: int
@@ -56,7 +56,7 @@ class PowerRequest:
     level: float
     clusters: Clusters
     assumed: dict[str, Any]
-    """Fields of Assumptions that were given."""
+    """The fields of Assumptions that were given."""
     baseline: Sequence[str]
     method: Sequence[str]
 
@@ -85,7 +85,7 @@ def run(request: PowerRequest, *, as_json_text: bool) -> None:
 
 
 def _components(request: PowerRequest) -> tuple[Components, str]:
-    """The variance components, and in words where they come from."""
+    """The variance components, with their source in words."""
     if not 0 < request.gain < 1:
         raise UsageError(f"--gain {request.gain:g}: a gain is a difference in pass@k, as 0.05, above 0 and below 1.")
     if request.baseline or request.method:
@@ -122,7 +122,7 @@ def _components(request: PowerRequest) -> tuple[Components, str]:
 
 
 def _quantiles(text: str) -> tuple[list[float], list[float]]:
-    """Solve rates of a law and how much each counts."""
+    """Solve rates of a distribution with their weights."""
     from scipy.special import betaincinv
 
     rates: list[float] = []

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def run(path: Path, *, root: Path, workers: int | None, dry_run: bool, status: bool) -> None:
-    """Make what is owed, then print the table; `dry_run` and `status` only print. Exits with 1 where a run failed."""
+    """Make the owed runs and print the table; `dry_run` and `status` only print. Exits with 1 if a run failed."""
     sweep = read_sweep(path)
     console = Console()
     if dry_run or status:
@@ -43,7 +43,7 @@ def run(path: Path, *, root: Path, workers: int | None, dry_run: bool, status: b
 
 
 def printable_lines(text: str) -> str:
-    """Text of a child's log: no escape sequence of it takes effect."""
+    """The text of a child's log with its escape sequences made visible."""
     return "\n".join(map(printable, text.split("\n")))
 
 
@@ -86,7 +86,7 @@ def _by_name(sweep: SweepPlan) -> dict[str, list[SeededArm]]:
 
 
 def _same_as(sweep: SweepPlan, arms: Sequence[SeededArm]) -> str:
-    """Names of arms before this one that are the same runs."""
+    """Names of earlier arms that share this arm's runs."""
     return ", ".join(
         dict.fromkeys(first.name for arm in arms if (first := sweep.runs[arm.plan.digest][0]).name != arm.name)
     )

@@ -53,7 +53,7 @@ def in_terminal(table: Table) -> Grid:
 
 
 def _text(cell: Cell, *, stacked: bool) -> Text:
-    """A cell's first line, and in small what stands beside or below it."""
+    """The first line of a cell; further lines are dim."""
     if isinstance(cell, Number):
         return _number(cell, stacked=stacked)
     first, *more = cell.split("\n")
@@ -92,14 +92,14 @@ def show(printed: Printed, console: Console) -> None:
 
 
 def _all(tables: Iterable[RenderableType], lines: Sequence[str]) -> Group:
-    """Tables with a line between, and small print below a line."""
+    """Tables separated by empty lines, with small print below."""
     parts = [part for table in tables for part in (Text(), table)][1:]
     small = [Text(printable(line), style="dim") for line in lines]
     return Group(*parts, *([Text(), *small] if small else []))
 
 
 def no_data_lines(report: PasskReport) -> list[str]:
-    """What has no value, by policy and reason."""
+    """The measures without a value, by policy and reason."""
     lines = []
     for policy in report.policies:
         for reason in dict.fromkeys(policy.no_data.values()):
@@ -109,7 +109,7 @@ def no_data_lines(report: PasskReport) -> list[str]:
 
 
 def silent_lines(report: PasskReport) -> list[str]:
-    """`silent_line` of the policies that have one."""
+    """The warnings of `silent_line` for all policies."""
     run, version = report.run_directory, report.verifier_version
     lines = (silent_line(policy.name, policy.outcomes, run, version) for policy in report.policies)
     return [line for line in lines if line]

@@ -30,7 +30,7 @@ from s2l_lab.training.claims import figure_plan
 from s2l_lab.training.results import training_results
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from rich.console import Console
 
@@ -41,24 +41,22 @@ if TYPE_CHECKING:
 Scale = Literal["mini", "paper"]
 
 
-def training(name: str, folder: Path) -> Callable[[Scale, bool, Console, dict[str, Path | None]], None]:
-    """The function that makes a figure; it writes into `folder`/NAME-SCALE."""
-
-    def make(scale: Scale, dry_run: bool, console: Console, places: dict[str, Path | None]) -> None:
-        path = plan_path(name, scale)
-        if dry_run:
-            run_sweep_command(path, root=ROOT, workers=None, dry_run=True, status=False)
-            return
-        sweep = _placed(read_sweep(path), places)
-        plan = figure_plan(sweep.figure, (arm.name for arm in sweep.arms()), str(path))
-        outcome = run_sweep(sweep, announce=lambda line: console.print(Text(printable_lines(line)), soft_wrap=True))
-        written = write_training(name, scale, sweep, plan, reports(sweep, ROOT), folder / f"{name}-{scale}", console)
-        for line in written.lines:
-            console.print(Text(printable(line)), soft_wrap=True)
-        if outcome.failed:
-            sys.exit(outcome.exit_status)
-
-    return make
+def training(
+    name: str, folder: Path, scale: Scale, dry_run: bool, console: Console, places: dict[str, Path | None]
+) -> None:
+    """Make a figure: it is written into `folder`/NAME-SCALE."""
+    path = plan_path(name, scale)
+    if dry_run:
+        run_sweep_command(path, root=ROOT, workers=None, dry_run=True, status=False)
+        return
+    sweep = _placed(read_sweep(path), places)
+    plan = figure_plan(sweep.figure, (arm.name for arm in sweep.arms()), str(path))
+    outcome = run_sweep(sweep, announce=lambda line: console.print(Text(printable_lines(line)), soft_wrap=True))
+    written = write_training(name, scale, sweep, plan, reports(sweep, ROOT), folder / f"{name}-{scale}", console)
+    for line in written.lines:
+        console.print(Text(printable(line)), soft_wrap=True)
+    if outcome.failed:
+        sys.exit(outcome.exit_status)
 
 
 def write_training(

@@ -61,20 +61,20 @@ def arm_words(arm: ArmRow) -> str:
 
 
 def by_role(arms: Iterable[Arm]) -> list[Arm]:
-    """The arms with those of one role together, in the order of GROUPS; else as they come."""
+    """The arms sorted by role in the order of GROUPS; within a role they keep their order."""
     roles = list(GROUPS)
     return sorted(arms, key=lambda arm: roles.index(arm.role))
 
 
 def arm_label(arm: ArmRow) -> str:
-    """An arm in the few characters that a line's end has, as "tiny-360k's KL". Plain text, not escaped."""
+    """A short name for the label at the end of a line, such as "tiny-360k's KL". Plain text, not escaped."""
     if arm.role == "temperature":
         return f"T = {arm.temperature:.3g}"
     return arm.name if arm.matches is None else f"{arm.matches}'s {MATCHED_WORDS[arm.role]}"
 
 
 def arm_looks(learner: str, arms: Sequence[ArmRow]) -> list[Look]:
-    """Look of each arm, in their order; explorers are taken from small to large, with the learner as the largest."""
+    """The look of each arm, in order. Explorers are ordered from small to large, with the learner as the largest."""
     explorers = [arm.name for arm in arms if arm.role == "explorer"]
     colours = member_colours([*explorers, learner])
     return [

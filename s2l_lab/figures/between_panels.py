@@ -61,12 +61,12 @@ def share_dot(name: str, feature: Feature, found: Decomposition | None, colour: 
 
 
 def p_text(p: float) -> str:
-    """A p value as markup; empty where nothing was tested."""
+    """A p value as markup; empty if nothing was tested."""
     return f"p {p:.2g}" if math.isfinite(p) else ""
 
 
 def decomposition_numbers(found: Decomposition) -> dict[str, Any]:
-    """A decomposition with the policies by what they are: a is the reference, b the policy that is added."""
+    """A decomposition for numbers.json: a is the reference, b the added policy."""
     return {
         "share": found.share,
         "between": found.between,

@@ -36,7 +36,7 @@ NAME = 20
 
 
 def sampling_text(sampling: SamplingParams) -> str:
-    """The sampling parameters on one line; those that change nothing are left out, top-p and top-k never."""
+    """The sampling parameters on one line. Parameters without effect are left out, except top-p and top-k."""
     parts = [f"T {sampling.temperature:g}", f"top-p {sampling.top_p:g}", f"top-k {sampling.top_k or 'off'}"]
     if sampling.min_p:
         parts.append(f"min-p {sampling.min_p:g}")
@@ -49,7 +49,7 @@ def sampling_text(sampling: SamplingParams) -> str:
 
 
 def drawn_units(clusters: int | None) -> str:
-    """What an interval over problems resamples: problems, or their clusters."""
+    """The units that an interval over problems resamples: problems, or clusters of problems."""
     return "problems" if clusters is None else f"{clusters} clusters of problems (each resampled whole)"
 
 
@@ -60,7 +60,7 @@ def interval_words(level: float, interval: str, clusters: int | None = None) -> 
 
 
 def split_details(lines: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The lines of a caption that are always shown, and its details without their beginning."""
+    """The lines of a caption that are always shown, and its details without the prefix DETAILS."""
     shown = [line for line in lines if not line.startswith(DETAILS)]
     return shown, [line.removeprefix(DETAILS) for line in lines if line.startswith(DETAILS)]
 
@@ -88,7 +88,7 @@ def caption_lines(report: PasskReport, more: Sequence[str] = ()) -> list[str]:
 
 
 def _distinct(report: PasskReport) -> list[str]:
-    """How many different completions a problem has; nothing where decoding is greedy."""
+    """The median number of different completions of a problem; empty for greedy decoding."""
     distinct = {policy.name: policy.distinct for policy in report.policies if policy.distinct is not None}
     if report.n_rollouts < 2 or is_greedy(report.sampling) or not distinct:
         return []

@@ -49,7 +49,7 @@ class Dot:
     symbol: str = "circle"
     hollow: bool = False
     absent: str = ""
-    """What stands in the dot's place where the value is undefined, after the dash; and beside one without ends."""
+    """Text that replaces an undefined value (after a dash), or stands beside a value without an interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class DotRow:
     text: str = ""
     """Text right of the panel, markup."""
     group: str = ""
-    """Rows of another group stand a little apart."""
+    """Name of the row's group; a gap separates groups."""
 
 
 def estimate_dot(
@@ -107,12 +107,12 @@ def estimate_words(estimate: Estimate, unit: str = "problems") -> list[str]:
 
 
 def ends_of(rows: Sequence[DotRow]) -> list[float]:
-    """Everything that the axis of these rows should hold."""
+    """All values and interval ends of these rows, for the range of the axis."""
     return [v for row in rows for dot in row.dots for v in (dot.value, dot.lower, dot.upper)]
 
 
 def places_of(rows: Sequence[DotRow]) -> list[float]:
-    """Where each row stands on the y axis of `draw_dots`: rows from the top, with gaps between groups."""
+    """The position of each row on the y axis of `draw_dots`, from the top, with gaps between groups."""
     places: list[float] = []
     for i, row in enumerate(rows):
         gap = GROUP_GAP if i and row.group != rows[i - 1].group else 0.0
@@ -192,6 +192,6 @@ def _stretch(rows: Sequence[DotRow], room: int) -> float:
 
 
 def _offsets(place: float, dots: int, stretch: float) -> list[float]:
-    """Where the dots of a row stand, SECOND pixels apart around its middle."""
+    """The positions of a row's dots, SECOND pixels apart around its middle."""
     step = SECOND / (ROW * stretch)
     return [place + step * (i - (dots - 1) / 2) for i in range(dots)]

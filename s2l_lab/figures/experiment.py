@@ -63,7 +63,7 @@ class Experiment(BaseModel):
             raise DataError(f"the pairs name no order from small to large: {' < '.join(error.args[1])}.") from None
 
     def runs(self) -> dict[PasskRequest, tuple[PairPanel, ...]]:
-        """What is to be run, each with the panels that it serves."""
+        """The runs that are needed, each with the panels that use it."""
         together: dict[tuple[str, str, int], list[PairPanel]] = {}
         for panel in self.panel:
             together.setdefault((panel.benchmark, panel.preset, panel.n), []).append(panel)

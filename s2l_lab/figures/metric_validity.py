@@ -19,7 +19,7 @@ from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import wrapped
 from s2l_lab.figures.dots import DotRow, draw_dots, estimate_dot, places_of
 from s2l_lab.figures.markup import markup
-from s2l_lab.figures.numbers import SCHEMA, plain
+from s2l_lab.figures.numbers import study_numbers
 from s2l_lab.figures.palette import FACTORS, INK
 from s2l_lab.figures.panel import Axis
 from s2l_lab.figures.within_panels import mark_words
@@ -58,17 +58,15 @@ def metric_validity_figure(result: MetricValidity, about: Sequence[str]) -> Any:
 
 def metric_validity_numbers(result: MetricValidity, about: Sequence[str]) -> dict[str, Any]:
     """The study for programs: schema 1, plain JSON values; `metrics` holds every metric's record with its mark."""
-    values = {
-        "schema": SCHEMA,
-        "study": "metric-validity",
-        "about": list(about),
-        "n_items": result.n_items,
-        "replicates": result.replicates,
-        "rollouts_per_cell": result.rollouts_per_cell,
-        "embedding": result.embedding,
-        "metrics": dict(result.metrics),
-    }
-    return dict(plain(values))
+    return study_numbers(
+        "metric-validity",
+        about,
+        n_items=result.n_items,
+        replicates=result.replicates,
+        rollouts_per_cell=result.rollouts_per_cell,
+        embedding=result.embedding,
+        metrics=dict(result.metrics),
+    )
 
 
 def _row(name: str, found: Validity, factor: str) -> DotRow:
@@ -116,7 +114,7 @@ def _shares(found: Validity) -> dict[str, Estimate]:
 
 
 def _stack(found: Validity) -> list[float]:
-    """Where the bars of a metric begin and end; a share below 0 takes no room."""
+    """The ends of a metric's bars; a share below 0 has no width."""
     ends = [0.0]
     for share in _shares(found).values():
         ends.append(ends[-1] + max(share.value, 0.0))
@@ -128,7 +126,7 @@ def _said(estimate: Estimate) -> str:
 
 
 def _caption(result: MetricValidity) -> list[str]:
-    """What the numbers are; the design comes from the caller."""
+    """Caption lines that explain the numbers; the caller adds the design."""
     lines = [
         "Follows: Spearman's correlation of the metric with a factor's level at fixed levels of the others, up = more "
         "diverse, mean over items. Shares: three-way ANOVA within items, noise between replicates taken off; a share "

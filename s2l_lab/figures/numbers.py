@@ -17,6 +17,8 @@ from s2l_lab.figures.caption import crossing_words
 from s2l_lab.figures.passk import chosen_curve
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from s2l_lab.estimators import Comparison
     from s2l_lab.passk.report import PasskReport, PolicyReport
 
@@ -50,6 +52,11 @@ def numbers(report: PasskReport) -> dict[str, Any]:
         }
     )
     return dict(values)
+
+
+def study_numbers(study: str, about: Sequence[str], **values: Any) -> dict[str, Any]:
+    """A study for programs: schema 1, plain JSON values, undefined is null beside its counts."""
+    return dict(plain({"schema": SCHEMA, "study": study, "about": list(about)} | values))
 
 
 def as_json(values: dict[str, Any]) -> str:

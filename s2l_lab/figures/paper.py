@@ -43,7 +43,7 @@ class PaperPanel:
     large_value: NDArray[np.float64]
     n_rollouts: int
     crossing: tuple[int, int] | None
-    """Between which k the small model's curve overtakes, as drawn there; None where it does not by `n_rollouts`."""
+    """The two values of k between which the small model overtakes in the picture; None if it does not."""
 
     def crossing_words(self, never: str = "none") -> str:
         """What the picture shows, as "at k = 25 to 30" or "none by k = 64"."""
@@ -75,7 +75,7 @@ class PaperCurve:
 
     @property
     def explores(self) -> bool:
-        """Whether it is S2L-PO's, and not GRPO's."""
+        """Whether the curve is of S2L-PO rather than GRPO."""
         return not self.name.startswith("GRPO")
 
 
@@ -95,7 +95,7 @@ class PaperCell:
 
     @property
     def row(self) -> str:
-        """Its row: the method, and the explorer's size."""
+        """Name of the table row: the method and the explorer's size."""
         return f"{self.method}, {self.explorer}" if self.explorer else self.method
 
 
@@ -108,7 +108,7 @@ def table3() -> tuple[PaperDiversity, ...]:
 
 
 def table3_beside(benchmark: str) -> tuple[PaperDiversity, ...]:
-    """Table 3 where the benchmark is the paper's; empty elsewhere."""
+    """The rows of Table 3 if the benchmark is the paper's; else empty."""
     return table3() if benchmark == TABLE3_BENCHMARK else ()
 
 
@@ -121,7 +121,7 @@ def fig2_panels() -> dict[str, PaperPanel]:
 
 
 def paper_curve(figure: str, name: str) -> PaperCurve:
-    """A curve by figure and name. Raises UsageError for one that there is not."""
+    """The curve of a figure by name. Raises UsageError for an unknown curve."""
     rows = [row for row in reference_rows("training_curves.csv") if row["figure"] == figure]
     found = [row for row in rows if row["series"] == name]
     if not found:

@@ -89,7 +89,7 @@ def label_curves(panel: Panel, curves: Mapping[str, Curve], colours: Mapping[str
 
 
 def curve_ends(curves: Mapping[str, Curve]) -> list[NDArray[np.float64]]:
-    """Everything that the axis of these curves should hold."""
+    """All interval ends of these curves, for the range of the axis."""
     return [ends for c in curves.values() for ends in (c.lower, c.upper, c.bound_low, c.bound_high)]
 
 
@@ -109,7 +109,7 @@ def chosen_curve(policy: PolicyReport, interval: str) -> Curve:
 
 
 def guesses_of(policies: Sequence[PolicyReport]) -> list[Guess]:
-    """The guessers that a report knows of these policies."""
+    """The guess references that a report has for these policies."""
     return [
         Guess(policy.name, policy.curve_rollouts.k, value, uniform=value is policy.guess_uniform)
         for policy in policies
@@ -119,7 +119,7 @@ def guesses_of(policies: Sequence[PolicyReport]) -> list[Guess]:
 
 
 def end_value(curve: Curve) -> float:
-    """Where a curve's label stands: its last value, or the middle of its last bounds; NaN for a curve without data."""
+    """The height of a curve's label: its last value or the middle of its last bounds; NaN without data."""
     last = float(curve.value[-1])
     return last if math.isfinite(last) else float(curve.bound_low[-1] + curve.bound_high[-1]) / 2
 

@@ -18,7 +18,7 @@ from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import wrapped
 from s2l_lab.figures.dots import DotRow, draw_dots, ends_of, estimate_dot
 from s2l_lab.figures.markup import markup
-from s2l_lab.figures.numbers import SCHEMA, plain
+from s2l_lab.figures.numbers import plain, study_numbers
 from s2l_lab.figures.palette import FAINT, translucent
 from s2l_lab.figures.panel import Axis, Panel, log2_axis
 
@@ -61,15 +61,13 @@ def persistence_figure(result: Persistence, about: Sequence[str]) -> Any:
 
 def persistence_numbers(result: Persistence, about: Sequence[str]) -> dict[str, Any]:
     """The study for programs: schema 1, every arm in full, undefined is null beside its counts."""
-    values = {
-        "schema": SCHEMA,
-        "study": "persistence",
-        "about": list(about),
-        "learner": result.learner,
-        "arms": [dict(plain(row)) | {"words": arm_words(row)} for row in result.rows],
-        "matches": list(result.matches),
-    }
-    return dict(plain(values))
+    return study_numbers(
+        "persistence",
+        about,
+        learner=result.learner,
+        arms=[dict(plain(row)) | {"words": arm_words(row)} for row in result.rows],
+        matches=list(result.matches),
+    )
 
 
 def _draw_variance_ratio(canvas: Canvas, lines: Sequence[Line], top: float) -> None:
@@ -145,7 +143,7 @@ def _draw_numbers(canvas: Canvas, arms: Sequence[Line], top: float) -> None:
 
 
 def _draw_lines(panel: Panel, found: Sequence[tuple[PersistenceRow, Look, ByLag]], value: str, at: str) -> None:
-    """Ribbons, lines and their labels."""
+    """Draw ribbons, lines and their labels."""
     for row, look, curve in found:
         panel.ribbon(curve.at, (curve.lower, curve.upper), look.colour, 0.1, name=f"{_name(row)}: interval")
     for row, look, curve in found:
@@ -172,7 +170,7 @@ def _null(result: Persistence) -> str:
 
 
 def _end(curve: ByLag) -> float:
-    """Where a line's label stands: its last value."""
+    """The height of a line's label: its last value."""
     return float(curve.value[np.isfinite(curve.value)][-1])
 
 
@@ -191,7 +189,7 @@ def _lags(curves: Sequence[ByLag], title: str = "lag, tokens") -> Axis:
 
 
 def _caption(result: Persistence) -> list[str]:
-    """What the quantities are, and which arms have no line."""
+    """Caption lines that explain the quantities and name the arms without a line."""
     lines = [
         "e_t: surprisal of the drawn token under the learner at T = 1 minus the learner's entropy there; e = m + d, m "
         "a martingale difference for every arm, d what persists (0 on policy). Temperature persists too: compare an "

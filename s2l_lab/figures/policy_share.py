@@ -24,7 +24,7 @@ from s2l_lab.figures.canvas import Canvas
 from s2l_lab.figures.caption import wrapped
 from s2l_lab.figures.dots import Dot, DotRow, draw_dots, ends_of, estimate_dot, height_of
 from s2l_lab.figures.markup import markup
-from s2l_lab.figures.numbers import SCHEMA, plain
+from s2l_lab.figures.numbers import study_numbers
 from s2l_lab.figures.palette import member_colours
 from s2l_lab.studies.between import FEATURES
 
@@ -64,12 +64,11 @@ def policy_share_figure(result: PolicyShare, about: Sequence[str]) -> Any:
 
 def policy_share_numbers(result: PolicyShare, about: Sequence[str]) -> dict[str, Any]:
     """The study for programs: schema 1, plain JSON values, undefined is null beside its counts."""
-    values = {
-        "schema": SCHEMA,
-        "study": "policy-share",
-        "about": list(about),
-        "learner": {"policy": result.learner, "accuracy": result.learner_accuracy},
-        "arms": [
+    return study_numbers(
+        "policy-share",
+        about,
+        learner={"policy": result.learner, "accuracy": result.learner_accuracy},
+        arms=[
             {
                 "arm": row.name,
                 "words": arm_words(row),
@@ -81,11 +80,10 @@ def policy_share_numbers(result: PolicyShare, about: Sequence[str]) -> dict[str,
             }
             for row in result.rows
         ],
-        "split_halves": dict(result.split_halves),
-        "sizes": list(result.sizes),
-        "matches": list(result.matches),
-    }
-    return dict(plain(values))
+        split_halves=dict(result.split_halves),
+        sizes=list(result.sizes),
+        matches=list(result.matches),
+    )
 
 
 def _draw_shares(canvas: Canvas, result: PolicyShare, arms: Sequence[tuple[ShareRow, Look]], top: float) -> float:
@@ -172,7 +170,7 @@ def _p(row: ShareRow, feature: Feature) -> float:
 
 
 def _caption(result: PolicyShare) -> list[str]:
-    """What the dots and p are, and what the matching of temperatures reached."""
+    """Caption lines that explain dots and p, and give the matched temperatures."""
     lines = [
         "Share: 0 for one policy under two names, 1 for two constant ones. p: one-sided permutation test of policies "
         "within problems, not corrected for arms and features. n: problems with two rollouts of both. Any two policies "

@@ -45,16 +45,16 @@ class Study:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What stands under one name. Plain text throughout."""
+    """A figure, table or study. All texts are plain."""
 
     name: str
-    """As the command, URLs and experiments/ call it."""
+    """Name in the command, in URLs and in experiments/."""
     title: str
     kind: Kind
     plan: str = ""
     """`module:class` of its plan files; empty for sweeps."""
     study: Study | None = None
-    """Its parts, where it is measured by a plan of `s2l_lab.studies`."""
+    """The parts of a study; None for figures that are no study."""
 
     def plan_type(self) -> Any:
         """The class of its plan files, imported."""
@@ -254,15 +254,13 @@ _ALL: tuple[Figure, ...] = (
         ),
     ),
 )
-REGISTRY: dict[str, Figure] = {figure.name: figure for figure in _ALL}
-"""By name: the paper's in the order of the app, then our studies."""
 ITEMS: tuple[PaperItem, ...] = tuple(figure for figure in _ALL if isinstance(figure, PaperItem))
 FIGURES: dict[str, Figure] = {figure.name: figure for figure in _ALL if figure.kind != "cost"}
 """Those that `s2l-lab figures` makes."""
 
 
 def find_figure(name: str) -> Figure:
-    """A figure that can be made. Raises UsageError with the nearest names."""
+    """The figure with this name, if it can be made. Raises UsageError with the nearest names."""
     if name not in FIGURES:
         raise unknown_name("figure", name, FIGURES)
     return FIGURES[name]

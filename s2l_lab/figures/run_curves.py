@@ -179,5 +179,5 @@ def panel_title(name: str, lines: Mapping[str, StepCurve], ends: Sequence[float]
 
 
 def cut_words(figure: Any) -> list[str]:
-    """A line for the caption of a figure in which the axis cuts a band."""
+    """The caption line for a figure whose axis cuts a band; empty for other figures."""
     return [CUT_WORDS] if any(CUT in (note.text or "") for note in figure.layout.annotations) else []

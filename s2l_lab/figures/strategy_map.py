@@ -53,7 +53,7 @@ class MapPoint:
     y: float
     policy: str
     answer: str | None
-    """Canonical; None is no answer."""
+    """Canonical form of the answer; None for completions without one."""
     outcome: str
     count: int
     address: str
@@ -112,7 +112,7 @@ def strategy_map_figure(
 
 
 def _categories(points: Sequence[MapPoint], colour_by: ColourBy) -> list[str]:
-    """What each mark is coloured by."""
+    """The category that gives each mark its colour."""
     if colour_by == "policy":
         return [point.policy for point in points]
     if colour_by == "outcome":

@@ -83,12 +83,12 @@ def table3_figure(report: DiversityReport, about: Sequence[str] = (), marks: Map
 
 
 def report_numbers(report: DiversityReport, _: Sequence[str] = ()) -> dict[str, Any]:
-    """All that was measured, as `s2l-lab diversity` has it."""
+    """All measured numbers, in the form of `s2l-lab diversity`."""
     return diversity_numbers(report, metric_marks())
 
 
 def write_more(report: DiversityReport, folder: Path) -> tuple[Path, ...]:
-    """What stands in the figure as table3.json, and page and figure of `s2l-lab diversity`."""
+    """Write the numbers of the figure as table3.json, and the page and figure of `s2l-lab diversity`."""
     made = replace_file(folder / "table3.json", as_json(table3_numbers(report)).encode())
     return made, *write_pages(report, folder).paths
 
@@ -150,7 +150,7 @@ def _paper_title(name: str) -> str:
 
 
 def _caption(report: DiversityReport, about: Sequence[str]) -> list[str]:
-    """What the paper gives and does not give; then ours, with `about` before the details."""
+    """Caption lines on the paper's numbers, then on ours, with `about` before the details."""
     return [
         "Paper: arXiv 2605.30789, Table 3, as printed: 30 problems, K = 64 rollouts. It gives no interval and does not "
         "define n-gram order, smoothing, tokens, normaliser, extractor or sampler. Where its metric may be one of two "

@@ -33,9 +33,9 @@ class Number:
     lower: float | None
     upper: float | None
     digits: int = 3
-    """After the point, of the value."""
+    """Number of decimals of the value."""
     ends: int | None = None
-    """After the point, of the ends; None: as many as there is room for."""
+    """Number of decimals of the interval's ends; None lets the renderer choose."""
     sign: str = ""
     """`+` to show the sign of positive values too; empty otherwise."""
     percent: bool = False
@@ -58,7 +58,7 @@ class Column:
     title: str
     text: bool = False
     width: int = 0
-    """Most characters of a line of text, where they are limited."""
+    """Maximum number of characters in a line of text; 0 for no limit."""
 
 
 POLICY = Column("policy", text=True, width=16)
@@ -70,7 +70,7 @@ class TableRow:
 
     cells: tuple[Cell, ...]
     key: str = ""
-    """What the row is of, for who adds to it."""
+    """Key of the row, for code that looks it up."""
     faint: bool = False
     """Whether the row is a reference rather than a result."""
 

@@ -24,6 +24,7 @@ IMAGE_FORMATS = ("png", "svg")
 PNG_SCALE = 2
 """Pixels of the PNG per pixel of the layout."""
 RENDER_SECONDS = 60.0
+STYLE = "body{margin:0;background:#fff;display:flex;justify-content:center}"
 PAGE_CONFIG = {"displaylogo": False, "showSendToCloud": False}
 """plotly 7 has a button, on by default, that uploads the figure and its data to a server."""
 
@@ -57,7 +58,7 @@ def write_figure(figure: Any, stem: Path) -> Written:
     """
     make_folder(stem.parent)
     title = (figure.layout.meta or {}).get("title", stem.name)
-    paths = [replace_file(stem.with_name(stem.name + ".html"), _page(figure, title).encode())]
+    paths = [replace_file(stem.with_name(stem.name + ".html"), figure_page(figure, title).encode())]
     images, note = _images(figure)
     for suffix in IMAGE_FORMATS:
         path = stem.with_name(f"{stem.name}.{suffix}")
@@ -75,12 +76,11 @@ def replace_file(path: Path, content: bytes) -> Path:
     return path
 
 
-def _page(figure: Any, title: str) -> str:
-    """A page with the figure and everything that it needs."""
+def figure_page(figure: Any, title: str, style: str = STYLE, more: str = "") -> str:
+    """A page with the figure and everything that it needs; `more` is HTML below it."""
     body = figure.to_html(full_html=False, include_plotlyjs=True, include_mathjax=False, config=PAGE_CONFIG)
-    style = "body{margin:0;background:#fff;display:flex;justify-content:center}"
     head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{style}</style>'
-    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{body}</body></html>\n'
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{body}{more}</body></html>\n'
 
 
 def _images(figure: Any) -> tuple[dict[str, bytes], str]:

@@ -20,7 +20,7 @@ from s2l_lab.errors import DataError, UsageError, unknown_name
 from s2l_lab.problems.clusters import problem_clusters
 from s2l_lab.rollouts.columns import KEY, problems_table
 from s2l_lab.rollouts.condition import columns_of
-from s2l_lab.rollouts.listing import find_runs, is_run
+from s2l_lab.rollouts.listing import is_run, run_folders
 from s2l_lab.rollouts.order import in_order
 from s2l_lab.rollouts.store import RolloutStore
 
@@ -180,7 +180,7 @@ def _no_run(path: Path) -> str:
         return f"there is no {path}. Give the directory of a run; `s2l-lab runs` lists those below runs/."
     if not path.is_dir():
         return f"{path} is a file. Give the directory of a run."
-    below = [str(one.path) for one in islice(find_runs(path), 4)]
+    below = [str(one) for one in islice(run_folders(path), 4)]
     if not below:
         return (
             f"{path} is no run directory, and there is none below it. Make one with `s2l-lab passk --out {path}/NAME`."

@@ -31,7 +31,7 @@ _VERDICT = ("outcome", "canonical")
 
 @dataclass(frozen=True, slots=True)
 class ArmSpec:
-    """An arm that is wanted."""
+    """The specification of an arm."""
 
     name: str
     """Name of the arm in tables and figures."""

@@ -53,7 +53,7 @@ class ContrastPlan(BaseModel):
         return self
 
     def describe(self) -> str:
-        """What it would sample, in a few lines."""
+        """A summary of what the plan samples, in a few lines."""
         matched = 3 * len(self.explorers)
         seeds = len(self.seeds) * (1 + len(self.explorers))
         arms = 2 + len(self.explorers) + matched + seeds

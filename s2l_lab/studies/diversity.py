@@ -67,7 +67,7 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class DiversityReport:
-    """What a run says about diversity. Tables, page and numbers only render it."""
+    """The diversity of a run. Tables, page and numbers only render this record."""
 
     benchmark: str
     benchmark_digest: str
@@ -91,7 +91,7 @@ class DiversityReport:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What was read of the run."""
+    """The rollouts and settings that were read from the run."""
 
     problems: Sequence[Problem]
     sets: Mapping[str, Sequence[RolloutSet]]
@@ -198,7 +198,7 @@ def origins_in_order(store: RolloutStore, policies: Sequence[str] | None, sampli
 
 
 def steps_to_embed(sets: Iterable[RolloutSet]) -> Iterator[str]:
-    """The steps that `step_coherence` looks up."""
+    """The steps that `step_coherence` needs as embeddings."""
     for s in sets:
         for text in s.text_N[:STEPPED]:
             yield from steps(text)

@@ -48,7 +48,7 @@ TOLERANCE: Mapping[Matched, float] = {"entropy": 0.01, "kl": 0.02, "pass@1": 0.0
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """What a policy at a temperature looks like on the validation problems."""
+    """Entropy, KL and pass@1 of a policy at a temperature on the validation problems."""
 
     entropy: float
     kl: float
@@ -60,7 +60,7 @@ class Likeness:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The learner's temperature at which it equals an explorer in one respect."""
+    """The temperature at which the learner equals an explorer in one quantity."""
 
     explorer: str
     matched: Matched
@@ -101,7 +101,7 @@ class Validation:
         return Match(explorer.name, matched, result)
 
     def key(self, explorers: Sequence[TransformersPolicy], explorer_temperature: float) -> str:
-        """Identity of everything that decides the matches."""
+        """Digest of everything that the matches depend on."""
         policies = [self._learner.digest, *(explorer.digest for explorer in explorers)]
         sampling = self._sampling.model_dump(mode="json")
         rules = [RUNGS, dict(TOLERANCE)]

@@ -64,7 +64,7 @@ class ValidityPlan(BaseModel):
     embedder: str = "minilm"
 
     def describe(self) -> str:
-        """What it would measure."""
+        """A summary of what the plan measures."""
         return (
             f"{self.items} designed items x 18 cells x {self.replicates} replicates x 16 texts, no sampling; embedder "
             f"{self.embedder}."

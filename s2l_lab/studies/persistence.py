@@ -108,7 +108,7 @@ class Persistence:
 
 @dataclass(frozen=True, slots=True)
 class RunPersistence:
-    """What a run says, and what it was said of."""
+    """The persistence of a run's policies, with the numbers of problems and rollouts."""
 
     result: Persistence
     n_problems: int
@@ -281,7 +281,7 @@ def persistence_of_run(
 
 
 def _members(config: dict[str, Any], names: Sequence[str], path: Path) -> dict[str, Member]:
-    """By name. PolicyError names all that cannot be scored."""
+    """The members by name. Raises PolicyError that lists all policies that cannot be scored."""
     found = {name: member_here(config, name) for name in names}
     if missing := [one for one in found.values() if isinstance(one, str)]:
         raise PolicyError(

@@ -24,12 +24,12 @@ def details(*parts: str) -> str:
 
 
 def _unseen(_: object) -> None:
-    """Nobody watches."""
+    """Do nothing: nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Who is told how far a study is."""
+    """Functions that are told about the progress of a study."""
 
     announce: Callable[[str], None] = _unseen
     """Called with one line of text when something slow begins."""
@@ -41,7 +41,7 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a study found, and what it was found on."""
+    """The result of a study, with its data and provenance."""
 
     result: Any
     """The study's own record of what it found."""

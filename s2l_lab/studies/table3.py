@@ -37,7 +37,7 @@ class TablePlan(BaseModel):
     data_root: Path | None = None
 
     def describe(self) -> str:
-        """What it would sample and measure, in a few lines."""
+        """A summary of what the plan samples and measures, in a few lines."""
         return (
             f"{self.rollouts} rollouts of each of {self.problems} problems of {self.benchmark} from every member of "
             f"{self.family} (preset {self.preset}); what `s2l-lab passk` has stored counts. Then every metric, "

@@ -19,7 +19,7 @@ NO_EMBEDDER = "none"
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingFacts:
-    """What stands under every number that was made from embeddings."""
+    """Facts on the embeddings, for every number that was made from them."""
 
     embedder: str
     digest: str

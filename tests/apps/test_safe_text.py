@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from s2l_lab.app.parts.safe import html, plain, visible
 from s2l_lab.app.parts.tokens import diff_html, tokens_html
-from s2l_lab.browse.diff import diff_texts
+from s2l_lab.browse.diff import diff, words
 from s2l_lab.browse.tokens import Span
 
 ANY = st.one_of(st.text(), st.sampled_from([text[:3000] for text in TEXTS]))
@@ -74,7 +74,7 @@ def test_tokens_are_spans_whose_attributes_hold_numbers_alone(texts: list[str], 
 
 @given(ANY, ANY)
 def test_each_side_of_a_diff_is_its_text(a: str, b: str) -> None:
-    found = diff_texts(a, b)
+    found = diff(words(a), words(b))
     for side, text in (("a", a), ("b", b)):
         read = Read(diff_html(found, side))
         assert {tag for tag, _ in read.tags} <= {"span"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2l_lab.browse.diff import LONGEST, diff, diff_texts, words
+from s2l_lab.browse.diff import LONGEST, diff, words
 
 TOKENS = st.lists(st.sampled_from(["a", "b", " ", "("]), max_size=40)
 
@@ -46,6 +46,6 @@ def test_frequent_tokens_hold_blocks_together() -> None:
 
 
 def test_a_long_completion_is_cut_and_says_so() -> None:
-    found = diff_texts("a " * LONGEST, "a " * LONGEST + "b")
+    found = diff(words("a " * LONGEST), words("a " * LONGEST + "b"))
     assert found.cut
     assert sum(len(piece.a) for piece in found.pieces) == LONGEST

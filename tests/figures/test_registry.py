@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from s2l_lab.cli import figures
-from s2l_lab.figures.registry import FIGURES, ITEMS, REGISTRY, Figure, Study, find_figure
+from s2l_lab.figures.registry import FIGURES, ITEMS, Figure, Study, find_figure
 
 ROOT = Path(__file__).parents[2]
 CODE = sorted([*ROOT.glob("s2l_lab/**/*.py"), *ROOT.glob("apps/**/*.py")])
@@ -23,11 +23,12 @@ RECIPES = "training"
 
 
 def test_names_are_unique_and_the_papers_are_those_with_something_not_given() -> None:
-    assert len(REGISTRY) == len({figure.title for figure in REGISTRY.values()})
-    for name, figure in REGISTRY.items():
+    every = {item.name: item for item in ITEMS} | FIGURES
+    assert len(every) == len({figure.title for figure in every.values()})
+    for name, figure in every.items():
         assert (name, find_figure(name) if name in FIGURES else figure) == (figure.name, figure)
     assert all(item.shows and item.not_given for item in ITEMS)
-    assert {name for name in REGISTRY if name not in FIGURES} == {"teaser"}
+    assert {name for name in every if name not in FIGURES} == {"teaser"}
 
 
 def test_every_folder_with_plans_is_a_figure_and_the_reverse() -> None:

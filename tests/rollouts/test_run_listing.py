@@ -11,11 +11,12 @@ from hashed_policy import SAMPLING, VERSION, HashedPolicy, manifest, problems, v
 from pydantic import ValidationError
 
 import s2l_lab
+from s2l_lab.browse.store_facts import read_facts
 from s2l_lab.cli.runs import run as list_runs
 from s2l_lab.digest import content_digest
 from s2l_lab.errors import UsageError
 from s2l_lab.rollouts import RolloutStore, RunManifest, collect
-from s2l_lab.rollouts.listing import find_runs, is_run
+from s2l_lab.rollouts.listing import is_run, run_folders
 
 
 def fill(run: Path, n: int = 2) -> None:
@@ -59,7 +60,7 @@ def test_runs_are_found_below_a_folder_with_what_they_hold(tmp_path: Path) -> No
     fill(tmp_path / "d")
     with writer(tmp_path / "d") as store:
         store.add_problems(problems(5))
-        rows = {summary.path.name: summary for summary in find_runs(tmp_path)}
+        rows = {path.name: read_facts(path) for path in run_folders(tmp_path)}
     assert list(rows) == ["a", "deep", "c", "d"]
     assert {name: row.state for name, row in rows.items()} == {
         "a": "empty",
@@ -68,11 +69,11 @@ def test_runs_are_found_below_a_folder_with_what_they_hold(tmp_path: Path) -> No
         "d": "being written",
     }
     deep = rows["deep"]
-    assert (deep.policies, deep.problems, deep.rollouts, deep.verdicts) == (("hashed",), 3, 6, {VERSION: 6})
-    assert deep.last == RolloutStore(tmp_path / "b" / "deep").sessions[-1].end
-    assert "parts.json" in rows["c"].trouble
+    assert (deep.policies, deep.problems, deep.rollouts, deep.unverified) == (("hashed",), 3, 6, 0)
+    assert deep.when == RolloutStore(tmp_path / "b" / "deep").sessions[-1].end
+    assert "parts.json" in rows["c"].trouble[0]
     assert [is_run(tmp_path / name) for name in ("a", "b", "c", "nowhere")] == [True, False, True, False]
-    assert [row.path for row in find_runs(tmp_path / "b" / "deep")] == [tmp_path / "b" / "deep"]
+    assert list(run_folders(tmp_path / "b" / "deep")) == [tmp_path / "b" / "deep"]
 
 
 def test_the_command_prints_one_line_a_run_and_what_is_wrong(

@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -120,41 +122,33 @@ def provenance_of(store: BrowsedStore, version: str | None = None) -> Provenance
     return _provenance(str(store.path), store.fingerprint(), version)
 
 
-@st.cache_data(max_entries=8, show_spinner="Counting solved problems")
-def _even_rates(path: str, fingerprint: str, version: str | None, policies: tuple[str, ...]) -> SolveRates:
-    return at_one_n(store_of(path), rates_of(store_of(path), version), policies)
+_SHOWN: dict[str | type[Any], Callable[[Any], Any]] = {
+    Opened: lambda here: (str(here.store.path), here.store.fingerprint(), here.version)
+}
+"""What a result rests on, of an open run: its store as it is now, and the verifier version that is shown."""
 
 
-@st.cache_data(max_entries=16, show_spinner="Estimating pass@k")
-def _family(
-    path: str, fingerprint: str, version: str | None, policies: tuple[str, ...], interval: Interval
-) -> FamilyCurves:
-    return family_curves(_even_rates(path, fingerprint, version, policies), policies, interval)
+@st.cache_data(max_entries=8, show_spinner="Counting solved problems", hash_funcs=_SHOWN)
+def _even_rates(here: Opened, policies: tuple[str, ...]) -> SolveRates:
+    return at_one_n(here.store, rates_of(here.store, here.version), policies)
 
 
+@st.cache_data(max_entries=16, show_spinner="Estimating pass@k", hash_funcs=_SHOWN)
 def family_of(here: Opened, policies: tuple[str, ...], interval: Interval) -> FamilyCurves:
     """pass@k of these policies, under the verifier version that is shown."""
-    return _family(str(here.store.path), here.store.fingerprint(), here.version, policies, interval)
+    return family_curves(_even_rates(here, policies), policies, interval)
 
 
-@st.cache_data(max_entries=8, show_spinner="Estimating Cover@tau")
-def _covers(path: str, fingerprint: str, version: str | None, policies: tuple[str, ...]) -> Covers:
-    return family_covers(_even_rates(path, fingerprint, version, policies), policies)
-
-
+@st.cache_data(max_entries=8, show_spinner="Estimating Cover@tau", hash_funcs=_SHOWN)
 def covers_of(here: Opened, policies: tuple[str, ...]) -> Covers:
     """Cover@tau of these policies, under the verifier version that is shown."""
-    return _covers(str(here.store.path), here.store.fingerprint(), here.version, policies)
+    return family_covers(_even_rates(here, policies), policies)
 
 
-@st.cache_data(max_entries=8, show_spinner="Comparing policies over all k")
-def _comparisons(path: str, fingerprint: str, version: str | None, policies: tuple[str, ...]) -> tuple[Comparison, ...]:
-    return family_comparisons(_even_rates(path, fingerprint, version, policies), policies)
-
-
+@st.cache_data(max_entries=8, show_spinner="Comparing policies over all k", hash_funcs=_SHOWN)
 def comparisons_of(here: Opened, policies: tuple[str, ...]) -> tuple[Comparison, ...]:
     """Every pair of these policies, with one band, under the verifier version that is shown."""
-    return _comparisons(str(here.store.path), here.store.fingerprint(), here.version, policies)
+    return family_comparisons(_even_rates(here, policies), policies)
 
 
 def opened() -> Opened | None:
