@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from s2l_lab.errors import UsageError
-from s2l_lab.passk.prompted import Prompted, prompting_of
+from s2l_lab.passk.prompted import PromptDefaults, prompting_of
 from s2l_lab.passk.request import PasskRequest
 from s2l_lab.policies import ModelShape
 from s2l_lab.policies.checkpoint import Checkpoint, locate
@@ -50,7 +50,7 @@ class Plan:
     """A request with everything looked up."""
 
     request: PasskRequest
-    prompted: Prompted
+    prompted: PromptDefaults
     benchmark: Benchmark
     verifier_version: str
     tasks: tuple[Task, ...]
@@ -94,7 +94,7 @@ def make_plan(request: PasskRequest, *, fresh: bool = False) -> Plan:
     found = _checkpoints(request, [member for member, _ in members])
     store = None if fresh or not is_run(request.run_directory) else RolloutStore(request.run_directory)
     try:
-        prompted = Prompted.of(request, benchmark, store)
+        prompted = PromptDefaults.of(request, benchmark, store)
         tasks = [
             _task(request, prompted, benchmark, member, in_family, found.get(member.name), store)
             for member, in_family in members
@@ -135,7 +135,7 @@ def _checkpoints(request: PasskRequest, members: list[Member]) -> dict[str, Chec
 
 def _task(
     request: PasskRequest,
-    prompted: Prompted,
+    prompted: PromptDefaults,
     benchmark: Benchmark,
     member: Member,
     in_family: bool,

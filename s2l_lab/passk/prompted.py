@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Prompted:
+class PromptDefaults:
     """What is said in prompts by default, for this benchmark and this run directory."""
 
     instruction: str | None
@@ -58,7 +58,7 @@ class Prompted:
             left_out.append("template")
         return cls(instruction, template, tuple(left_out))
 
-    def used_by(self, records: Sequence[Mapping[str, Any]]) -> Prompted:
+    def used_by(self, records: Sequence[Mapping[str, Any]]) -> PromptDefaults:
         """Without what no policy is prompted with."""
         return replace(
             self,
@@ -73,7 +73,9 @@ class Prompted:
         return {name: value for name, value in found.items() if value is not None}
 
 
-def prompting_of(request: PasskRequest, prompted: Prompted, member: Member, checkpoint: Checkpoint | None) -> Prompting:
+def prompting_of(
+    request: PasskRequest, prompted: PromptDefaults, member: Member, checkpoint: Checkpoint | None
+) -> Prompting:
     """How a member is prompted: as asked, else as its family says, else by default."""
     asked = Prompting(
         template=request.template,

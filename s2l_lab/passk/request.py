@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from s2l_lab.digest import content_digest
 from s2l_lab.policies import SamplingParams
-from s2l_lab.policies.templates import Argument
+from s2l_lab.policies.templates import Arguments, no_arguments
 from s2l_lab.verifiers import Extraction
 from s2l_lab.verifiers.maths_pool import SECONDS
 
@@ -52,7 +52,7 @@ class PasskRequest(BaseModel):
     instruction: str = Field(default="auto", min_length=1)
     """How to answer, said below the problem: `boxed`, `answer`, a text, or `none`; `auto` adds what the verifier needs
     where the prompt does not say it."""
-    template_args: dict[str, Argument] = Field(default_factory=dict)
+    template_args: Arguments = Field(default_factory=no_arguments)
     """Variables of the chat template by name, as enable_thinking."""
     engine: Literal["auto", "transformers", "vllm", "endpoint", "scripted"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"

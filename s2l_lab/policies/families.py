@@ -20,7 +20,7 @@ from s2l_lab.plans import read_plan
 from s2l_lab.policies.engines import ENGINE_OF_SOURCE
 from s2l_lab.policies.gguf_file import SUFFIX, is_gguf
 from s2l_lab.policies.packages import PACKAGE, PackageFile
-from s2l_lab.policies.templates import Argument, Prompting, is_template_file
+from s2l_lab.policies.templates import Arguments, Prompting, is_template_file, no_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +78,7 @@ class Member(BaseModel):
     instruction: str | None = None
     """What is said below the problem on how to answer: `auto`, `none`, `boxed`, `answer` or a text; None leaves it to
     the caller."""
-    template_args: dict[str, Argument] = Field(default_factory=dict)
+    template_args: Arguments = Field(default_factory=no_arguments)
     """Variables of the chat template by name, as enable_thinking."""
     kind: Literal["base", "post-trained"] = "base"
     sampling: Card | None = None
@@ -107,7 +107,7 @@ class Family(BaseModel):
     """Prompt template of members that name none of their own: a name, or a Jinja file (relative to the family's)."""
     system: str | None = None
     instruction: str | None = None
-    template_args: dict[str, Argument] = Field(default_factory=dict)
+    template_args: Arguments = Field(default_factory=no_arguments)
     max_tokens: int = Field(default=1024, ge=1)
     """Default length at which completions are cut."""
     sampling: Card | None = None

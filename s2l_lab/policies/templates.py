@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from s2l_lab.digest import content_digest
 from s2l_lab.errors import DataError, PolicyError, UsageError, unknown_name
@@ -41,10 +41,26 @@ WITHOUT_INSTRUCTION = (COMPACT, "chat-no-think", "chat-think")
 FILE_ENDINGS = (".jinja", ".jinja2", ".j2")
 
 Argument = bool | int | float | str | None
+
+
+class _Fixed(dict[str, Argument]):
+    """Arguments that can be hashed with what holds them; nothing writes into them."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(sorted(self.items())))
+
+
+Arguments = Annotated[dict[str, Argument], AfterValidator(_Fixed)]
+"""Variables of a chat template by name."""
 Messages = list[dict[str, str]]
 
 _OURS = ("messages", "question", "problem", "add_generation_prompt")
 """What a template is rendered with; no argument may take such a name."""
+
+
+def no_arguments() -> dict[str, Argument]:
+    """The default of fields of this kind."""
+    return _Fixed()
 
 
 class Prompting(BaseModel):
@@ -60,7 +76,7 @@ class Prompting(BaseModel):
     """Text of the system message."""
     instruction: str | None = None
     """`auto`, `none` (as None), `boxed`, `answer` or a text: see `instructions`."""
-    template_args: dict[str, Argument] = Field(default_factory=dict)
+    template_args: Arguments = Field(default_factory=no_arguments)
     """Variables of the chat template, as enable_thinking."""
 
     @property

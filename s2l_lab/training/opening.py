@@ -51,7 +51,8 @@ class LearnerFiles:
         member = named_member(plan.learner.member)
         (checkpoint,) = locate([member], plan.model_root)
         tokenizer = load_tokenizer(checkpoint)
-        template = bind_template(choose_template(member, checkpoint, plan.learner.template), tokenizer, member.name)
+        named = choose_template(member, checkpoint, plan.learner.template)
+        template = bind_template(named, tokenizer, member.name, plan.learner.prompting.over(member.prompting))
         return cls(member, checkpoint, tokenizer, template, resolve_dtype(plan.learner.dtype, checkpoint))
 
     def load(self) -> Any:
@@ -160,11 +161,17 @@ def _open_member(plan: TrainingPlan, wanted: ExplorerPlan) -> Any:
         template = "raw"
     else:  # it is given token ids
         template = plan.learner.template
-    return open_policy(member, engine=wanted.engine, model_root=plan.model_root, template=template)
+    bank = wanted.kind == "bank"
+    prompting = plan.learner.prompting.over(_learner_member(plan).prompting) if bank else None
+    return open_policy(member, engine=wanted.engine, model_root=plan.model_root, template=template, prompting=prompting)
+
+
+def _learner_member(plan: TrainingPlan) -> Member:
+    return named_member(plan.learner.member)
 
 
 def _learner_template(plan: TrainingPlan) -> str:
-    member = named_member(plan.learner.member)
+    member = _learner_member(plan)
     (checkpoint,) = locate([member], plan.model_root)
     return choose_template(member, checkpoint, plan.learner.template)
 
@@ -198,7 +205,7 @@ def _bank_record(plan: TrainingPlan, config: S2LPOConfig, problems: Benchmark) -
         "engine": choose_engine(member, wanted.engine),
         "problems": problems.digest,
         "sampling": _bank_sampling(wanted, config).model_dump(mode="json"),
-    }
+    } | plan.learner.prompting.over(_learner_member(plan).prompting).extras
     return Path(BANKS) / f"{content_digest(about)}.json"
 
 

@@ -16,11 +16,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from s2l_lab import plans
 from s2l_lab.digest import content_digest
 from s2l_lab.errors import UsageError
+from s2l_lab.policies.templates import Arguments, Prompting, is_template_file, no_arguments, read_template_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,7 +87,35 @@ class LearnerPlan(_Table):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Of the weights; auto is float32 on a CPU and the checkpoint's own on a GPU. ([training] bf16 is autocast.)"""
     template: str | None = None
+    """A name or a Jinja file; None takes what the tokenizer is made for."""
+    template_text: str | None = Field(default=None, validate_default=True)
+    """Content of the Jinja file, as the plan of a run keeps it; None reads the file."""
+    system: str | None = Field(default=None, min_length=1)
+    """Text of the system message."""
+    instruction: str | None = Field(default=None, min_length=1)
+    """How to answer, said below the problem: boxed, answer, none, a text, or auto for what the verifier needs."""
+    template_args: Arguments = Field(default_factory=no_arguments)
+    """Variables of the chat template by name, as enable_thinking."""
     lora: Lora | None = None
+
+    @field_validator("template_text")
+    @classmethod
+    def _of_the_file(cls, text: str | None, info: ValidationInfo) -> str | None:
+        template = info.data.get("template")
+        if text is None and template is not None and is_template_file(template):
+            return read_template_file(Path(template))
+        return text
+
+    @model_serializer(mode="wrap")
+    def _what_is_chosen(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the choices of prompts that were not made, so that a plan without them is the one of before."""
+        chosen = ("template_text", "system", "instruction", "template_args")
+        return {name: value for name, value in write(self).items() if value or name not in chosen}
+
+    @property
+    def prompting(self) -> Prompting:
+        """How the problems are put to it, over what its family says."""
+        return Prompting(**{name: getattr(self, name) for name in Prompting.model_fields})
 
 
 _KIND_BY_SOURCE = {"texts": "texts"}

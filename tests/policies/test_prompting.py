@@ -248,3 +248,9 @@ def test_a_family_file_names_its_prompts(tmp_path: Path) -> None:
     asked = Prompting(template="chat", template_args={"x": 1}).over(one.prompting)
     assert (asked.template, asked.system) == ("chat", "s")
     assert asked.template_args == {"enable_thinking": False, "x": 1}
+
+
+def test_what_holds_arguments_can_be_hashed_and_compared() -> None:
+    one, same, other = (Prompting(template_args={"a": v, "b": "x"}) for v in (True, True, False))
+    assert one == same
+    assert len({one, same, other, Prompting()}) == 3
