@@ -68,13 +68,14 @@ def make_plan(request: PasskRequest, *, fresh: bool = False) -> Plan:
     for a run directory that holds other weights under one of these names.
     """
     benchmark = load_benchmark(request.benchmark, n=request.problems, data_root=request.data_root)
-    members = [(m, True) for m in _family_members(request)] + [(parse_policy(p), False) for p in request.policies]
-    _refuse_twins([member for member, _ in members])
+    members = [(m, True) for m in family_members(request)] + [(parse_policy(p), False) for p in request.policies]
+    refuse_twins([member for member, _ in members])
     found = _checkpoints(request, [member for member, _ in members])
     store = None if fresh or not is_run(request.run_directory) else RolloutStore(request.run_directory)
     try:
         tasks = [
-            _task(request, benchmark, member, in_family, found.get(member.name), store) for member, in_family in members
+            task_of(request, benchmark, member, in_family, found.get(member.name), store)
+            for member, in_family in members
         ]
     finally:
         if store is not None:
@@ -89,7 +90,8 @@ def recorded_policies(store: RolloutStore) -> dict[str, Any]:
     return found
 
 
-def _family_members(request: PasskRequest) -> tuple[Member, ...]:
+def family_members(request: PasskRequest) -> tuple[Member, ...]:
+    """The members of the request's family that it runs, small to large. Raises UsageError for unknown names."""
     if request.family is None:
         if request.members is not None:
             raise UsageError("--member chooses among a family's members; name the family with --family.")
@@ -97,7 +99,8 @@ def _family_members(request: PasskRequest) -> tuple[Member, ...]:
     return load_family(request.family).select(request.members)
 
 
-def _refuse_twins(members: list[Member]) -> None:
+def refuse_twins(members: list[Member]) -> None:
+    """Raise UsageError where two policies have one name."""
     names = [member.name for member in members]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"two policies are called {', '.join(twice)}; give --policy another NAME.")
@@ -109,7 +112,7 @@ def _checkpoints(request: PasskRequest, members: list[Member]) -> dict[str, Chec
     return {c.member.name: c for c in locate(with_files, request.model_root, request.trust_remote_code)}
 
 
-def _task(
+def task_of(
     request: PasskRequest,
     benchmark: Benchmark,
     member: Member,
@@ -117,22 +120,23 @@ def _task(
     checkpoint: Checkpoint | None,
     store: RolloutStore | None,
 ) -> Task:
+    """What one policy takes; `checkpoint` None is a policy without files. Raises as `known_origin`."""
     shape = None if checkpoint is None else shape_of(checkpoint)
     record = {
-        "source": member.source,
+        "source": member.source if checkpoint is None else checkpoint.member.source,
         "revision": member.source if checkpoint is None else checkpoint.revision,
         "template": choose_template(member, checkpoint, request.template),
         "engine": choose_engine(member, request.engine),
     }
     wanted = len(benchmark.problems) * request.rollouts
-    origin = None if store is None else _known_origin(store, member.name, record, request)
+    origin = None if store is None else known_origin(store, member.name, record, request)
     if store is None or origin is None:
         return Task(member, in_family, record, shape, None, wanted)
     owed = sum(len(draws.indices) for draws in store.owed(benchmark.problems, origin, request.rollouts))
     return Task(member, in_family, record, shape, origin, owed)
 
 
-def _known_origin(
+def known_origin(
     store: RolloutStore, name: str, record: Mapping[str, str | None], request: PasskRequest
 ) -> Origin | None:
     """The origin of what this policy has in the store. Raises UsageError for another policy under its name."""
