@@ -157,7 +157,13 @@ def passk(
         bool,
         typer.Option("--fresh/--resume", help="Move an existing run aside and start again, or continue it."),
     ] = False,
-    dry_run: Annotated[bool, typer.Option(help="Print what would be sampled, and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option(help="Print what would be sampled and what it takes at most, and stop. Needs no hub.")
+    ] = False,
+    rate: Annotated[
+        float | None,
+        typer.Option(metavar="FLOP/S", help="With --dry-run: sustained FLOP/s of the hardware; hours are printed."),
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Sample a model family, verify the rollouts, and plot pass@k curves with intervals and crossings."""
@@ -206,6 +212,7 @@ def passk(
         chosen=chosen,
         fresh=fresh,
         dry_run=dry_run,
+        rate=rate,
         as_json=json,
     )
 

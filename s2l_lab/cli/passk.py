@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from s2l_lab.passk import PasskReport, PasskRequest, Plan
+    from s2l_lab.passk import Forecast, PasskReport, PasskRequest
     from s2l_lab.rollouts import Progress as Progress_
     from s2l_lab.studies.study import Watch
 
@@ -26,17 +26,26 @@ OF_THE_CALL = ("command", "sampled", "seconds")
 
 
 def run(
-    fields: dict[str, Any], *, preset: str, chosen: dict[str, Any], fresh: bool, dry_run: bool, as_json: bool
+    fields: dict[str, Any],
+    *,
+    preset: str,
+    chosen: dict[str, Any],
+    fresh: bool,
+    dry_run: bool,
+    rate: float | None,
+    as_json: bool,
 ) -> None:
     """Run the command. `fields` are PasskRequest's but sampling, which is the preset with `chosen` over it."""
     from rich.console import Console
 
+    if rate is not None and not dry_run:
+        raise UsageError("--rate turns FLOPs into hours before a run; give it with --dry-run.")
     request = build_request(fields, preset, chosen)
     out, err = Console(), Console(stderr=True)
     if dry_run:
-        from s2l_lab.passk import make_plan
+        from s2l_lab.passk import forecast
 
-        _print_plan(make_plan(request, fresh=fresh), out)
+        _print_forecast(forecast(request, fresh=fresh), rate, out)
         return
     report = run_with_progress(request, fresh, err)
     _deliver(report, out, err, as_json)
@@ -160,25 +169,56 @@ def _same_numbers(path: Path, values: dict[str, Any]) -> bool:
     )
 
 
-def _print_plan(plan: Plan, console: Any) -> None:
-    """What would be sampled, by policy."""
+def _print_forecast(found: Forecast, rate: float | None, console: Any) -> None:
+    """What would be sampled, by policy, and what it takes at most."""
     from s2l_lab.cli.tables import in_terminal
-    from s2l_lab.figures.tables import table, texts
-    from s2l_lab.passk.prompted import prompt_notes
+    from s2l_lab.figures.tables import amount, table, texts
 
-    wanted = len(plan.benchmark.problems) * plan.request.rollouts
+    request, problems = found.request, found.problems
+    hours = None if rate is None else found.hours(rate)
     rows = []
-    for task in plan.tasks:
-        about = [task.record[key] or "" for key in ("engine", "template", "source")]
-        rows.append([task.member.name, *about, f"{wanted - task.owed:,}", f"{task.owed:,}"])
-    console.print(in_terminal(table("", [*texts("policy", "engine", "template", "source"), "there", "owed"], rows)))
-    for line in prompt_notes(plan):
+    for one in found.expected:
+        there = "-" if one.owed is None or problems is None else f"{problems * request.rollouts - one.owed:,}"
+        about = [one.engine, one.template or "by tokenizer", one.source]
+        numbers = [there, "-" if one.owed is None else f"{one.owed:,}", _flops(one.flops)]
+        rows.append([one.member.name, *about, *numbers])
+    names = texts("policy", "engine", "template", "source")
+    console.print(in_terminal(table("", [*names, "there", "owed", "FLOPs"], rows)))
+    for line in found.notes:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    console.print(
-        f"{plan.owed:,} of {plan.wanted:,} rollouts are owed on {len(plan.benchmark.problems)} problems of "
-        f"{plan.benchmark.name} at N = {plan.request.rollouts}; at most "
-        f"{plan.owed * plan.request.sampling.max_tokens:,} tokens. "
-        f"They go to {plan.request.run_directory}. Nothing was sampled.",
-        highlight=False,
-        soft_wrap=True,
-    )
+    length = request.sampling.max_tokens
+    of = "an unknown number of" if problems is None else f"{problems:,}"
+    on = f"on {of} problems of {found.benchmark} at N = {request.rollouts}"
+    if found.owed is None or found.wanted is None:
+        lines = [
+            f"Rollouts are owed {on}, each of at most {length:,} tokens; how many problems it has is not known here. "
+            "Give --problems, or its file."
+        ]
+    else:
+        lines = [f"{found.owed:,} of {found.wanted:,} rollouts are owed {on}; at most {found.owed * length:,} tokens."]
+    if found.flops is not None:
+        time = (
+            ""
+            if rate is None or hours is None
+            else f", {hours:{',.0f' if hours >= 100 else '.3g'}} hours at {rate:.3g} FLOP/s"
+        )
+        lines.append(f"At most {_flops(found.flops)} FLOPs{time} (completions at full length, without prompts).")
+    if away := [one for one in found.expected if not one.here]:
+        listed = ", ".join(
+            f"{one.member.name} ({amount(one.member.parameters)})" if one.member.parameters else one.member.name
+            for one in away
+        )
+        lines.append(f"Not on this machine: {listed}. Their FLOPs are 2 a parameter and token.")
+    if unknown := [one.member.name for one in found.expected if one.flops is None and one.owed is not None]:
+        lines.append(f"No FLOPs are counted for {', '.join(unknown)}, whose size is not known here.")
+    if not found.benchmark_here:
+        lines.append(
+            f"The problems of {found.benchmark} are not on this machine; what the run holds was not looked at."
+        )
+    lines.append(f"They go to {request.run_directory}. Nothing was sampled.")
+    console.print(" ".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+def _flops(flops: float | None) -> str:
+    """`3.41e+21`; a dash where it is not known."""
+    return "-" if flops is None else f"{flops:.3g}"

@@ -85,8 +85,8 @@ def make_plan(request: PasskRequest, *, fresh: bool = False) -> Plan:
         question=request.question,
         answer=request.answer,
     )
-    members = [(m, True) for m in _family_members(request)] + [(parse_policy(p), False) for p in request.policies]
-    _refuse_twins([member for member, _ in members])
+    members = [(m, True) for m in family_members(request)] + [(parse_policy(p), False) for p in request.policies]
+    refuse_twins([member for member, _ in members])
     if request.tokenizer is not None and not any(_served(request, member) for member, _ in members):
         raise UsageError(
             "--tokenizer is for served models (--policy NAME=http://...), and there is none. Leave it out."
@@ -96,7 +96,7 @@ def make_plan(request: PasskRequest, *, fresh: bool = False) -> Plan:
     try:
         prompted = PromptDefaults.of(request, benchmark, store)
         tasks = [
-            _task(request, prompted, benchmark, member, in_family, found.get(member.name), store)
+            task_of(request, prompted, benchmark, member, in_family, found.get(member.name), store)
             for member, in_family in members
         ]
     finally:
@@ -113,7 +113,8 @@ def recorded_policies(store: RolloutStore) -> dict[str, Any]:
     return found
 
 
-def _family_members(request: PasskRequest) -> tuple[Member, ...]:
+def family_members(request: PasskRequest) -> tuple[Member, ...]:
+    """The members of the request's family that it runs, small to large. Raises UsageError for unknown names."""
     if request.family is None:
         if request.members is not None:
             raise UsageError("--member chooses among a family's members; name the family with --family.")
@@ -121,7 +122,8 @@ def _family_members(request: PasskRequest) -> tuple[Member, ...]:
     return load_family(request.family).select(request.members)
 
 
-def _refuse_twins(members: list[Member]) -> None:
+def refuse_twins(members: list[Member]) -> None:
+    """Raise UsageError where two policies have one name."""
     names = [member.name for member in members]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"two policies are called {', '.join(twice)}; give --policy another NAME.")
@@ -133,7 +135,7 @@ def _checkpoints(request: PasskRequest, members: list[Member]) -> dict[str, Chec
     return {c.member.name: c for c in locate(with_files, request.model_root, request.trust_remote_code)}
 
 
-def _task(
+def task_of(
     request: PasskRequest,
     prompted: PromptDefaults,
     benchmark: Benchmark,
@@ -142,11 +144,12 @@ def _task(
     checkpoint: Checkpoint | None,
     store: RolloutStore | None,
 ) -> Task:
+    """What one policy takes; `checkpoint` None is a policy without files. Raises as `known_origin`."""
     shape = None if checkpoint is None else shape_of(checkpoint)
     engine = choose_engine(member, request.engine)
     prompting = prompting_of(request, prompted, member, checkpoint)
     record = {
-        "source": member.source,
+        "source": member.source if checkpoint is None else checkpoint.member.source,
         "revision": member.source if checkpoint is None else checkpoint.revision,
         "template": prompting.template,
         "engine": engine,
@@ -157,14 +160,14 @@ def _task(
         shape = shape_in(member, request.tokenizer)
         record["tokenizer"] = str(request.tokenizer)
     wanted = len(benchmark.problems) * request.rollouts
-    origin = None if store is None else _known_origin(store, member.name, record, request)
+    origin = None if store is None else known_origin(store, member.name, record, request)
     if store is None or origin is None:
         return Task(member, in_family, record, prompting, shape, None, wanted)
     owed = sum(len(draws.indices) for draws in store.owed(benchmark.problems, origin, request.rollouts))
     return Task(member, in_family, record, prompting, shape, origin, owed)
 
 
-def _known_origin(store: RolloutStore, name: str, record: Mapping[str, Any], request: PasskRequest) -> Origin | None:
+def known_origin(store: RolloutStore, name: str, record: Mapping[str, Any], request: PasskRequest) -> Origin | None:
     """The origin of what this policy has in the store. Raises UsageError for another policy under its name."""
     known = recorded_policies(store).get(name)
     if known is None:

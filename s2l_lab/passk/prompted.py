@@ -24,11 +24,11 @@ from s2l_lab.policies.templates import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from s2l_lab.passk.plan import Plan
+    from s2l_lab.passk.plan import Task
     from s2l_lab.passk.request import PasskRequest
     from s2l_lab.policies.checkpoint import Checkpoint
     from s2l_lab.policies.families import Member
-    from s2l_lab.problems import Benchmark
+    from s2l_lab.problems import Benchmark, VerifierKind
     from s2l_lab.rollouts import RolloutStore
 
 
@@ -101,20 +101,20 @@ def prompting_of(
     return said.model_copy(update={"template": name, "instruction": instruction, "template_text": text})
 
 
-def prompt_notes(plan: Plan) -> list[str]:
+def prompt_notes(kind: VerifierKind, prompted: PromptDefaults, tasks: Sequence[Task]) -> list[str]:
     """What a person wants to be told of the prompts before a run: lines for the screen."""
-    told = [task.member.name for task in plan.tasks if task.record.get("instruction") == "auto"]
+    told = [task.member.name for task in tasks if task.record.get("instruction") == "auto"]
     lines = []
     if told:
         lines.append(
-            f"{', '.join(told)}: prompts that do not say how to answer get {NEEDED[plan.benchmark.kind]!r} below the "
+            f"{', '.join(told)}: prompts that do not say how to answer get {NEEDED[kind]!r} below the "
             "problem (--instruction none leaves it out)"
         )
-    if plan.prompted.template is not None:
-        lines.append(f"the preset brings the template {plan.prompted.template} (--template overrides it)")
-    read = [task.prompting.template for task in plan.tasks if task.record["engine"] != "scripted"]
-    if "instruction" in plan.prompted.left_out and set(read) - set(WITHOUT_INSTRUCTION):
+    if prompted.template is not None:
+        lines.append(f"the preset brings the template {prompted.template} (--template overrides it)")
+    read = [task.prompting.template for task in tasks if task.record["engine"] != "scripted"]
+    if "instruction" in prompted.left_out and set(read) - set(WITHOUT_INSTRUCTION):
         lines.append("this run was begun without an instruction on how to answer, and goes on without")
-    if "template" in plan.prompted.left_out and set(read) & {"raw", *SUFFIXES}:
+    if "template" in prompted.left_out and set(read) & {"raw", *SUFFIXES}:
         lines.append("this run was begun without the preset's template, and goes on without")
     return lines

@@ -183,7 +183,7 @@ def _sample(
     verify = verify_with(pool)
     with RolloutStore.open(path, manifest, plan.identity, fresh=fresh) as store:
         origins = []
-        for line in prompt_notes(plan):
+        for line in prompt_notes(plan.benchmark.kind, plan.prompted, plan.tasks):
             show(line)
         for task in plan.tasks:
             if task.origin is not None and not task.owed:

@@ -38,6 +38,7 @@ class Checkpoint:
     """Files of one member."""
 
     member: Member
+    """Its source is the package where the files are those that a package carries."""
     directory: Path
     revision: str
     """Commit hash (hub) or `sha256:...` (directory, GGUF file): what a digest records as the weights' identity."""
@@ -100,6 +101,16 @@ def find_here(member: Member, model_root: Path | None = None) -> Path | str:
     if lacking := _lacking(directory):
         return f"{member.name}: {directory} lacks {', '.join(lacking)}."
     return directory
+
+
+def checkpoint_here(member: Member, model_root: Path | None = None) -> Checkpoint | str:
+    """The member's checkpoint on this machine, or in one line what is missing. No network is asked."""
+    found = find_here(member, model_root)
+    if isinstance(found, str):
+        return found
+    if _directory(member, model_root) is None and found == _cached(member):
+        return Checkpoint(member, found, found.name)
+    return _local(member, found)
 
 
 def _find(member: Member, model_root: Path | None, trust_remote_code: bool) -> Checkpoint | str:
@@ -200,8 +211,10 @@ def _local(member: Member, place: Path) -> Checkpoint | str:
     if lacking := _lacking(directory):
         return f"{member.name}: {directory} lacks {', '.join(lacking)}."
     revision = f"{HASHED}{sha256}"
-    packaged = member.packaged is not None and place == _packaged(member)
-    wanted = member.packaged_revision if packaged else member.revision
+    if member.packaged is not None and place == _packaged(member):
+        own = {"source": member.packaged, "revision": member.packaged_revision}
+        member = member.model_copy(update={**own, "packaged": None, "packaged_revision": None})
+    wanted = member.revision
     if (wanted or "").startswith(HASHED) and wanted != revision:
         return (
             f"{member.name}: {place} does not hold the files that are asked for: {wanted} was recorded, "

@@ -75,6 +75,8 @@ class Source:
     proofs: bool = False
     """Gold answers are proofs: rollouts can be sampled and compared, but nothing here can grade them."""
     merge_duplicates: bool = False
+    problems: int | None = None
+    """Number of problems at this revision, where it is known without the file."""
     known_contents: dict[str, str] = field(default_factory=dict)
     """Content hash of the whole set to what it is."""
 
@@ -89,6 +91,7 @@ BENCHMARKS: dict[str, Source] = {
         "data/train-00000-of-00001.parquet",
         answer_space=1000,
         known_contents={"97be01b2981e6b89dc756728e1cdc0f744b6d97cf0e6340fd958a0dea772161e": _PAPER},
+        problems=30,
     ),
     "aime25": Source(
         "math-ai/aime25",
@@ -96,12 +99,14 @@ BENCHMARKS: dict[str, Source] = {
         "test.jsonl",
         answer_space=1000,
         known_contents={"6fe9d4851ac3389932f90c5818475fbc7981b5ee9acad340c5c677762c5f0fdb": _PAPER},
+        problems=30,
     ),
     "math500": Source(
         "HuggingFaceH4/MATH-500",
         "6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be",
         "test.jsonl",
         known_contents={"4343db567025ea3ee57bc753a427b50e564535aa98cd16d56df2cb62e3269bb5": _PAPER},
+        problems=500,
     ),
     "olympiadbench": Source(
         *_OLYMPIAD,
@@ -109,6 +114,7 @@ BENCHMARKS: dict[str, Source] = {
         convert=_olympiad,
         keep=_open_ended,
         known_contents={"ded03d1a7cdeb6be5ba2d4f8fb31038d8de55bbddf91db5b0aedc5bee88e590a": _PAPER},
+        problems=674,
     ),
     "olympiadbench-proofs": Source(
         *_OLYMPIAD,
@@ -118,12 +124,14 @@ BENCHMARKS: dict[str, Source] = {
         keep=_proof,
         proofs=True,
         known_contents={"cdaa0812b74380ec47d27e204636d428c1e7824f23a1c31e29241e012c366c1d": _PAPER},
+        problems=503,
     ),
     "gsm8k": Source(
         "openai/gsm8k",
         "cc7b047b6e5bb11b4f1af84efc572db110a51b3c",
         "main/test-00000-of-00001.parquet",
         convert=_gsm8k,
+        problems=1319,
     ),
     "commonsenseqa": Source(
         "tau/commonsense_qa",
@@ -131,6 +139,7 @@ BENCHMARKS: dict[str, Source] = {
         "data/validation-00000-of-00001.parquet",
         answer_space=5,
         known_contents={"de3facb72d76bc80a004eacc17fde8502ee4f00bd4b3383a64c052f084e0fc62": _PAPER},
+        problems=1221,
     ),
     "dapo17k": Source(
         "BytedTsinghua-SIA/DAPO-Math-17k",

@@ -32,14 +32,21 @@ def fetch_rows(name: str, source: Source) -> list[FileRow]:
         ) from error
 
 
+def cached(source: Source) -> Path | None:
+    """The file in the hub's cache; None if it is not there. No network is asked."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(source.repository, source.file, revision=source.revision, repo_type="dataset")
+    return Path(found) if isinstance(found, str) else None
+
+
 def _download(name: str, source: Source) -> Path:
     import httpx
-    from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import HfApi, hf_hub_download
 
     repository, file, revision = source.repository, source.file, source.revision
-    cached = try_to_load_from_cache(repository, file, revision=revision, repo_type="dataset")
-    if isinstance(cached, str):
-        return Path(cached)
+    if (here := cached(source)) is not None:
+        return here
     try:
         # One short question first: a download without a network is retried for half a minute.
         HfApi().dataset_info(repository, revision=revision, timeout=10)
