@@ -235,6 +235,8 @@ def _open_endpoint(
     server = connect(member.source)
     files = None if tokenizer_at is None else ServedFiles.read(member, tokenizer_at, trust_remote_code)
     tokenizer = None if files is None else files.tokenizer
+    if files is not None:
+        files.require_spelling_of(server)
     if tokenizer is None and server.is_vllm and template.startswith("chat") and route != "chat":
         tokenizer = tokenizer_here(member, server.model, model_root, trust_remote_code)
     by_name = template.startswith("chat") and tokenizer is None

@@ -385,6 +385,7 @@ def test_what_one_address_fails_another_answers(pair: tuple[FakeServer, FakeServ
     assert len(b.requests) >= 61
 
 
+@pytest.mark.filterwarnings("ignore:.*its requests go to the others")
 def test_when_all_addresses_fail_the_run_stops_and_names_them(pair: tuple[FakeServer, FakeServer]) -> None:
     a, b = pair
     both = fast(f"{a.address},{b.address}")
