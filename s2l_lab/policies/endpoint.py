@@ -115,6 +115,11 @@ class EndpointPolicy:
         self._remarks: dict[str, None] = {}
         self._cut = False
 
+    @property
+    def chats(self) -> bool:
+        """Whether problems are sent as messages, into which no prompt of another template fits."""
+        return self._chat is not None
+
     def remarks(self) -> tuple[str, ...]:
         """What a reader of the rollouts must know of the server, as far as it has shown; each was told as a warning."""
         with self._lock:
