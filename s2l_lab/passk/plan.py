@@ -143,9 +143,11 @@ def _task(
 def _known_origin(
     store: RolloutStore, name: str, record: Mapping[str, str | None], request: PasskRequest
 ) -> Origin | None:
-    """The origin of what this policy has in the store. Raises UsageError for another policy under its name."""
+    """The origin of what this policy has in the store. Raises UsageError for another policy under its name, if it has
+    rollouts: a name that was given to a mistyped source is free again."""
     known = recorded_policies(store).get(name)
-    if known is None:
+    stored = [origin for origin in store.origins() if origin.policy == name]
+    if known is None or not stored:
         return None
     if known != dict(record):
         differing = ", ".join(
@@ -158,7 +160,7 @@ def _known_origin(
             f"--fresh to move this run aside, or --policy another NAME."
         )
     digest = request.sampling.digest
-    origins = [o for o in store.origins() if o.policy == name and o.sampling_digest == digest]
+    origins = [origin for origin in stored if origin.sampling_digest == digest]
     return origins[0] if len(origins) == 1 else None
 
 

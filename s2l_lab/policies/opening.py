@@ -130,6 +130,8 @@ def check_members(
     for member in members:
         if engines[member.name] == "scripted":
             _parse_script(member)
+        if engines[member.name] == "endpoint":
+            _check_addresses(member)
     with_files = [m for m in members if engines[m.name] in _CHECKPOINT_ENGINES]
     checkpoints = locate(with_files, model_root, trust_remote_code)
     if one_tokenizer:
@@ -216,6 +218,12 @@ def _parse_script(member: Member) -> Script:
     from s2l_lab.policies.scripted import parse_script
 
     return parse_script(member.source.removeprefix("scripted:"))
+
+
+def _check_addresses(member: Member) -> None:
+    from s2l_lab.policies.endpoint_server import split_source
+
+    split_source(member.source)
 
 
 def _open_endpoint(

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from s2l_lab.policies.families import Member
 
 
+_TOKENIZER = ("tokenizer.json", "tokenizer.model", "vocab.json")
+
+
 @dataclass(frozen=True, slots=True)
 class ServedFiles:
     """What the directory of a served model's tokenizer says."""
@@ -43,6 +46,11 @@ class ServedFiles:
             raise PolicyError(
                 f"{member.name}: --tokenizer {directory} is no directory. Give the one that holds the served model's "
                 "tokenizer.json (and config.json)."
+            )
+        if not any((directory / name).is_file() for name in _TOKENIZER):
+            raise PolicyError(
+                f"{member.name}: --tokenizer {directory} holds no tokenizer ({', '.join(_TOKENIZER)}). Give the "
+                "directory that holds the served model's."
             )
         tokenizer = load_tokenizer(Checkpoint(member, directory, ""), trust_remote_code)
         config, generation = (_object(directory / name) for name in ("config.json", "generation_config.json"))
