@@ -168,9 +168,11 @@ def task_of(
 
 
 def known_origin(store: RolloutStore, name: str, record: Mapping[str, Any], request: PasskRequest) -> Origin | None:
-    """The origin of what this policy has in the store. Raises UsageError for another policy under its name."""
+    """The origin of what this policy has in the store. Raises UsageError for another policy under its name, if it has
+    rollouts: a name that was given to a mistyped source is free again."""
     known = recorded_policies(store).get(name)
-    if known is None:
+    stored = [origin for origin in store.origins() if origin.policy == name]
+    if known is None or not stored:
         return None
     if known != dict(record):
         differing = ", ".join(
@@ -183,7 +185,7 @@ def known_origin(store: RolloutStore, name: str, record: Mapping[str, Any], requ
             f"--fresh to move this run aside, or --policy another NAME."
         )
     digest = request.sampling.digest
-    origins = [o for o in store.origins() if o.policy == name and o.sampling_digest == digest]
+    origins = [origin for origin in stored if origin.sampling_digest == digest]
     return origins[0] if len(origins) == 1 else None
 
 

@@ -115,6 +115,11 @@ class EndpointPolicy:
         self._remarks: dict[str, None] = {}
         self._cut = False
 
+    @property
+    def chats(self) -> bool:
+        """Whether problems are sent as messages, into which no prompt of another template fits."""
+        return self._chat is not None
+
     def remarks(self) -> tuple[str, ...]:
         """What a reader of the rollouts must know of the server, as far as it has shown; each was told as a warning."""
         with self._lock:
@@ -180,8 +185,10 @@ class EndpointPolicy:
         answer, sent = self._ask(prompt, sampling, seed)
         return self._read(answer, sent, sampling)
 
-    def _ask(self, prompt: Prompt, sampling: SamplingParams, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        """An answer, and the fields that it answers."""
+    def _ask(
+        self, prompt: Prompt, sampling: SamplingParams, seed: int, server: Server | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """An answer, and the fields that it answers; `server` is one of several addresses."""
         route: Route = "chat" if "messages" in prompt else "text"
         asked = sampling_fields(self._server.kind, route, sampling, seed, self.eos_ids)
         payload: dict[str, Any] = {"model": self._server.model, **prompt}
@@ -195,7 +202,7 @@ class EndpointPolicy:
             kept = {name: value for name, value in {**asked, **instead}.items() if name not in left_out}
             sent = {renamed.get(name, name): value for name, value in kept.items()}
             try:
-                answer = self._server.post(PATHS[route], payload | sent)
+                answer = (server or self._server).post(PATHS[route], payload | sent)
             except RefusedRequestError as refusal:
                 if refusal.status not in _REFUSING:
                     raise
@@ -401,28 +408,32 @@ class TokenEndpointPolicy(EndpointPolicy):
         self._learn_kind(encode_prompt(self.tokenizer, _ANY_TEXT), sampling)
         if self._processed is False and not _plain(sampling):
             raise PolicyError(
-                f"{self.name}: {self._server.address} gives the model's own log-probabilities, not those after "
-                f"temperature and truncation, and the sampling is not plain (temperature {sampling.temperature:g}). "
+                f"{self.name}: {' or '.join(self._server.addresses)} gives the model's own log-probabilities, not "
+                "those after temperature and truncation, and the sampling is not plain (temperature "
+                f"{sampling.temperature:g}, top-p {sampling.top_p:g}, top-k {sampling.top_k}). "
                 "Start it with `vllm serve ... --logprobs-mode processed_logprobs`, or sample at temperature 1 without "
                 "truncation and penalties."
             )
 
     def logprobs_are_processed(self, prompt_ids: Sequence[int]) -> bool:
-        """Whether log-probabilities are those after temperature and truncation; two requests of one token to a vLLM
-        server. Raises PolicyError where it does not give the likely tokens of a position, which it is asked for."""
+        """Whether log-probabilities are those after temperature and truncation: two requests of one token to every
+        vLLM server. Raises PolicyError where one does not give the likely tokens of a position, which it is asked for.
+        """
         if self._server.kind == LLAMA_CPP:
             return True
+        return all(self._processes(server, prompt_ids) for server in self._server.each())
+
+    def _processes(self, server: Server, prompt_ids: Sequence[int]) -> bool:
         tops = []
         for temperature in _PROBED:
-            answer, _ = self._ask(
-                {"prompt": list(prompt_ids)}, SamplingParams(temperature=temperature, max_tokens=1), seed=0
-            )
+            sampling = SamplingParams(temperature=temperature, max_tokens=1)
+            answer, _ = self._ask({"prompt": list(prompt_ids)}, sampling, 0, server)
             choices = answer.get("choices")
             top = most_likely(choices[0]) if isinstance(choices, list) and choices else None
             if top is None:
                 raise PolicyError(
-                    f"{self.name}: {self._server.address} gives no log-probabilities, so what it samples from cannot "
-                    f"be told. Start it with --max-logprobs 1 or more. It says: {str(answer)[:300]}"
+                    f"{self.name}: {server.address} gives no log-probabilities, so what it samples from cannot be "
+                    f"told. Start it with --max-logprobs 1 or more. It says: {str(answer)[:300]}"
                 )
             tops.append(top)
         return abs(tops[0] - tops[1]) > _PROBE_TOLERANCE

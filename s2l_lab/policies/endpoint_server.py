@@ -12,7 +12,7 @@ import os
 import threading
 import time
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import httpx
@@ -107,6 +107,24 @@ class Server:
             body = refusal.body.lower().replace("_", " ")
             return refusal.status not in _NO_ROUTE and "chat template" not in body
         return True
+
+    def each(self) -> tuple[Server, ...]:
+        """Its addresses one by one."""
+        return tuple(replace(self, address=address, others=()) for address in self.addresses)
+
+    def tokens(self, text: str) -> list[int] | None:
+        """The ids of a text by the server's own tokenizer, special tokens in the text read and none added; None where
+        it does not tell. vLLM and llama.cpp do, beside `/v1`."""
+        asked: dict[str, Any] = {"content": text, "add_special": False, "parse_special": True}
+        if self.is_vllm:
+            asked = {"model": self.model, "prompt": text, "add_special_tokens": False}
+        try:
+            answer = self.client.post(f"{self.address.removesuffix('/v1')}/tokenize", json=asked)
+            told = answer.json() if answer.status_code == 200 else None
+        except (httpx.TransportError, ValueError):
+            return None
+        ids = told.get("tokens") if isinstance(told, dict) else None
+        return ids if isinstance(ids, list) and all(isinstance(i, int) for i in ids) else None
 
     def _wait_s(self, attempt: int, asked_s: float) -> float:
         return min(max(asked_s, self.backoff_s * 2.0 ** (attempt - 1)), _LONGEST_WAIT_S)

@@ -140,6 +140,8 @@ def check_members(
     for member in members:
         if engines[member.name] == "scripted":
             _parse_script(member)
+        if engines[member.name] == "endpoint":
+            _check_addresses(member)
     with_files = [m for m in members if engines[m.name] in _CHECKPOINT_ENGINES]
     checkpoints = locate(with_files, model_root, trust_remote_code)
     if one_tokenizer:
@@ -240,6 +242,12 @@ def _parse_script(member: Member) -> Script:
     return parse_script(member.source.removeprefix("scripted:"))
 
 
+def _check_addresses(member: Member) -> None:
+    from s2l_lab.policies.endpoint_server import split_source
+
+    split_source(member.source)
+
+
 def _open_endpoint(
     member: Member,
     template: str,
@@ -262,6 +270,8 @@ def _open_endpoint(
     server = connect(member.source)
     files = None if tokenizer_at is None else ServedFiles.read(member, tokenizer_at, trust_remote_code)
     tokenizer = None if files is None else files.tokenizer
+    if files is not None:
+        files.require_spelling_of(server)
     needs_tokenizer = template.startswith("chat") or is_template_file(template)
     if tokenizer is None and server.is_vllm and needs_tokenizer and route != "chat":
         tokenizer = tokenizer_here(member, server.model, model_root, trust_remote_code)

@@ -386,6 +386,7 @@ def test_what_one_address_fails_another_answers(pair: tuple[FakeServer, FakeServ
     assert len(b.requests) >= 61
 
 
+@pytest.mark.filterwarnings("ignore:.*its requests go to the others")
 def test_when_all_addresses_fail_the_run_stops_and_names_them(pair: tuple[FakeServer, FakeServer]) -> None:
     a, b = pair
     both = fast(f"{a.address},{b.address}")
@@ -426,6 +427,22 @@ def test_sources(source: str, parts: tuple[str | None, tuple[str, ...], str]) ->
 def test_sources_that_mean_nothing(source: str) -> None:
     with pytest.raises(UsageError):
         split_source(source)
+
+
+def test_a_mistyped_address_does_not_keep_its_name(server: FakeServer, tmp_path: Path) -> None:
+    """Neither one that is no address, nor one at which nobody answers: nothing was sampled there."""
+    asked = {"family": None, "problems": 2, "rollouts": 2, "sampling": SAMPLING, "out": tmp_path / "run"}
+    with pytest.raises(UsageError, match="is no address"):
+        run_passk(PasskRequest(policies=(f"far={server.address},elsewhere",), **asked))
+    assert not (tmp_path / "run").exists()
+    server.routes = set()
+    with pytest.raises(PolicyError, match="status 404"):
+        run_passk(PasskRequest(policies=(f"far=text:{server.address}",), **asked))
+    server.routes = {CHAT}
+    report = run_passk(PasskRequest(policies=(f"far=chat:{server.address}",), **asked))
+    assert report.n_rollouts == 2
+    with pytest.raises(UsageError, match=r"holds rollouts of another policy called far"):
+        run_passk(PasskRequest(policies=(f"far=text:{server.address}",), **asked))
 
 
 def test_a_run_that_lost_its_server_goes_on_from_what_it_has(server: FakeServer, tmp_path: Path) -> None:
