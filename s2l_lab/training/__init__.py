@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from s2l_lab.training.retokenised import RetokenisedExplorer
     from s2l_lab.training.rewards import VerifiedReward, problem_rows
     from s2l_lab.training.run import train
+    from s2l_lab.training.served import ServedExplorer
     from s2l_lab.training.stops import TrainingStoppedError, last_whole_checkpoint
     from s2l_lab.training.text_bank import TextBank
     from s2l_lab.training.trainer import S2LPOTrainer
@@ -33,6 +34,7 @@ _LAZY = {
     "RoundedWeights": "perturbed",
     "S2LPOConfig": "config",
     "S2LPOTrainer": "trainer",
+    "ServedExplorer": "served",
     "TextBank": "text_bank",
     "TrainingPlan": "plan",
     "TrainingReport": "report",
@@ -60,6 +62,7 @@ __all__ = [
     "RoundedWeights",
     "S2LPOConfig",
     "S2LPOTrainer",
+    "ServedExplorer",
     "TextBank",
     "TrainingPlan",
     "TrainingReport",

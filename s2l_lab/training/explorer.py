@@ -19,6 +19,7 @@ import numpy as np
 
 from s2l_lab.digest import content_digest, content_seed
 from s2l_lab.errors import PolicyError, UsageError
+from s2l_lab.policies.endpoint import TokenEndpointPolicy
 from s2l_lab.policies.policy import SamplingParams
 from s2l_lab.policies.tokenizers import tokenizer_difference
 from s2l_lab.policies.waves import Prompted
@@ -127,20 +128,23 @@ class PolicyExplorer:
     """A frozen policy that samples anew in every round."""
 
     def __init__(self, policy: Any) -> None:
-        """Raises PolicyError for a policy that gives no token ids (endpoint, scripted)."""
-        if not isinstance(policy, PromptPolicy) or policy.shape is None:
+        """Raises PolicyError for a policy that gives no token ids (scripted, or a server of text)."""
+        if not isinstance(policy, PromptPolicy):
             raise PolicyError(
                 f"{getattr(policy, 'name', policy)!r} gives text without token ids and log-probabilities, which "
-                "training needs. Explorers are members run by the transformers or the vllm engine, a rollout bank, or "
-                f"a copy of the learner. {RETOKENISE}"
+                "training needs. Explorers are members run by the transformers or the vllm engine, a served model "
+                f"(ServedExplorer), a rollout bank, texts, or a copy of the learner. {RETOKENISE}"
             )
         self.name, self.shape = policy.name, policy.shape
         self._policy: PromptPolicy = policy
 
     def bind(self, learner: Learner, sampling: SamplingParams) -> None:
-        """Refuse another tokenizer or another EOS set. Raises PolicyError."""
+        """Refuse another tokenizer or another EOS set, and a server whose log-probabilities are those of another
+        distribution than it samples from. Raises PolicyError."""
         self._sampling = sampling
         require_same_tokens(self.name, self._policy.tokenizer, self._policy.eos_ids, learner)
+        if isinstance(self._policy, TokenEndpointPolicy):
+            self._policy.require_logprobs(sampling)
 
     def explore(self, requests: Sequence[Request], group_size: int) -> list[list[ExplorerRollout]]:
         """Sampled now; a draw's index is its group's number times G plus its place."""

@@ -137,19 +137,31 @@ def open_explorer(
             resample=wanted.resample,
             select=wanted.select,
         )
-    if wanted.kind == "texts":
+    if wanted.kind == "member":
+        return _exploring_member(plan, wanted)
+    return _texts_or_server(wanted, problems) or _copy_of_learner(wanted)
+
+
+def _exploring_member(plan: TrainingPlan, wanted: ExplorerPlan) -> Any:
+    policy = _open_member(plan, wanted)
+    if not wanted.retokenise:
+        return policy
+    from s2l_lab.training.retokenised import RetokenisedExplorer
+
+    return RetokenisedExplorer(policy)
+
+
+def _texts_or_server(wanted: ExplorerPlan, problems: Benchmark) -> Any:
+    """None for an explorer that is neither."""
+    if wanted.url:
+        from s2l_lab.training.served import ServedExplorer
+
+        return ServedExplorer(wanted.url)
+    if wanted.texts:
         from s2l_lab.training.text_bank import TextBank
 
-        assert wanted.texts is not None
         return TextBank(wanted.texts, problems.problems)
-    if wanted.kind == "member":
-        policy = _open_member(plan, wanted)
-        if not wanted.retokenise:
-            return policy
-        from s2l_lab.training.retokenised import RetokenisedExplorer
-
-        return RetokenisedExplorer(policy)
-    return _copy_of_learner(wanted)
+    return None
 
 
 def _open_member(plan: TrainingPlan, wanted: ExplorerPlan) -> Any:

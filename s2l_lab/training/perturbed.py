@@ -99,7 +99,7 @@ class LearnerCopy:
         self._perturbation = perturbation
 
     @property
-    def shape(self) -> ModelShape:
+    def shape(self) -> ModelShape | None:
         """Of the copy, whose pruned layers cost nothing."""
         return self._explorer.shape
 

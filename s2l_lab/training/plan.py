@@ -118,19 +118,22 @@ class LearnerPlan(_Table):
         return Prompting(**{name: getattr(self, name) for name in Prompting.model_fields})
 
 
-_KIND_BY_SOURCE = {"texts": "texts"}
+_KIND_BY_SOURCE = {"url": "served", "texts": "texts"}
 """Explorers that are what they are drawn from: the field that says where, and the kind."""
 
 
 class ExplorerPlan(_Table):
     """Who fills the explorer's slots."""
 
-    kind: Literal["member", "bank", "texts", "learner", "noise", "pruned", "rounded"] = "member"
-    """A frozen member that samples as training goes; a bank of its rollouts, sampled before; texts that others wrote
-    (the kind where `texts` is given); or a copy of the learner: as it is now (at [training] explorer_temperature), with
-    noise, without layers, with rounded weights."""
+    kind: Literal["member", "served", "bank", "texts", "learner", "noise", "pruned", "rounded"] = "member"
+    """A frozen member that samples as training goes; a served model that does (the kind where `url` is given); a bank
+    of a member's rollouts, sampled before; texts that others wrote (the kind where `texts` is given); or a copy of the
+    learner: as it is now (at [training] explorer_temperature), with noise, without layers, with rounded weights."""
     member: str | None = None
     """Name of the member that explores; for kinds `member` and `bank`."""
+    url: tuple[str, ...] = ()
+    """Addresses of the servers of one model with the learner's tokenizer, as http://localhost:8000/v1; for kind
+    `served`."""
     texts: str | None = None
     """A .jsonl or .parquet file, or a directory of datasets.save_to_disk, with prompts and completions; for kind
     `texts`. Only with corrections `none` and `luffy`."""
@@ -162,6 +165,7 @@ class ExplorerPlan(_Table):
         needed = {
             "member": ("member",),
             "bank": ("member", "rollouts"),
+            "served": ("url",),
             "texts": ("texts",),
             "noise": ("scale",),
             "pruned": ("layers",),
@@ -172,6 +176,9 @@ class ExplorerPlan(_Table):
         for name in needed:
             if not getattr(self, name):
                 raise ValueError(f"an explorer of kind {self.kind!r} needs {name}")
+        for address in self.url:
+            if not address.startswith(("http://", "https://")):
+                raise ValueError(f"url has {address!r}, which is no address of a server, as http://localhost:8000/v1")
         for name in self.model_fields_set - allowed:
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"an explorer of kind {self.kind!r} has no {name}; leave it out")
@@ -180,7 +187,8 @@ class ExplorerPlan(_Table):
     @property
     def who(self) -> str:
         """Who explores, in words; empty for a copy of the learner."""
-        return self.member or (f"texts of {self.texts}" if self.texts else "")
+        served = f"at {', '.join(self.url)}" if self.url else ""
+        return self.member or served or (f"texts of {self.texts}" if self.texts else "")
 
 
 class ProblemsPlan(_Table):

@@ -48,6 +48,7 @@ from s2l_lab.training.report import (
     read_report,
 )
 from s2l_lab.training.rewards import VerifiedReward, problem_rows
+from s2l_lab.training.served import ServedExplorer
 from s2l_lab.training.stops import last_whole_checkpoint
 from s2l_lab.training.text_bank import TextBank
 from s2l_lab.training.trainer import S2LPOTrainer
@@ -127,6 +128,8 @@ def _train(
     logging.disable_progress_bar()
     announce(f"opening {files.member.name}{_explorer_in_words(plan)}")
     explorer, model = open_explorer(plan, config, files, out.parent, problems), files.load()
+    if isinstance(explorer, ServedExplorer):
+        stack.callback(explorer.close)
     ends = eos_ids(model, files.tokenizer)
     reward = VerifiedReward(problems.problems, ends)
     stack.callback(reward.close)
@@ -152,6 +155,8 @@ def _train(
         identity = {"training": 1, "plan": plan.digest}
         if isinstance(explorer, TextBank):
             identity["texts"] = explorer.digest
+        if isinstance(explorer, ServedExplorer):
+            identity["served"] = explorer.model
         store = stack.enter_context(RolloutStore.open(out / "rollouts", manifest, identity))
     recorder = RolloutRecorder(
         store,

@@ -48,7 +48,7 @@ from s2l_lab.training.rounds import Round, begin, count
 from s2l_lab.training.stops import SilenceWatch, all_finite, require_finite, require_scored, require_weight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from datasets import Dataset, IterableDataset
@@ -91,6 +91,8 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
 
             - a hub id, a directory, a known member's name, or `NAME=SOURCE`, opened by `open_policy`;
             - a policy that `open_policy` gave, by the transformers or the vllm engine;
+            - addresses of servers of one model, `["http://localhost:8000/v1"]`: `vllm serve` gives token ids and
+              log-probabilities (`ServedExplorer`);
             - a PreTrainedModel other than the learner; its tokenizer is the one of the files it was loaded from;
             - a bank of kept rollouts: `RolloutBank(path, render)`;
             - texts that others wrote: a `datasets.Dataset` with prompts and completions, a .jsonl or .parquet file or a
@@ -147,7 +149,9 @@ class S2LPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl has no types
         rollout_func: None = None,
         environment_factory: None = None,
         *,
-        explorer: str | Path | Policy | PreTrainedModel | Explorer | ExplorerFunction | None = None,
+        explorer: (
+            str | Path | Sequence[str] | Dataset | Policy | PreTrainedModel | Explorer | ExplorerFunction | None
+        ) = None,
     ) -> None:
         if args is None:
             args = arguments.default_config(model)
