@@ -17,6 +17,7 @@ from warping_reference import probabilities
 from s2l_lab.errors import PolicyError
 from s2l_lab.policies import Completion, SamplingParams, StopReason
 from s2l_lab.policies.draw_keys import rollout_keys, uniforms
+from s2l_lab.policies.keyed_sampler import decoding
 from s2l_lab.policies.keyed_sampler.sampler import Sampler
 from s2l_lab.policies.waves import Prompted
 
@@ -118,6 +119,20 @@ def test_any_requests_in_any_order_and_batch_draw_the_same(
     owed = [Prompted(r.problem_id, r.prompt_ids, r.indices[data.draw(st.integers(0, 2)) :]) for r in shuffled]
     owed = [r for r in owed if r.indices]
     assert_the_same(name, owed, run(sampler(name, rows, merge=data.draw(st.booleans())), owed, PLAIN), alone, PLAIN)
+
+
+@pytest.mark.parametrize("sampling", [PLAIN, WARPED], ids=["plain", "warped"])
+@pytest.mark.parametrize("entries", [15, 50])
+def test_rows_shaped_a_few_at_a_time_draw_the_same_to_the_bit(
+    sampling: SamplingParams, entries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One row or three of this vocabulary, as a vocabulary of many thousands has it."""
+    whole = run(sampler(NAMES[0]), MIXED, sampling)
+    monkeypatch.setattr(decoding, "_BLOCK_ENTRIES", entries)
+    for key, completion in run(sampler(NAMES[0]), MIXED, sampling).items():
+        for name in ("token_ids", "logprobs", "logprobs_t1", "entropies"):
+            ours, theirs = getattr(completion, name), getattr(whole[key], name)
+            assert ours is theirs is None or np.array_equal(ours, theirs)
 
 
 def test_the_context_cuts_every_completion_at_its_own_length() -> None:

@@ -92,7 +92,7 @@ class Sampler:
                 "`exact` out; draws are still keyed, and differ by rounding at most."
             )
         use_invariant_attention(model)
-        self.exact = is_small(model) if exact is None else exact
+        self.exact = promises_bits(model) if exact is None else exact
         """True where a draw is equal to the bit whatever is sampled beside it."""
         self._model, self._tokenizer, self._name, self._merge = model, tokenizer, name, merge
         self._vocabulary = int(model.get_output_embeddings().weight.shape[0])
@@ -283,6 +283,11 @@ class Sampler:
             stacklevel=2,
         )
         return False
+
+
+def promises_bits(model: Any) -> bool:
+    """The rule: draws of a model on a CPU of up to packed_linear.MAX_PARAMETERS are promised to the bit."""
+    return is_small(model)
 
 
 def _default_budget(model: Any) -> int:
