@@ -24,9 +24,14 @@ def show(title: str, rows: dict[str, dict[str, float]], widths: tuple[int, int])
         print(f"{name:{name_width}}" + "".join(f"{row[column]:>{width}.3f}" for column in columns))
 
 
+def results_path(name: str) -> Path:
+    """Where the report of this name is kept."""
+    return Path(__file__).parent / "results" / f"{name}.json"
+
+
 def keep(name: str, report: dict[str, Any]) -> Path:
     """Write the report as NAME.json."""
-    path = Path(__file__).parent / "results" / f"{name}.json"
+    path = results_path(name)
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return path

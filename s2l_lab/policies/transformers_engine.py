@@ -19,7 +19,7 @@ from s2l_lab.digest import content_digest
 from s2l_lab.errors import PolicyError
 from s2l_lab.policies.checkpoint import fingerprint
 from s2l_lab.policies.keyed_sampler.packed_linear import pack_linears
-from s2l_lab.policies.keyed_sampler.sampler import Sampler
+from s2l_lab.policies.keyed_sampler.sampler import Sampler, promises_bits
 from s2l_lab.policies.policy import Draw, Draws, ModelShape, SamplingParams
 from s2l_lab.policies.stopping import eos_ids
 from s2l_lab.policies.templates import encode_prompt
@@ -39,7 +39,10 @@ class TransformersPolicy:
     """A loaded model, its tokenizer and its template as a Policy.
 
     `weights` and `template_digest` identify what the arguments are: they, the name and the precision make the digest,
-    so two different models must never be given one identity. `memory_budget` in bytes bounds what a wave may take.
+    so two different models must never be given one identity. `memory_budget` in bytes bounds what a batch may take.
+    `exact` promises draws to the bit, or does not; None leaves it to the sampler's rule (sampler.py), which is a
+    function of the model and its device. Departing from the rule can change a draw by rounding, so it is part of the
+    digest.
     """
 
     engine = "transformers"
@@ -54,11 +57,12 @@ class TransformersPolicy:
         weights: str,
         template_digest: str,
         memory_budget: int | None = None,
+        exact: bool | None = None,
     ) -> None:
+        """Raises PolicyError for a tokenizer of another model, and where `exact` cannot be promised."""
         self.name = name
         self.shape: ModelShape | None = loaded_shape(model)
         dtype = str(model.dtype).removeprefix("torch.")
-        self.digest = content_digest([self.engine, name, weights, template_digest, dtype])
         if len(tokenizer) > self.shape.vocabulary:
             raise PolicyError(
                 f"{name}: its tokenizer has {len(tokenizer)} tokens and its model only {self.shape.vocabulary} "
@@ -66,7 +70,12 @@ class TransformersPolicy:
             )
         self.tokenizer, self._render, self._model = tokenizer, render, model.eval()
         self.eos_ids = eos_ids(model, tokenizer)
-        self._sampler: Sampler | None = Sampler(model, tokenizer, name, memory_budget=memory_budget)
+        sampler = Sampler(model, tokenizer, name, memory_budget=memory_budget, exact=exact)
+        self._sampler: Sampler | None = sampler
+        self.exact = sampler.exact
+        """True where a draw is equal to the bit whatever is sampled beside it."""
+        departs = [] if self.exact == promises_bits(model) else [f"exact={self.exact}"]
+        self.digest = content_digest([self.engine, name, weights, template_digest, dtype, *departs])
 
     @classmethod
     def load(
@@ -79,6 +88,7 @@ class TransformersPolicy:
         dtype: str,
         device: str | None = None,
         trust_remote_code: bool = False,
+        exact: bool | None = None,
     ) -> TransformersPolicy:
         """Load the checkpoint in `directory`. Raises PolicyError if it does not load whole.
 
@@ -90,7 +100,7 @@ class TransformersPolicy:
         model = model.to(where).eval()
         pack_linears(model)
         weights = revision or f"sha256:{fingerprint(directory)}"
-        return cls(name, model, tokenizer, render, weights=weights, template_digest=template_digest)
+        return cls(name, model, tokenizer, render, weights=weights, template_digest=template_digest, exact=exact)
 
     def sample(self, requests: Sequence[Draws], sampling: SamplingParams) -> Iterator[Draw]:
         """Draws as they finish; the same for a key whatever else is asked for. Prompts are checked before the first.

@@ -50,6 +50,18 @@ def test_is_what_open_policy_opens(checkpoint: Path) -> None:
     assert np.array_equal(a[2].logprobs, b[2].logprobs)
 
 
+def test_a_promise_that_departs_from_the_rule_is_part_of_the_digest(checkpoint: Path) -> None:
+    """A small model on a CPU is exact by the rule, so asking for that changes nothing."""
+
+    def promised(exact: bool | None) -> TransformersPolicy:
+        return TransformersPolicy.load("m", checkpoint, None, lambda p: p.prompt, "t", "float32", exact=exact)
+
+    assert promised(None).exact
+    assert promised(True).digest == promised(None).digest == load(checkpoint).digest
+    assert not promised(False).exact
+    assert promised(False).digest != promised(None).digest
+
+
 def test_the_digest_identifies_all_that_shapes_a_draw(checkpoint: Path, tmp_path: Path) -> None:
     base = load(checkpoint).digest
     assert load(checkpoint).digest == base

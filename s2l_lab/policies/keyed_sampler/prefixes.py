@@ -44,9 +44,13 @@ class Rows:
 
 def extend(row_B: NDArray[np.int64], token_B: NDArray[np.int64], merge: bool) -> Children:
     """Prefixes after rollout i, on row row_B[i], drew token_B[i]. Without `merge` every rollout has its own prefix."""
-    last_B = token_B if merge else np.arange(len(token_B))
-    span = int(last_B.max(initial=0)) + 1
-    key_C, member_C, child_B = np.unique(row_B * span + last_B, return_index=True, return_inverse=True)
+    if not merge:
+        member_C = np.argsort(row_B, kind="stable")
+        child_B = np.empty_like(member_C)
+        child_B[member_C] = np.arange(len(member_C))
+        return Children(row_B[member_C], token_B[member_C], member_C, child_B)
+    span = int(token_B.max(initial=0)) + 1
+    key_C, member_C, child_B = np.unique(row_B * span + token_B, return_index=True, return_inverse=True)
     return Children(key_C // span, token_B[member_C], member_C, child_B)
 
 
@@ -57,7 +61,7 @@ def place(children: Children, multiple: int) -> Rows:
     """
     count = len(children.parent_C)
     first_C = np.ones(count, dtype=bool)
-    first_C[1:] = children.parent_C[1:] != children.parent_C[:-1]  # np.unique has sorted the prefixes by parent
+    first_C[1:] = children.parent_C[1:] != children.parent_C[:-1]  # prefixes are sorted by parent
     stays_C = first_C & (children.parent_C < count)
     slot_C = children.parent_C.copy()
     free = np.ones(count, dtype=bool)

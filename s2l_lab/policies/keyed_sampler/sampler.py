@@ -1,21 +1,29 @@
 """The transformers sampler: exact draws from a causal language model, one forward pass per distinct prefix.
 
-A wave of rollouts (waves.py) is prefilled once per problem and decoded token by token (decoding.py). Per step: shape
-the distribution of every distinct prefix (warping.py), draw every rollout's token with its own uniform (draw_keys.py),
-give finished rollouts away (tape.py), and run the model on the prefixes that are left (prefixes.py). The model's cache
-is only ever reordered (row_cache.py), which works alike for full, sliding-window and linear attention.
+A batch of rollouts is prefilled once per problem and decoded token by token (decoding.py). Per step: shape the
+distribution of every distinct prefix (warping.py), draw every rollout's token with its own uniform (draw_keys.py), give
+finished rollouts away (tape.py), and run the model on the prefixes that are left (prefixes.py).
 
-A rollout is a function of its key and the model alone. On a CPU the model's bits are made independent of the batch
-(invariant_attention.py, decoding.ROW_MULTIPLE) and, for small models, of the number of cores (wave_threads.py), so a
-rollout comes out equal to the bit whatever is sampled beside it. On other devices logits move by rounding when the
-batch changes, as they do between machines anywhere; a token changes with them only if its uniform falls that close to
-the edge between two tokens (about one token in a million in float32).
+There are two ways to keep a batch full (waves.py):
+
+- One batch that is refilled: prompts of any length are read unpadded, their rows join the cache (row_cache.py) beside
+  those in flight, and finished rollouts are replaced at once. The rule for every model that is not named below.
+- Waves of prompts of one length, which start together and are never refilled: no row has padding. For models whose
+  draws are promised to the bit, and for those whose cache takes no new rows, which a warning names.
+
+A rollout is a function of its key and the model alone. Where the sampler is `exact` its bits are, too: the model's
+arithmetic is made independent of the batch (invariant_attention.py, decoding.ROW_MULTIPLE) and, for small models, of
+the number of cores (wave_threads.py), so a rollout comes out equal to the bit whatever is sampled beside it. That is
+the rule for models of up to packed_linear.MAX_PARAMETERS on a CPU, and an option for larger ones there. Elsewhere
+logits move by rounding when the batch changes, as they do between machines anywhere; a token changes with them only if
+its uniform falls that close to the edge between two tokens (about one token in a million in float32).
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +33,16 @@ import torch
 
 from s2l_lab.errors import PolicyError
 from s2l_lab.policies import waves
-from s2l_lab.policies.keyed_sampler.decoding import Decoding
+from s2l_lab.policies.keyed_sampler.decoding import ROW_MULTIPLE, Decoding
 from s2l_lab.policies.keyed_sampler.invariant_attention import use_invariant_attention
 from s2l_lab.policies.keyed_sampler.packed_linear import is_small
-from s2l_lab.policies.keyed_sampler.row_cache import ROOM, cache_bytes, row_cache
+from s2l_lab.policies.keyed_sampler.row_cache import (
+    ROOM,
+    append_rows,
+    cache_bytes,
+    row_cache,
+    takes_rows,
+)
 from s2l_lab.policies.keyed_sampler.tape import Tape
 from s2l_lab.policies.keyed_sampler.wave_threads import side_by_side
 from s2l_lab.policies.policy import StopReason
@@ -42,32 +56,51 @@ if TYPE_CHECKING:
     from s2l_lab.policies.policy import Draw, SamplingParams
 
 MAX_ROWS = 1024
-"""Rollouts in a wave at most; more gain nothing."""
+"""Rollouts in a batch at most; more gain nothing."""
+CPU_ROWS = 128
+"""The same for a batch that is refilled on a CPU: of a model that is not small, this many rows keep the cores busy."""
 SMALL_BUDGET = 3 * 2**29
 """Bytes that the waves of a small model share: a run of the embedded family stays under 2 GB in all."""
 _MAX_THREADS = 8  # waves side by side; Python's lock is one
 _EXACT_DTYPES = (torch.float32, torch.float64)
 _CACHE_TOLERANCE = 0.01  # nats; rounding gives 1e-5 in float32, and half precision is not judged
 _WORKSPACE = 40  # bytes per row and vocabulary entry while a distribution is shaped: logits and four float64 arrays
+_CPU_WORKSPACE = 12  # on a CPU, where few rows are shaped at a time: logits, those before, and both put together
 
 
 class Sampler:
-    """Draws rollouts from one model. `memory_budget` in bytes bounds cache and workspace of a wave.
+    """Draws rollouts from one model. `memory_budget` in bytes bounds cache and workspace of a batch.
 
-    `merge=False` gives every rollout a row of its own; it exists for tests and benchmarks, the draws are the same.
+    `exact` promises draws to the bit; None promises it by the rule above. `merge=False` gives every rollout a row of
+    its own; it exists for tests and benchmarks, the draws are the same.
     """
 
     def __init__(
-        self, model: Any, tokenizer: Any, name: str, *, memory_budget: int | None = None, merge: bool = True
+        self,
+        model: Any,
+        tokenizer: Any,
+        name: str,
+        *,
+        memory_budget: int | None = None,
+        exact: bool | None = None,
+        merge: bool = True,
     ) -> None:
+        """Raises PolicyError where `exact` is asked for and the model is not on a CPU."""
+        if exact and model.device.type != "cpu":
+            raise PolicyError(
+                f"{name}: draws can be promised to the bit on a CPU only, and the model is on {model.device}. Leave "
+                "`exact` out; draws are still keyed, and differ by rounding at most."
+            )
         use_invariant_attention(model)
+        self.exact = promises_bits(model) if exact is None else exact
+        """True where a draw is equal to the bit whatever is sampled beside it."""
         self._model, self._tokenizer, self._name, self._merge = model, tokenizer, name, merge
         self._vocabulary = int(model.get_output_embeddings().weight.shape[0])
         self._eos_V = token_mask(eos_ids(model, tokenizer), self._vocabulary)
         self._budget = _default_budget(model) if memory_budget is None else memory_budget
-        self._threads = min(torch.get_num_threads(), _MAX_THREADS) if is_small(model) else 0
-        keeps_last = "logits_to_keep" in inspect.signature(model.forward).parameters
-        self._last_logits_only = {"logits_to_keep": 1} if keeps_last else {}
+        self._threads = min(torch.get_num_threads(), _MAX_THREADS) if self.exact and is_small(model) else 0
+        self._takes = frozenset(inspect.signature(model.forward).parameters)
+        self._last_logits_only = {"logits_to_keep": 1} if "logits_to_keep" in self._takes else {}
         self.context: int | None = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
         """Tokens that prompt and completion may have together; None if the model states no bound."""
 
@@ -80,13 +113,23 @@ class Sampler:
         """
         stops = StopStrings(self._tokenizer, sampling.stop, self._vocabulary)
         row_bytes, token_bytes = self._cache_bytes
+        on_cpu = self._model.device.type == "cpu"
+        workspace = _CPU_WORKSPACE if on_cpu else _WORKSPACE
+        refilled = not self.exact and self._refills
+        most = CPU_ROWS if refilled and on_cpu else MAX_ROWS
 
         def capacity(prompt_length: int) -> int:
             tokens = prompt_length + self._limit(prompt_length, sampling)
-            per_row = row_bytes + int(ROOM * token_bytes * tokens) + _WORKSPACE * self._vocabulary
-            return min(MAX_ROWS, max(1, self._budget // max(self._threads, 1) // per_row))
+            per_row = row_bytes + int(ROOM * token_bytes * tokens) + workspace * self._vocabulary
+            return min(most, max(1, self._budget // max(self._threads, 1) // per_row))
 
-        planned = waves.plan(requests, capacity, (sampling.seed, policy_digest, sampling.digest))
+        key_fields = (sampling.seed, policy_digest, sampling.digest)
+        if refilled:
+            lengths = [len(request.prompt_ids) for request in requests]
+            most_rows = capacity(min(lengths, default=0))
+            yield from self._refill(waves.Queue(requests, capacity, key_fields), sampling, stops, most_rows)
+            return
+        planned = waves.plan(requests, capacity, key_fields)
         decode = functools.partial(self._decode, sampling=sampling, stops=stops)
         if self._threads:
             yield from side_by_side(planned, decode, self._threads)
@@ -94,19 +137,57 @@ class Sampler:
             yield from chain.from_iterable(map(decode, planned))
 
     def _decode(self, wave: waves.Wave, sampling: SamplingParams, stops: StopStrings) -> Iterator[Draw]:
-        limit = self._limit(wave.prompts_PL.shape[1], sampling)
-        tape = Tape(wave, sampling, self._tokenizer, stops)
-        decoding = Decoding(wave, self._forward, self._model.config, sampling, merge=self._merge)
+        """One wave, from its prompts to its last draw."""
+        tape, decoding = self._start(sampling, stops)
+        decoding.begin(wave, tape.add(wave))
+        while len(decoding.live_B):
+            yield from self._step(decoding, tape, stops)
+
+    def _refill(
+        self, queue: waves.Queue, sampling: SamplingParams, stops: StopStrings, most_rows: int
+    ) -> Iterator[Draw]:
+        """One batch, which takes rollouts from the queue as others finish."""
+        tape, decoding = self._start(sampling, stops, most_rows)
         while True:
-            token_B = tape.record(decoding.live_B, decoding.draw(self._name))
-            for reason in (StopReason.EOS, StopReason.STOP, StopReason.LENGTH):
-                finished_B = self._finished(reason, decoding, token_B, tape, stops, limit)
-                if finished_B.any():
-                    yield from tape.finish(decoding.live_B[finished_B], reason)
-                    decoding.drop(finished_B)
-                    token_B = token_B[~finished_B]
-            if not len(token_B):
+            if wave := queue.take(len(decoding.live_B), tape.longest_prompt(decoding.live_B)):
+                decoding.admit(wave, tape.add(wave))
+            if not len(decoding.live_B):
                 return
+            yield from self._step(decoding, tape, stops)
+
+    def _start(
+        self, sampling: SamplingParams, stops: StopStrings, most_rows: int | None = None
+    ) -> tuple[Tape, Decoding]:
+        tape = Tape(sampling, self._tokenizer, stops, functools.partial(self._limit, sampling=sampling))
+        decoding = Decoding(
+            self._forward,
+            self._model.config,
+            sampling,
+            merge=self._merge,
+            multiple=ROW_MULTIPLE if self.exact else 1,
+            most_rows=most_rows,
+        )
+        return tape, decoding
+
+    def _step(self, decoding: Decoding, tape: Tape, stops: StopStrings) -> Iterator[Draw]:
+        """One token for every live rollout, and the draws that it ends."""
+
+        def describe(track: int) -> str:
+            rollout = tape.rollout(track)
+            return (
+                f"policy {self._name!r} gave NaN or infinite logits at position {tape.length_S[track]} of a completion "
+                f"of problem {rollout.problem_id} (sample index {rollout.index})."
+            )
+
+        drawn_CB = decoding.draw(tape.uniforms(decoding.live_B), describe)
+        token_B = tape.record(decoding.live_B, drawn_CB)
+        for reason in (StopReason.EOS, StopReason.STOP, StopReason.LENGTH):
+            finished_B = self._finished(reason, decoding, token_B, tape, stops)
+            if finished_B.any():
+                yield from tape.finish(decoding.live_B[finished_B], reason)
+                decoding.drop(finished_B)
+                token_B = token_B[~finished_B]
+        if len(token_B):
             decoding.advance(token_B)
 
     def _finished(
@@ -116,13 +197,12 @@ class Sampler:
         token_B: NDArray[np.int64],
         tape: Tape,
         stops: StopStrings,
-        limit: int,
     ) -> NDArray[np.bool_]:
         """(B,) True for the live rollouts that end for this reason with these tokens."""
         if reason is StopReason.EOS:
             return self._eos_V[token_B]
         if reason is StopReason.LENGTH:
-            return np.full(len(token_B), tape.length == limit)
+            return tape.full(decoding.live_B)
         if not stops.may_complete_V[token_B].any():
             return np.zeros(len(token_B), dtype=bool)
         children = decoding.children(token_B)  # each distinct prefix is looked at once
@@ -136,10 +216,20 @@ class Sampler:
         return sampling.max_tokens if self.context is None else min(sampling.max_tokens, self.context - prompt_length)
 
     @torch.inference_mode()
-    def _forward(self, tokens_RT: NDArray[np.int64], cache: Any) -> torch.Tensor:
-        """(R, V) logits after the last of these tokens, which extend the cache."""
+    def _forward(
+        self, tokens_RT: NDArray[np.int64], cache: Any, lengths_R: NDArray[np.int64] | None = None
+    ) -> torch.Tensor:
+        """(R, V) logits after the last of these tokens, which extend the cache (see decoding.Forward)."""
         tokens = torch.from_numpy(tokens_RT).to(self._model.device)
-        output = self._model(input_ids=tokens, past_key_values=cache, use_cache=True, **self._last_logits_only)
+        places = {}
+        if lengths_R is not None:  # of one new token a row
+            lengths = torch.from_numpy(lengths_R).to(self._model.device)
+            columns = torch.arange(int(lengths_R.max()) + 1, device=self._model.device)
+            mask = columns >= columns[-1] - lengths[:, None]
+            places = {"attention_mask": mask, "position_ids": lengths[:, None]}
+        output = self._model(
+            input_ids=tokens, past_key_values=cache, use_cache=True, **places, **self._last_logits_only
+        )
         logits: torch.Tensor = output.logits[:, -1]
         return logits.cpu() if logits.device.type == "mps" else logits  # distributions need float64, MPS has none
 
@@ -164,6 +254,40 @@ class Sampler:
                 "another version of transformers."
             )
         return four - 4 * per_token, per_token
+
+    @functools.cached_property
+    def _refills(self) -> bool:
+        """True if rows of other lengths can join a batch: tried on prompts of two and five tokens when first needed.
+
+        Warns where they cannot, and what is done instead.
+        """
+        reason = "its cache holds state that cannot be moved row by row"
+        if not {"attention_mask", "position_ids"} <= self._takes:
+            reason = "its forward pass takes no mask and positions"
+        elif takes_rows(cache := row_cache(self._model.config)):
+            lengths_R, texts = np.array([2, 5]), [np.arange(n)[None] % self._vocabulary for n in (3, 6)]
+            for text_1T in texts:
+                alone = row_cache(self._model.config)
+                self._forward(text_1T[:, :-1], alone)
+                append_rows(cache, alone, torch.tensor([0]))
+            together = self._forward(np.array([text_1T[0, -1:] for text_1T in texts]), cache, lengths_R)
+            plain = torch.cat([self._forward(text_1T, row_cache(self._model.config)) for text_1T in texts])
+            gap = float((together.log_softmax(-1) - plain.log_softmax(-1)).abs().max())
+            if self._model.dtype not in _EXACT_DTYPES or gap <= _CACHE_TOLERANCE:
+                return True
+            reason = f"it gives other log-probabilities beside a longer prompt (by {gap:.2g} nats)"
+        warnings.warn(
+            f"{self._name}: prompts of different lengths are sampled one length after another, and finished rollouts "
+            f"are not replaced, because {type(self._model).__name__} does not allow it: {reason}. Draws are the same; "
+            "sampling is slower.",
+            stacklevel=2,
+        )
+        return False
+
+
+def promises_bits(model: Any) -> bool:
+    """The rule: draws of a model on a CPU of up to packed_linear.MAX_PARAMETERS are promised to the bit."""
+    return is_small(model)
 
 
 def _default_budget(model: Any) -> int:

@@ -24,6 +24,7 @@ import torch
 if TYPE_CHECKING:
     from s2l_lab.policies.policy import SamplingParams
 
+_FEW_ROWS = 8
 _FLOOR = -1e300  # a finite stand-in for -inf: exp gives exactly 0, and 0 * _FLOOR is 0 where 0 * -inf is NaN
 
 
@@ -85,9 +86,15 @@ def kept(weights_RV: torch.Tensor, sampling: SamplingParams) -> torch.Tensor:
 
 def draw(distribution: Distribution, row_B: torch.Tensor, uniform_B: torch.Tensor) -> torch.Tensor:
     """(B,) token ids: rollout i draws from row row_B[i] with its own uniform in [0, 1) (float64)."""
-    cumulative_BV = distribution.cumulative_RV[row_B]
-    target_B = uniform_B * cumulative_BV[:, -1]
-    return torch.searchsorted(cumulative_BV, target_B[:, None], right=True)[:, 0]
+    cumulative_RV = distribution.cumulative_RV
+    target_B = uniform_B * cumulative_RV[row_B, -1]
+    if len(cumulative_RV) <= _FEW_ROWS:  # of many entries: do not copy a row for each rollout
+        token_B = torch.empty_like(row_B)
+        for row, cumulative_V in enumerate(cumulative_RV):
+            here = row_B == row
+            token_B[here] = torch.searchsorted(cumulative_V, target_B[here], right=True)
+        return token_B
+    return torch.searchsorted(cumulative_RV[row_B], target_B[:, None], right=True)[:, 0]
 
 
 def log_probability(
