@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -21,7 +21,7 @@ from s2l_lab.passk.estimates import policy_comparisons, policy_curve
 from s2l_lab.problems.clusters import problem_clusters
 from s2l_lab.rollouts import RolloutStore
 from s2l_lab.studies.arms import ArmSpec, SampledArm, complete_arms
-from s2l_lab.studies.contrast_arms import ContrastArms, contrast_arms
+from s2l_lab.studies.contrast_arms import ContrastArm, ContrastArms, contrast_arms
 from s2l_lab.studies.contrast_plan import ContrastPlan
 from s2l_lab.studies.persistence import Persistence, persistence
 from s2l_lab.studies.policy_share import PolicyShare, policy_share
@@ -54,6 +54,8 @@ class PretrainedPlan(BaseModel):
     """Sampling temperatures of both members, ascending; 1 among them, the last one above it."""
     validation_problems: int = Field(default=8, ge=2)
     validation_rollouts: int = Field(default=16, ge=1)
+    scored_rollouts: int = Field(default=16, ge=2)
+    """Rollouts per problem and arm that are scored token by token for persistence, at most N."""
     max_tokens: int = Field(default=48, ge=1)
     seed: int = Field(default=0, ge=0)
     embedder: str = "minilm"
@@ -152,7 +154,7 @@ def measure(plan: PretrainedPlan, command: str, watch: Watch) -> Measured:
         made = embedding_words(facts)
         conditions = _conditions(plan, arms, watch)
         share = policy_share(arms, vectors)
-        lasting = persistence(arms, announce=watch.announce)
+        lasting = persistence(_fewer(arms, plan.scored_rollouts), announce=watch.announce)
         digest = arms.learner.arm.benchmark.digest
         parts.append(PairOnBenchmark(benchmark, digest, conditions, share, lasting))
         provenance[benchmark] = {k: v for k, v in arms.provenance(command).items() if k not in ("command", "plan")}
@@ -162,6 +164,7 @@ def measure(plan: PretrainedPlan, command: str, watch: Watch) -> Measured:
         "over problems.",
         details(
             f"sampling top-p 1, top-k off, at most {plan.max_tokens} tokens, seed {plan.seed}",
+            f"persistence from the first {min(plan.scored_rollouts, plan.rollouts)} rollouts per problem and arm",
             f"temperature of equal entropy found on {plan.validation_problems} other problems of each benchmark, "
             f"{plan.validation_rollouts} rollouts each",
             made,
@@ -171,6 +174,16 @@ def measure(plan: PretrainedPlan, command: str, watch: Watch) -> Measured:
     )
     plain_plan = plan.model_dump(mode="json", exclude={"model_root", "data_root"})
     return Measured(result, about, {"command": command, "plan": plain_plan, "benchmarks_made": provenance})
+
+
+def _fewer(arms: ContrastArms, rollouts: int) -> ContrastArms:
+    """The same arms with the first rollouts alone: reading every token by two models costs more than sampling it."""
+
+    def cut(arm: ContrastArm) -> ContrastArm:
+        n = min(rollouts, arm.arm.request.rollouts)
+        return replace(arm, arm=replace(arm.arm, request=arm.arm.request.model_copy(update={"rollouts": n})))
+
+    return replace(arms, learner=cut(arms.learner), others=tuple(map(cut, arms.others)))
 
 
 def _conditions(plan: PretrainedPlan, arms: ContrastArms, watch: Watch) -> tuple[Condition, ...]:
