@@ -10,7 +10,6 @@ answers and model shapes; `s2l-lab passk` wrote both to `numbers.json`.
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from s2l_lab.browse.solve_rates import SolveRates, solve_rates
 from s2l_lab.browse.store import BrowsedStore
+from s2l_lab.browse.store_facts import json_object
 from s2l_lab.estimators import Comparison, Counts, CoverCurve, Curve
 from s2l_lab.figures.caption import crossing_words
 from s2l_lab.figures.numbers import plain
@@ -196,11 +196,8 @@ def thinned(n: int) -> NDArray[np.int64]:
 
 def recorded(store: BrowsedStore) -> dict[str, Recorded]:
     """The records by policy from the run's `numbers.json`; empty if it is missing, damaged or from another release."""
-    try:
-        content = json.loads((store.path / NUMBERS).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    policies = content.get("policies") if isinstance(content, dict) else None
+    content = json_object(store.path / NUMBERS) or {}
+    policies = content.get("policies")
     found = {}
     for one in policies if isinstance(policies, list) else []:
         if isinstance(one, dict) and isinstance(one.get("policy"), str):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 
-SOURCES = ("explorer", "learner")
 EXPLAINED: dict[str, str] = {
     # Of a whole round, over all processes.
     "round": "Number of the round (one generation), from 1.",

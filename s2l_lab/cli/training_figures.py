@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
@@ -34,11 +34,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from s2l_lab.figures.registry import Scale
     from s2l_lab.sweeps import SeededArm, SweepPlan
     from s2l_lab.training.claims import TrainingFigure
     from s2l_lab.training.results import Reports
-
-Scale = Literal["mini", "paper"]
 
 
 def training(

@@ -90,7 +90,7 @@ def _draw_shares(canvas: Canvas, result: MetricValidity) -> None:
         shares = _shares(found)
         hover = [
             f"<b>{markup(METRICS[name].title)}</b>",
-            *(f"{FACTOR_WORDS[f]}: {_said(e)}" for f, e in shares.items()),
+            *(f"{FACTOR_WORDS[f]}: {reading(e.value, e.lower, e.upper)}" for f, e in shares.items()),
         ]
         hover += [f"{100 * next(iter(shares.values())).level:.0f} % CI over items", f"n = {found.n_items} items"]
         for (factor, share), bar in zip(shares.items(), pairwise(_stack(found)), strict=True):
@@ -119,10 +119,6 @@ def _stack(found: Validity) -> list[float]:
     for share in _shares(found).values():
         ends.append(ends[-1] + max(share.value, 0.0))
     return ends
-
-
-def _said(estimate: Estimate) -> str:
-    return reading(estimate.value, estimate.lower, estimate.upper)
 
 
 def _caption(result: MetricValidity) -> list[str]:

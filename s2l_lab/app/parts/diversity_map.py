@@ -126,7 +126,8 @@ def _show(
     )
     title = f"Strategy map of problem {problem}"
     export_figure("diversity.map", figure, title, lines, lambda: point_rows(found))
-    export_report("diversity.map", title, lambda: [_section(figure)], lines)
+    item = FigureItem(figure, "Completions of one problem in the plane of their embeddings", "Shape: outcome.")
+    export_report("diversity.map", title, lambda: [Section("Strategy map", (item,))], lines)
 
 
 def _read(rollout: FullRollout) -> None:
@@ -153,8 +154,3 @@ def point_rows(found: StrategyMap) -> list[dict[str, Any]]:
         }
         for p in found.points
     ]
-
-
-def _section(figure: Any) -> Section:
-    item = FigureItem(figure, "Completions of one problem in the plane of their embeddings", "Shape: outcome.")
-    return Section("Strategy map", (item,))

@@ -112,9 +112,11 @@ def _numbers(address: Address, n_problems: int, n_rollouts: int) -> tuple[int, i
     """(problems, rollouts of each, m of all, m of correct) as the switches stand; drawn in one row."""
     problem_options, rollout_options = steps_to(PROBLEMS, n_problems), steps_to(ROLLOUTS, n_rollouts)
     columns = st.columns(5)
-    problems = columns[0].selectbox("Problems", problem_options, key=_few(address, "problems", problem_options, 50))
+    problems = columns[0].selectbox(
+        "Problems", problem_options, key=key_of_few(address, "problems", problem_options, 50)
+    )
     rollouts = columns[1].selectbox(
-        "Rollouts of each", rollout_options, key=_few(address, "rollouts", rollout_options, 32)
+        "Rollouts of each", rollout_options, key=key_of_few(address, "rollouts", rollout_options, 32)
     )
     m_options = steps_to(("2", *ROLLOUTS), int(rollouts))
     m_all = columns[2].selectbox(
@@ -136,6 +138,7 @@ def _numbers(address: Address, n_problems: int, n_rollouts: int) -> tuple[int, i
     return int(problems), int(rollouts), int(m_all), int(m_correct)
 
 
-def _few(address: Address, name: str, options: list[str], most: int) -> str:
-    """Key of a switch whose default is the largest option up to `most`."""
-    return address.option(name, options, default=[o for o in options if int(o) <= most][-1] if options else None)
+def key_of_few(address: Address, name: str, options: list[str], most: int) -> str:
+    """Key of a switch whose default is the largest option up to `most`, or the first option."""
+    few = [option for option in options if int(option) <= most][-1:] or options
+    return address.option(name, options, default=few[0])

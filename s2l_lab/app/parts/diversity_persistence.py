@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from s2l_lab.app.parts.diversity_measure import steps_to
+from s2l_lab.app.parts.diversity_measure import key_of_few, steps_to
 from s2l_lab.app.parts.export_row import chart, export_figure, export_report
 from s2l_lab.app.parts.measured import on_demand
 from s2l_lab.app.parts.runs import provenance_of
@@ -52,10 +52,8 @@ def show_persistence(here: Opened, address: Address, policies: tuple[str, ...]) 
         key=address.option("learner", local, default=local[-1]),
         help="The policy to which the others are compared, at T = 1. Its own rollouts at T = 1 are the null reference.",
     )
-    few = [o for o in problems_options if int(o) <= 20][-1] if int(problems_options[0]) <= 20 else problems_options[0]
-    problems = int(
-        columns[1].selectbox("Problems", problems_options, key=address.option("score-problems", problems_options, few))
-    )
+    few = key_of_few(address, "score-problems", problems_options, 20)
+    problems = int(columns[1].selectbox("Problems", problems_options, key=few))
     rollouts = int(
         columns[2].selectbox("Rollouts of each", ROLLOUTS, key=address.option("score-rollouts", ROLLOUTS, "16"))
     )
@@ -103,7 +101,9 @@ def _show(here: Opened, found: RunPersistence) -> None:
     chart(figure, "diversity.persistence.figure", width="content")
     title = f"Do deviations from {found.result.learner} last?"
     export_figure("diversity.persistence", figure, title, lines, lambda: lag_rows(found), ready=True)
-    export_report("diversity.persistence", title, lambda: [_section(figure, words)], lines)
+    shown = "Variance ratio, autocovariance, prefix survival and covariance of scores, a line per policy"
+    item = FigureItem(figure, shown, words)
+    export_report("diversity.persistence", title, lambda: [Section("Persistence", (item,))], lines)
 
 
 def lag_rows(found: RunPersistence) -> list[dict[str, Any]]:
@@ -123,8 +123,3 @@ def lag_rows(found: RunPersistence) -> list[dict[str, Any]]:
                 about = {"policy": row.name, "role": row.role, "statistic": statistic, "at": at}
                 rows.append(about | {"value": value, "lower": lower, "upper": upper, "n": n})
     return rows
-
-
-def _section(figure: Any, words: str) -> Section:
-    shown = "Variance ratio, autocovariance, prefix survival and covariance of scores, a line per policy"
-    return Section("Persistence", (FigureItem(figure, shown, words),))

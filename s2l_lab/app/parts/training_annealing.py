@@ -44,7 +44,8 @@ def show_annealing(address: Address, arms: Sequence[Arm]) -> None:
     more = [*why, *cut_words(figure), *([f"Without an explorer: {'; '.join(without)}."] if without else [])]
     lines = arms_caption(exploring, ABOUT_SEEDS, more)
     export_figure("training.annealing", figure, TITLE, lines, lambda: annealing_rows(found))
-    export_report("training.annealing", TITLE, lambda: [_section(figure)], lines)
+    item = FigureItem(figure, TITLE, ABOUT)
+    export_report("training.annealing", TITLE, lambda: [Section("Annealing", (item,))], lines)
 
 
 def annealing_rows(found: Sequence[Annealing]) -> list[dict[str, Any]]:
@@ -69,7 +70,3 @@ def _row(arm: Annealing, what: str, step: int, *numbers: float, **more: Any) -> 
     ends = dict(zip(("mean", "lower", "upper"), (*numbers, None, None, None), strict=False))
     names = ("n_seeds", "seed", "undefined")
     return {"arm": arm.name, "what": what, "step": step} | ends | {name: more.get(name) for name in names}
-
-
-def _section(figure: Any) -> Section:
-    return Section("Annealing", (FigureItem(figure, TITLE, ABOUT),))

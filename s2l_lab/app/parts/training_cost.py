@@ -36,7 +36,8 @@ def show_cost(address: Address, arms: Sequence[Arm]) -> None:
     export_figure("training.cost.bars", figure, TITLE, lines, rows)
     st.dataframe(rows, hide_index=True, width="stretch", height="content", column_config=_columns(rows))
     export_table("training.cost", rows, lines)
-    export_report("training.cost", TITLE, lambda: [_section(figure, rows)], lines)
+    item, table = FigureItem(figure, TITLE, ABOUT), TableItem(rows, "A row per run.")
+    export_report("training.cost", TITLE, lambda: [Section("Cost", (item,), (table,))], lines)
 
 
 def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -59,7 +60,3 @@ def cost_rows(rows: Sequence[tuple[Arm, CostRow]]) -> list[dict[str, Any]]:
             about |= {f"{part} {unit}": values[part] for part in PARTS}
         shown.append(about)
     return shown
-
-
-def _section(figure: Any, rows: list[dict[str, Any]]) -> Section:
-    return Section("Cost", (FigureItem(figure, TITLE, ABOUT),), (TableItem(rows, "A row per run."),))

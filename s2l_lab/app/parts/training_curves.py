@@ -13,9 +13,10 @@ from s2l_lab.app.parts.safe import plain
 from s2l_lab.app.parts.states import empty, notes
 from s2l_lab.app.parts.training_caption import arms_caption
 from s2l_lab.app.parts.training_data import metrics_of
-from s2l_lab.browse.metric_words import SOURCES, explain
+from s2l_lab.browse.metric_words import explain
 from s2l_lab.browse.report_page import FigureItem, Section
 from s2l_lab.figures.run_curves import BOTH, CurvePanel, cut_words, run_curves_figure
+from s2l_lab.rollouts.order import SOURCES
 from s2l_lab.training.arms import Arm
 from s2l_lab.training.logged import Metrics, seed_band
 from s2l_lab.training.results import StepCurve
@@ -55,7 +56,8 @@ def show_curves(address: Address, arms: Sequence[Arm]) -> None:
     about = [f"{spoken(name)}: {words}"] if words else []
     lines = arms_caption(arms, ABOUT_SEEDS, [*about, *cut_words(figure)])
     export_figure("training.curves", figure, title, lines, lambda: band_rows(panels, spoken(name)))
-    export_report("training.curves", title, lambda: [_section(figure, title)], lines)
+    item = FigureItem(figure, title, "A panel per arm, a line per source.")
+    export_report("training.curves", title, lambda: [Section("Metrics over steps", (item,))], lines)
 
 
 def metric_names(of_runs: Sequence[Metrics]) -> list[str]:
@@ -116,7 +118,3 @@ def _bands(of_seeds: Sequence[Metrics], name: str) -> Mapping[str, StepCurve]:
     rest = name.removeprefix(BY_SOURCE)
     found = {source: seed_band(of_seeds, f"{source}/{rest}") for source in SOURCES}
     return {source: band for source, band in found.items() if band.step_S.size}
-
-
-def _section(figure: Any, title: str) -> Section:
-    return Section("Metrics over steps", (FigureItem(figure, title, "A panel per arm, a line per source."),))

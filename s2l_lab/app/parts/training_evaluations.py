@@ -61,7 +61,10 @@ def show_evaluations(address: Address, arms: Sequence[Arm]) -> None:
         column_config=column_words(f"pass@{k}", "arm", "step", "of", "interval"),
     )
     export_table("training.last", lambda: last_rows(levels, k, numbers=True), lines)
-    export_report("training.evaluations", title, lambda: [_section(figure, title, levels, k)], lines)
+    item = FigureItem(figure, title, "A panel per arm.")
+    table = TableItem(last_rows(levels, k), "The last evaluated step of every arm.")
+    section = Section("pass@k while training", (item,), (table,))
+    export_report("training.evaluations", title, lambda: [section], lines)
 
 
 def without_verdict(levels: Levels) -> list[str]:
@@ -99,8 +102,3 @@ def _words(estimate: Estimate, k: int) -> dict[str, Any]:
 def _numbers(estimate: Estimate, k: int) -> dict[str, Any]:
     names = ("value", "lower", "upper", "level", "n_seeds", "n_problems", "n_rollouts", "method", "given")
     return {"k": k} | {name: getattr(estimate, name) for name in names}
-
-
-def _section(figure: Any, title: str, levels: Levels, k: int) -> Section:
-    table = TableItem(last_rows(levels, k), "The last evaluated step of every arm.")
-    return Section("pass@k while training", (FigureItem(figure, title, "A panel per arm."),), (table,))

@@ -16,12 +16,12 @@ from s2l_lab.app.parts.states import empty, notes
 from s2l_lab.app.parts.training_data import column_words, metrics_of, runs_of
 from s2l_lab.browse.catalog import RunEntry
 from s2l_lab.browse.filters import RolloutFilter, to_query
-from s2l_lab.browse.metric_words import SOURCES
 from s2l_lab.browse.provenance import caption
 from s2l_lab.browse.report_page import Section, TableItem
 from s2l_lab.browse.rollout_pages import Page, page, read_rollout
 from s2l_lab.browse.rows import Row
 from s2l_lab.browse.store import BrowsedStore
+from s2l_lab.rollouts.order import SOURCES
 from s2l_lab.training.arms import rounds_of
 from s2l_lab.training.rounds import Rounds
 
