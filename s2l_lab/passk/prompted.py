@@ -74,7 +74,7 @@ class PromptDefaults:
 
 
 def prompting_of(
-    request: PasskRequest, prompted: PromptDefaults, member: Member, checkpoint: Checkpoint | None
+    request: PasskRequest, defaults: PromptDefaults, member: Member, checkpoint: Checkpoint | None
 ) -> Prompting:
     """How a member is prompted: as asked, else as its family says, else by default."""
     asked = Prompting(
@@ -85,14 +85,14 @@ def prompting_of(
     )
     said = asked.over(member.prompting)
     name = choose_template(member, checkpoint, request.template)
-    if prompted.template is not None and name in ("raw", *SUFFIXES) and not member.source.startswith("scripted:"):
+    if defaults.template is not None and name in ("raw", *SUFFIXES) and not member.source.startswith("scripted:"):
         if checkpoint is not None and not checkpoint.has_chat_template:
             raise UsageError(
-                f"{member.name}: the preset brings the template {prompted.template}, and this model's tokenizer has no "
+                f"{member.name}: the preset brings the template {defaults.template}, and this model's tokenizer has no "
                 "chat template. Give --template raw, or a Jinja file, to use the preset's sampling alone."
             )
-        name = prompted.template
-    instruction = prompted.instruction if said.instruction is None else said.instruction
+        name = defaults.template
+    instruction = defaults.instruction if said.instruction is None else said.instruction
     if instruction == "auto" and name in WITHOUT_INSTRUCTION:
         instruction = None
     text = said.template_text

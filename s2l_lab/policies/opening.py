@@ -68,8 +68,11 @@ def open_policy(
     if isinstance(member, str):
         member = named_member(member)
     chosen = choose_engine(member, engine)
-    said = (prompting or Prompting()).over(member.prompting)
-    template = said.template if template is None else template
+    asked = prompting or Prompting()
+    if template is not None and template != asked.template:
+        asked = asked.model_copy(update={"template": template, "template_text": None})
+    said = asked.over(member.prompting)
+    template = said.template
     if chosen == "scripted":
         from s2l_lab.policies.scripted import ScriptedPolicy
 

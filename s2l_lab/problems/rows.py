@@ -42,7 +42,6 @@ PROMPT_FIELDS = ("question", "problem", "prompt", "messages")
 ANSWER_FIELDS = ("answer", "answerKey", "final_answer", "reward_model.ground_truth")
 WORKED_FIELD = "solution"
 """Where the answer is looked for in none of ANSWER_FIELDS."""
-OPTION_FIELDS = ("choices", "options")
 FILE_KINDS: tuple[VerifierKind, ...] = ("math", "choice", "exact")
 """What a row's own `kind` may be; the other verifiers need more than a file of questions and answers has."""
 RESERVED = ("proof", "labels", "messages", "n_classes")
@@ -172,11 +171,12 @@ def _problem(fields: dict[str, Any], name: str, columns: Columns, *, counts: boo
     if columns == Columns() and all(field in fields for field in _GPQA):
         return _gpqa(fields, name)
     prompt_field, prompt, messages = _question(fields, columns.question)
-    option_field = next((field for field in OPTION_FIELDS if _is_options(fields.get(field))), None)
+    option_field = _option_field(fields)
     kind = _kind(fields, "math" if option_field is None else "choice")
     metadata: dict[str, Any] = {}
     if kind == "choice":
-        options = options_of(option_field or OPTION_FIELDS[0], fields.get(option_field or OPTION_FIELDS[0]))
+        column = option_field or "choices"
+        options = options_of(column, fields.get(column))
         answer_field, gold = _answer(
             fields, columns.answer, lambda field, value: choice_gold(field, value, options, counts=counts)
         )
@@ -299,11 +299,9 @@ def _gpqa(fields: dict[str, Any], name: str) -> tuple[Problem, str]:
 
 def _counts_places(fields: dict[str, Any], columns: Columns) -> bool:
     """Whether this row shows that the file's answers are places in the list of options."""
-    field = next((field for field in OPTION_FIELDS if _is_options(fields.get(field))), None)
-    if field is None:
-        return False
+    field = _option_field(fields)
     try:
-        options = options_of(field, fields[field])
+        options = options_of(str(field), fields.get(str(field)))
     except RowFaultError:
         return False
     wanted = ANSWER_FIELDS if columns.answer is None else (columns.answer,)
@@ -314,8 +312,15 @@ def _without_blanks(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: v.strip() if name in PROMPT_FIELDS and isinstance(v, str) else v for name, v in fields.items()}
 
 
-def _is_options(value: Any) -> bool:
-    return isinstance(value, list | dict) and len(value) > 0
+def _option_field(fields: dict[str, Any]) -> str | None:
+    """The column of a multiple-choice problem's options. `options` may be anything else in a file of other problems."""
+    if isinstance(fields.get("choices"), list | dict) and fields["choices"]:
+        return "choices"
+    try:
+        options_of("options", fields.get("options"))
+    except RowFaultError:
+        return None
+    return "options"
 
 
 def _is_text(value: Any) -> bool:

@@ -49,6 +49,7 @@ FORMS = {
     "MMLU-Pro": ({"question": "q", "options": list("klmnopqrst"), "answer": "I", "answer_index": 8}, "I"),
     "ARC": ({"question": "q", "choices": ARC, "answerKey": "3"}, "3"),
     "options by label": ({"question": "q", "options": {"A": "w", "B": "x"}, "answer": "B"}, "B"),
+    "options of another kind": ({"question": "q", "options": {"difficulty": "hard"}, "answer": "5"}, "5"),
     "no choices in a table": ({"question": "q", "choices": None, "answer": "5"}, "5"),
     "two columns that agree": ({"question": "q", "answer": "so\n#### 1,072", "final_answer": 1072.0}, "1072"),
     "one question in two columns": (
