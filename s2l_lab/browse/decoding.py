@@ -16,8 +16,10 @@ from typing import Any
 from s2l_lab.browse.store import BrowsedStore
 from s2l_lab.browse.store_facts import json_object
 from s2l_lab.errors import S2LError
+from s2l_lab.policies.checkpoint import HASHED
 from s2l_lab.policies.families import EMBEDDED, named_member
 from s2l_lab.policies.gguf_file import directory_of, made_from
+from s2l_lab.policies.packages import PACKAGE
 from s2l_lab.training.report import PLAN
 
 TOKENIZER = "tokenizer.json"
@@ -66,11 +68,11 @@ def _candidates(source: str, revision: str | None, root: Path | None) -> list[Pa
     if source.startswith(EMBEDDED):
         place = str(resources.files("s2l_lab.policies.tiny"))
         return [Path(place) / source.removeprefix(EMBEDDED) / TOKENIZER]
-    made = directory_of((revision or "").removeprefix("sha256:"))  # from a GGUF file, where that is the source
+    made = directory_of((revision or "").removeprefix(HASHED))  # from a GGUF file, where that is the source
     found = [Path(source) / TOKENIZER, *([made / TOKENIZER] if made_from(made) else [])]
     if root is not None:
         found += [root / source.rstrip("/").rpartition("/")[2] / TOKENIZER, root / source / TOKENIZER]
-    if source.count("/") == 1 and not source.startswith(("/", ".", "~")):
+    if source.count("/") == 1 and not source.startswith(("/", ".", "~", PACKAGE)):
         from huggingface_hub import try_to_load_from_cache
 
         cached = try_to_load_from_cache(source, TOKENIZER, revision=revision)

@@ -1,6 +1,6 @@
 """The main job: pass@k over a model family, from a request to a report."""
 
-from s2l_lab.passk.forecast import Expected, Forecast, forecast
+from s2l_lab.passk.dry_run import Expected, Forecast, forecast
 from s2l_lab.passk.plan import Plan, Task, make_plan
 from s2l_lab.passk.report import PasskReport, PolicyReport
 from s2l_lab.passk.request import PasskRequest

@@ -28,6 +28,7 @@ from s2l_lab.browse.tokens import (
 )
 from s2l_lab.errors import UsageError
 from s2l_lab.policies import Completion, Draw, StopReason
+from s2l_lab.policies.gguf_file import directory_of
 from s2l_lab.rollouts import Origin, RolloutStore
 
 WORDS = ["3", "+", "4", " makes ", "7"]
@@ -48,6 +49,24 @@ def stored(tmp_path: Path, texts: dict[str, tuple[str, list[int]]], **config: ob
 
 def first(store: BrowsedStore, policy: str) -> FullRollout:
     return read_rollout(store, page(store, RolloutFilter(policies=(policy,))).rows[0].address)
+
+
+@pytest.mark.parametrize("source", ["gone/model.gguf", "package:carried-model==1/model.gguf"])
+def test_tokens_of_a_gguf_file_are_spelt_by_what_was_made_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    sha256 = "0123456789abcdef" * 4
+    made = directory_of(sha256)
+    made.mkdir(parents=True)
+    small = Tokenizer(models.WordLevel({"3": 7, "+": 14, "4": 8, "?": 0}, unk_token="?"))
+    small.save(str(made / "tokenizer.json"))
+    record = {"source": source, "revision": f"sha256:{sha256}"}
+    store = stored(tmp_path, {"small": ("3+4", [7, 14, 8])}, policies={"small": record})
+    decoder = decoder_of(store, "small")
+    assert decoder is not None
+    other = stored(tmp_path / "other", {"small": ("3", [7])}, policies={"small": record | {"revision": "sha256:12"}})
+    assert decoder_of(other, "small") is None
 
 
 def test_tokens_spell_the_text_and_carry_their_numbers(tmp_path: Path) -> None:
