@@ -307,3 +307,18 @@ def test_a_directory_whose_name_is_no_policys_is_refused(tmp_path: Path) -> None
         (tmp_path / odd).mkdir()
         with pytest.raises(UsageError, match="is no policy's name"):
             named_member(str(tmp_path / odd))
+
+
+def test_the_shape_of_a_model_that_also_sees_is_that_of_its_text_model(checkpoint: Path, tmp_path: Path) -> None:
+    """As Gemma 3 and Qwen3.5 store theirs: a configuration inside, and tensors of a tower beside the text's."""
+    from safetensors.numpy import load_file, save_file
+
+    plain = json.loads((checkpoint / "config.json").read_text())
+    tensors = load_file(checkpoint / "model.safetensors")
+    renamed = {f"model.language_model.{name.removeprefix('model.')}": value for name, value in tensors.items()}
+    sight = {"model.visual.blocks.0.weight": np.ones((3, 5), np.float32), "mtp.fc.weight": np.ones(7, np.float32)}
+    save_file(renamed | sight, tmp_path / "model.safetensors")
+    whole = {"model_type": "seeing", "tie_word_embeddings": True, "text_config": plain, "vision_config": {"depth": 1}}
+    (tmp_path / "config.json").write_text(json.dumps(whole))
+    member = Member(name="m", source=str(tmp_path))
+    assert shape_of(Checkpoint(member, tmp_path, "sha256:1")) == shape_of(Checkpoint(member, checkpoint, "sha256:1"))
