@@ -22,7 +22,7 @@ from s2l_lab.policies.device import has_gpu
 from s2l_lab.policies.engines import ENGINE_OF_SOURCE, Engine
 from s2l_lab.policies.families import Member, named_member
 from s2l_lab.policies.model_shape import shape_of
-from s2l_lab.policies.templates import bind_template
+from s2l_lab.policies.templates import SUFFIXES, bind_template
 from s2l_lab.policies.tokenizers import load_tokenizer, require_one_tokenizer
 
 if TYPE_CHECKING:
@@ -245,9 +245,9 @@ def _open_endpoint(
     tokenizer = None if files is None else files.tokenizer
     if files is not None:
         files.require_spelling_of(server)
-    if tokenizer is None and server.is_vllm and template.startswith("chat") and route != "chat":
+    if tokenizer is None and server.is_vllm and template in SUFFIXES and route != "chat":
         tokenizer = tokenizer_here(member, server.model, model_root, trust_remote_code)
-    by_name = template.startswith("chat") and tokenizer is None
+    by_name = template in SUFFIXES and tokenizer is None
     chats = route == "chat" or (
         route is None and (by_name or (template == SERVED and files is None)) and server.chats()
     )
