@@ -17,7 +17,7 @@ from s2l_lab.policies import ModelShape
 from s2l_lab.policies.checkpoint import Checkpoint, locate
 from s2l_lab.policies.families import Member, load_family, parse_policy
 from s2l_lab.policies.model_shape import shape_of
-from s2l_lab.policies.opening import choose_engine, choose_template
+from s2l_lab.policies.opening import SERVED, choose_engine, choose_template
 from s2l_lab.policies.served_files import shape_in
 from s2l_lab.problems import Benchmark
 from s2l_lab.problems.benchmarks import load_benchmark
@@ -129,6 +129,9 @@ def _task(
         "template": choose_template(member, checkpoint, request.template),
         "engine": choose_engine(member, request.engine),
     }
+    begun = None if store is None else recorded_policies(store).get(member.name)
+    if record["template"] == SERVED and begun is not None and begun.get("template") == "raw":
+        record["template"] = "raw"  # once every server was sent text: such a run goes on as it was begun
     if request.tokenizer is not None and _served(request, member):
         shape = shape_in(member, request.tokenizer)
         record["tokenizer"] = str(request.tokenizer)
