@@ -18,7 +18,7 @@ from s2l_lab.policies import ModelShape
 from s2l_lab.policies.checkpoint import Checkpoint, locate
 from s2l_lab.policies.families import Member, load_family, parse_policy
 from s2l_lab.policies.model_shape import shape_of
-from s2l_lab.policies.opening import choose_engine
+from s2l_lab.policies.opening import SERVED, choose_engine
 from s2l_lab.policies.served_files import shape_in
 from s2l_lab.policies.templates import Prompting
 from s2l_lab.problems import Benchmark
@@ -156,6 +156,9 @@ def task_of(
     }
     if engine != "scripted":  # a script reads no prompt
         record |= prompting.extras
+    begun = None if store is None else recorded_policies(store).get(member.name)
+    if record["template"] == SERVED and begun is not None and begun.get("template") == "raw":
+        record["template"] = "raw"  # once every server was sent text: such a run goes on as it was begun
     if request.tokenizer is not None and _served(request, member):
         shape = shape_in(member, request.tokenizer)
         record["tokenizer"] = str(request.tokenizer)

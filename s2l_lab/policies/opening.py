@@ -24,7 +24,7 @@ from s2l_lab.policies.engines import ENGINE_OF_SOURCE, Engine
 from s2l_lab.policies.families import OLLAMA, Member, named_member, start_ollama
 from s2l_lab.policies.gguf_file import SUFFIX
 from s2l_lab.policies.model_shape import shape_of
-from s2l_lab.policies.templates import Prompting, bind_template, is_template_file
+from s2l_lab.policies.templates import SUFFIXES, Prompting, bind_template, is_template_file
 from s2l_lab.policies.tokenizers import load_tokenizer, require_one_tokenizer
 
 if TYPE_CHECKING:
@@ -275,10 +275,10 @@ def _open_endpoint(
     tokenizer = None if files is None else files.tokenizer
     if files is not None:
         files.require_spelling_of(server)
-    needs_tokenizer = template.startswith("chat") or is_template_file(template)
+    needs_tokenizer = template in SUFFIXES or is_template_file(template)
     if tokenizer is None and server.is_vllm and needs_tokenizer and route != "chat":
         tokenizer = tokenizer_here(member, server.model, model_root, trust_remote_code)
-    by_name = template.startswith("chat") and tokenizer is None
+    by_name = template in SUFFIXES and tokenizer is None
     chats = route == "chat" or (
         route is None and (by_name or (template == SERVED and files is None)) and server.chats()
     )

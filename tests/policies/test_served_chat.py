@@ -445,6 +445,22 @@ def test_a_mistyped_address_does_not_keep_its_name(server: FakeServer, tmp_path:
         run_passk(PasskRequest(policies=(f"far=text:{server.address}",), **asked))
 
 
+def test_a_run_that_was_begun_with_text_goes_on_with_text(server: FakeServer, tmp_path: Path) -> None:
+    """Its record says `raw`, as that of every served model did once; the server takes messages too."""
+    asked = {"family": None, "policies": (f"far={server.address}",), "problems": 2, "sampling": SAMPLING}
+    asked |= {"out": tmp_path / "run"}
+    server.routes = {TEXT}
+    run_passk(PasskRequest(rollouts=2, **asked))
+    for name in ("config.json", "manifest.json"):
+        file = tmp_path / "run" / name
+        file.write_text(file.read_text().replace('"served"', '"raw"'))
+    server.routes = {CHAT, TEXT}
+    report = run_passk(PasskRequest(rollouts=4, **asked))
+    assert report.n_rollouts == 4
+    assert set(server.paths) == {TEXT}
+    assert len(server.requests) == 2 * 4
+
+
 def test_a_run_that_lost_its_server_goes_on_from_what_it_has(server: FakeServer, tmp_path: Path) -> None:
     """As a server that is killed in the middle; the answers that came before are in the store."""
     request = PasskRequest(
