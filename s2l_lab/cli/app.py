@@ -29,6 +29,7 @@ from s2l_lab.cli.options import (
     RunSeed,
     SamplingPreset,
     Scale,
+    ServedTokenizer,
     Temperature,
     TopP,
     Unknown,
@@ -64,6 +65,7 @@ def passk(
         typer.Option(
             metavar="NAME=SOURCE",
             help="Add a policy called NAME. SOURCE is a directory, a hub id, an http(s) endpoint or scripted:SPEC. "
+            "Several addresses of one model are parted by commas; chat:http... and text:http... choose the route. "
             "Repeat for more.",
         ),
     ] = None,
@@ -111,6 +113,7 @@ def passk(
         int | None, typer.Option(help="Context length in tokens (vLLM only). [default: the model's]")
     ] = None,
     model_root: ModelRoot = None,
+    tokenizer: ServedTokenizer = None,
     trust_remote_code: Annotated[bool, typer.Option(help="Allow code that a checkpoint ships to run.")] = False,
     interval: Annotated[
         Interval,
@@ -173,6 +176,7 @@ def passk(
             "tensor_parallel": tensor_parallel,
             "max_model_len": max_model_len,
             "model_root": model_root,
+            "tokenizer": tokenizer,
             "trust_remote_code": trust_remote_code,
             "interval": interval.value,
             "extraction": extraction.value,

@@ -86,6 +86,14 @@ TopP = Annotated[
 MaxTokens = Annotated[
     int | None, typer.Option(help="Maximum length of a completion, in tokens. [default: the family's]")
 ]
+ServedTokenizer = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Tokenizer files of the served model (vLLM or llama.cpp): prompts go as token ids, and with config.json "
+        "beside them FLOPs are counted.",
+    ),
+]
 PromptTemplate = Annotated[
     str | None,
     typer.Option(

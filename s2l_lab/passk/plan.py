@@ -18,6 +18,7 @@ from s2l_lab.policies.checkpoint import Checkpoint, locate
 from s2l_lab.policies.families import Member, load_family, parse_policy
 from s2l_lab.policies.model_shape import shape_of
 from s2l_lab.policies.opening import choose_engine, choose_template
+from s2l_lab.policies.served_files import shape_in
 from s2l_lab.problems import Benchmark
 from s2l_lab.problems.benchmarks import load_benchmark
 from s2l_lab.rollouts import Origin, RolloutStore
@@ -70,6 +71,10 @@ def make_plan(request: PasskRequest, *, fresh: bool = False) -> Plan:
     benchmark = load_benchmark(request.benchmark, n=request.problems, data_root=request.data_root)
     members = [(m, True) for m in _family_members(request)] + [(parse_policy(p), False) for p in request.policies]
     _refuse_twins([member for member, _ in members])
+    if request.tokenizer is not None and not any(_served(request, member) for member, _ in members):
+        raise UsageError(
+            "--tokenizer is for served models (--policy NAME=http://...), and there is none. Leave it out."
+        )
     found = _checkpoints(request, [member for member, _ in members])
     store = None if fresh or not is_run(request.run_directory) else RolloutStore(request.run_directory)
     try:
@@ -124,6 +129,9 @@ def _task(
         "template": choose_template(member, checkpoint, request.template),
         "engine": choose_engine(member, request.engine),
     }
+    if request.tokenizer is not None and _served(request, member):
+        shape = shape_in(member, request.tokenizer)
+        record["tokenizer"] = str(request.tokenizer)
     wanted = len(benchmark.problems) * request.rollouts
     origin = None if store is None else _known_origin(store, member.name, record, request)
     if store is None or origin is None:
@@ -135,21 +143,29 @@ def _task(
 def _known_origin(
     store: RolloutStore, name: str, record: Mapping[str, str | None], request: PasskRequest
 ) -> Origin | None:
-    """The origin of what this policy has in the store. Raises UsageError for another policy under its name."""
+    """The origin of what this policy has in the store. Raises UsageError for another policy under its name, if it has
+    rollouts: a name that was given to a mistyped source is free again."""
     known = recorded_policies(store).get(name)
-    if known is None:
+    stored = [origin for origin in store.origins() if origin.policy == name]
+    if known is None or not stored:
         return None
     if known != dict(record):
         differing = ", ".join(
-            f"{key}: {known.get(key)} -> {value}" for key, value in record.items() if known.get(key) != value
+            f"{key}: {known.get(key)} -> {record.get(key)}"
+            for key in {**record, **known}
+            if known.get(key) != record.get(key)
         )
         raise UsageError(
             f"{store.path} holds rollouts of another policy called {name} ({differing}). Give --out another directory, "
             f"--fresh to move this run aside, or --policy another NAME."
         )
     digest = request.sampling.digest
-    origins = [o for o in store.origins() if o.policy == name and o.sampling_digest == digest]
+    origins = [origin for origin in stored if origin.sampling_digest == digest]
     return origins[0] if len(origins) == 1 else None
+
+
+def _served(request: PasskRequest, member: Member) -> bool:
+    return choose_engine(member, request.engine) == "endpoint"
 
 
 def _size(member: Member, shape: ModelShape | None) -> float:

@@ -46,6 +46,8 @@ class PasskRequest(BaseModel):
     model_root: Path | None = None
     """Directory looked into for checkpoints before the hub."""
     trust_remote_code: bool = False
+    tokenizer: Path | None = None
+    """Directory with the tokenizer's files of the served models, with which prompts go as token ids."""
     extraction: Extraction = "strict"
     """The rule by which answers are found; verdicts under another one are kept beside the others."""
     verifier_timeout: float = Field(default=SECONDS, gt=0, allow_inf_nan=False)

@@ -228,4 +228,5 @@ def _open(task: Task, request: PasskRequest) -> Policy:
         model_root=request.model_root,
         template=task.record["template"],
         trust_remote_code=request.trust_remote_code,
+        tokenizer=request.tokenizer,
     )

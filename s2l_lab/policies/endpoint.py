@@ -1,4 +1,5 @@
-"""Any server that speaks OpenAI's `/v1/completions`: a running vLLM server, or another one, as a policy.
+"""Any server that speaks OpenAI's protocol as a policy: `/v1/completions` takes text or token ids, and
+`/v1/chat/completions` messages, which the server renders itself.
 
 One request per draw with n = 1 and the draw's own seed, several in flight, finished ones yielded at once. A request
 that fails is tried again a few times where that can help (connection lost, 408, 429, 5xx), then it is an error: never
@@ -6,27 +7,24 @@ an empty completion. What is sent, and how an answer is compared with it, is in 
 did something else than was asked is refused by the setting's name, and a server that does not say is reported so.
 
 What a server keeps to itself: whether it honours the seed (vLLM does, with the caveats of `vllm_engine`; collecting
-refuses one that plainly does not), which weights are behind the model's name (the digest holds address and name), and
-whether its log-probabilities are the model's or those after temperature and truncation; they are kept only for plain
-sampling at temperature 1 where all settings are known, so that the two are one. Token ids come from vLLM servers alone.
-Without token ids, text is stored, and the number of tokens that the server counted.
+refuses one that plainly does not), which weights are behind the model's name (the digest holds addresses and name), and
+whether its log-probabilities are the model's or those after temperature and truncation. llama.cpp is asked for the
+latter. Others' are kept only for plain sampling at temperature 1 where all settings are known, so that the two are one,
+and from a vLLM server whose tokenizer is at hand, which is probed. Token ids come from vLLM and llama.cpp. Without
+them, text is stored, and the number of tokens that the server counted.
 """
 
 from __future__ import annotations
 
-import os
 import threading
-import time
 import warnings
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import numpy as np
 
 from s2l_lab.digest import content_digest
-from s2l_lab.errors import PolicyError, UsageError
+from s2l_lab.errors import PolicyError
 from s2l_lab.policies.draw_keys import seed63
 from s2l_lab.policies.endpoint_fields import (
     KNOWN,
@@ -40,6 +38,8 @@ from s2l_lab.policies.endpoint_fields import (
     sampling_fields,
     unknown_settings,
 )
+from s2l_lab.policies.endpoint_messages import Chat, text_of_message
+from s2l_lab.policies.endpoint_server import IN_FLIGHT, PATHS, RefusedRequestError, Server
 from s2l_lab.policies.endpoint_tokens import logprobs, most_likely, token_ids
 from s2l_lab.policies.policy import Completion, Draw, Draws, SamplingParams, StopReason
 from s2l_lab.policies.templates import encode_prompt
@@ -51,113 +51,38 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from s2l_lab.policies.endpoint_server import Route
     from s2l_lab.policies.policy import ModelShape
     from s2l_lab.problems import Problem
 
-_IN_FLIGHT = 64
-_ATTEMPTS = 6
-_PASSING = frozenset({408, 429, 500, 502, 503, 504})
-"""Statuses that another attempt can mend."""
-_LONGEST_WAIT_S = 60.0
-KEY_VARIABLE = "S2L_LAB_ENDPOINT_KEY"
-"""Environment variable whose value is sent as bearer token."""
 _REFUSING = frozenset({400, 422})
 """Statuses of a request that a server does not take as it stands."""
+_CUT = ("length", "max_tokens")
+_ENDED = ("stop", "eos", "eos_token", "end_turn")
+"""Reasons by which servers say that a completion ended; `stop` and `length` are OpenAI's."""
+_LENGTH_RENAMED = "max_completion_tokens"
+"""What newer models of OpenAI want instead of max_tokens; the refusal names it."""
 _MOST_REMARKS = 20
 """A server that calls itself something else in every answer is not followed further."""
 _PROBED = (0.5, 2.0)
 """Two temperatures, between which the most likely token of a position changes its probability, if it is asked for."""
 _PROBE_TOLERANCE = 0.01
 """Nats; one value given twice differs by rounding alone."""
+_ANY_TEXT = "The"
 _FIELDS = "every sampling field"
 """Part of the digest: rollouts of earlier releases, which left fields to the server, are another policy's."""
 
 
-class RefusedRequestError(PolicyError):
-    """A server did not take a request as it stands; `body` says why, in its words."""
-
-    def __init__(self, message: str, body: str) -> None:
-        super().__init__(message)
-        self.body = body
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A server that answered, and the model asked of it."""
-
-    address: str
-    model: str
-    kind: str
-    """Who serves it, by the server's own word: `vllm`, `llamacpp`, `sglang`, or anything else."""
-    client: httpx.Client
-    backoff_s: float
-    """Wait before the second attempt; it doubles from there."""
-
-    @property
-    def is_vllm(self) -> bool:
-        """vLLM gives token ids and names the model by its checkpoint."""
-        return self.kind == VLLM
-
-    def post(self, path: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """The answer to one request. Raises RefusedRequestError for one that will not do as it stands, PolicyError for
-        one that failed for good."""
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                answer = self.client.post(f"{self.address}{path}", json=payload)
-            except httpx.TransportError as error:
-                failure, wait_s = f"{type(error).__name__}: {error}", 0.0
-            else:
-                if answer.status_code == 200:
-                    return _json_object(self.address + path, answer)
-                failure = f"status {answer.status_code}: {answer.text[:300]}"
-                refusal = f"{self.address}{path} refused a request with {failure}"
-                if answer.status_code in _REFUSING:
-                    raise RefusedRequestError(refusal, answer.text)
-                if answer.status_code not in _PASSING:
-                    raise PolicyError(refusal)
-                wait_s = _retry_after(answer)
-            if attempt < _ATTEMPTS:
-                time.sleep(min(max(wait_s, self.backoff_s * 2 ** (attempt - 1)), _LONGEST_WAIT_S))
-        raise PolicyError(
-            f"{self.address}{path} failed {_ATTEMPTS} times, last with {failure}. What was sampled is kept; the same "
-            "command goes on from there once the server answers."
-        )
-
-
-def connect(source: str, backoff_s: float = 1.0) -> Server:
-    """Ask `http://host:port/v1` (or `...#MODEL`) which models it serves, and settle on one.
-
-    Raises PolicyError if nobody answers, UsageError if the model must be named or is not served.
-    """
-    address, _, wanted = source.partition("#")
-    address = address.rstrip("/")
-    key = os.environ.get(KEY_VARIABLE)
-    client = httpx.Client(
-        headers={"Authorization": f"Bearer {key}"} if key else {},
-        timeout=httpx.Timeout(30.0, read=3600.0, pool=None),
-        limits=httpx.Limits(max_connections=_IN_FLIGHT, max_keepalive_connections=_IN_FLIGHT),
-    )
-    try:
-        answer = client.get(f"{address}/models")
-    except (httpx.TransportError, httpx.InvalidURL) as error:
-        raise PolicyError(
-            f"nobody answers at {address}/models ({error}). Start the server, or mend the address: http://HOST:PORT/v1."
-        ) from error
-    if answer.status_code != 200:
-        hint = f" Set {KEY_VARIABLE} to its key." if answer.status_code in (401, 403) else ""
-        raise PolicyError(f"{address}/models answers with status {answer.status_code}: {answer.text[:300]}.{hint}")
-    served = [entry for entry in _json_object(f"{address}/models", answer).get("data", []) if isinstance(entry, dict)]
-    names = [str(entry.get("id")) for entry in served]
-    if wanted and wanted not in names:
-        raise UsageError(f"{address} does not serve {wanted!r}. It serves: {', '.join(names) or 'nothing'}.")
-    if not wanted and len(names) != 1:
-        raise UsageError(f"{address} serves {len(names)} models; name one as {address}#MODEL: {', '.join(names)}.")
-    entry = served[names.index(wanted or names[0])]
-    return Server(address, str(entry["id"]), str(entry.get("owned_by")), client, backoff_s)
+Prompt = dict[str, Any]
+"""What a request says of the prompt: `prompt` as text or token ids, or `messages`."""
 
 
 class EndpointPolicy:
-    """A served model. `complete_prompt` says whether rendered prompts hold all special tokens already."""
+    """A served model.
+
+    `complete_prompt` says whether rendered prompts hold all special tokens already. With `chat`, messages are sent and
+    `render` is not used.
+    """
 
     engine = "endpoint"
     shape: ModelShape | None = None
@@ -170,11 +95,15 @@ class EndpointPolicy:
         template_digest: str,
         *,
         complete_prompt: bool,
+        chat: Chat | None = None,
     ) -> None:
         self.name = name
+        addresses = ",".join(server.addresses)
+        prompt_digest = template_digest if chat is None else chat.digest
         self.digest = content_digest(
-            ["endpoint", name, server.address, server.model, template_digest, complete_prompt, _FIELDS]
+            ["endpoint", name, addresses, server.model, prompt_digest, complete_prompt, _FIELDS]
         )
+        self._chat = chat
         self.eos_ids: frozenset[int] = frozenset()
         self._server = server
         self._render = render
@@ -182,8 +111,14 @@ class EndpointPolicy:
         self._lock = threading.Lock()
         self._replaced: dict[str, Any] = {}
         """Fields that the server refused: what is sent instead, None for nothing."""
+        self._renamed: dict[str, str] = {}
         self._remarks: dict[str, None] = {}
         self._cut = False
+
+    @property
+    def chats(self) -> bool:
+        """Whether problems are sent as messages, into which no prompt of another template fits."""
+        return self._chat is not None
 
     def remarks(self) -> tuple[str, ...]:
         """What a reader of the rollouts must know of the server, as far as it has shown; each was told as a warning."""
@@ -194,17 +129,22 @@ class EndpointPolicy:
         """Draws in the order in which they finish. Raises PolicyError for parameters that the server does not know, and
         for an answer that the server says was made with others."""
         self._refuse(sampling)
-        prompts = [self._render(request.problem) for request in requests]
-        wanted = [(r.problem.id, r.indices, prompt) for r, prompt in zip(requests, prompts, strict=True)]
+        wanted = [(request.problem.id, request.indices, self._asked(request.problem)) for request in requests]
         return self._draws(wanted, sampling)
 
     def prompt(self, problem: Problem) -> str:
-        """The text that is sent; the server may begin it with special tokens of its own."""
-        return self._render(problem)
+        """The text that is sent; the server may begin it with special tokens of its own. Messages are shown as JSON."""
+        return self._render(problem) if self._chat is None else self._chat.text(problem)
 
     def close(self) -> None:
         """Close the connections."""
         self._server.client.close()
+
+    def _asked(self, problem: Problem) -> Prompt:
+        if self._chat is None:
+            return {"prompt": self._render(problem)}
+        told = {"chat_template_kwargs": dict(self._chat.template_args)} if self._chat.template_args else {}
+        return {"messages": self._chat.messages(problem), **told}
 
     def _refuse(self, sampling: SamplingParams) -> None:
         """Raise PolicyError for parameters that the server does not know."""
@@ -220,47 +160,52 @@ class EndpointPolicy:
                 "of the prompt too; here it is for those of the completion. Use --presence-penalty 0, or a vLLM server."
             )
 
-    def _draws(
-        self, prompts: Iterable[tuple[str, Sequence[int], str | list[int]]], sampling: SamplingParams
-    ) -> Iterator[Draw]:
+    def _draws(self, prompts: Iterable[tuple[str, Sequence[int], Prompt]], sampling: SamplingParams) -> Iterator[Draw]:
         """A draw for each (problem id, indices, prompt)."""
         wanted = ((problem_id, index, prompt) for problem_id, indices, prompt in prompts for index in indices)
-        pool = ThreadPoolExecutor(max_workers=_IN_FLIGHT, thread_name_prefix="endpoint")
+        most = IN_FLIGHT * len(self._server.addresses)
+        pool = ThreadPoolExecutor(max_workers=most, thread_name_prefix="endpoint")
         running: dict[Future[Completion], tuple[str, int]] = {}
         try:
             while True:
-                while len(running) < 2 * _IN_FLIGHT and (item := next(wanted, None)) is not None:
+                while len(running) < 2 * most and (item := next(wanted, None)) is not None:
                     problem_id, index, prompt = item
                     running[pool.submit(self._complete, problem_id, index, prompt, sampling)] = (problem_id, index)
                 if not running:
                     return
-                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                finished = wait(running, return_when=FIRST_COMPLETED).done
+                for done in sorted(finished, key=lambda future: future.exception() is not None):  # failures last
                     problem_id, index = running.pop(done)
                     yield Draw(problem_id, index, done.result())
         finally:  # nobody waits for what is still under way when a draw failed or the caller stopped
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _complete(self, problem_id: str, index: int, prompt: str | list[int], sampling: SamplingParams) -> Completion:
+    def _complete(self, problem_id: str, index: int, prompt: Prompt, sampling: SamplingParams) -> Completion:
         seed = seed63(sampling.seed, self.digest, sampling.digest, problem_id, index)
         answer, sent = self._ask(prompt, sampling, seed)
         return self._read(answer, sent, sampling)
 
     def _ask(
-        self, prompt: str | list[int], sampling: SamplingParams, seed: int
+        self, prompt: Prompt, sampling: SamplingParams, seed: int, server: Server | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """An answer, and the fields that it answers."""
-        asked = sampling_fields(self._server.kind, sampling, seed, self.eos_ids)
-        payload: dict[str, Any] = {"model": self._server.model, "prompt": prompt}
-        if self._server.is_vllm and isinstance(prompt, str):
+        """An answer, and the fields that it answers; `server` is one of several addresses."""
+        route: Route = "chat" if "messages" in prompt else "text"
+        asked = sampling_fields(self._server.kind, route, sampling, seed, self.eos_ids)
+        payload: dict[str, Any] = {"model": self._server.model, **prompt}
+        if self._server.is_vllm and isinstance(prompt.get("prompt"), str):
             payload["add_special_tokens"] = not self._complete_prompt
         while True:
             with self._lock:
+                renamed = dict(self._renamed)
                 instead = {name: value for name, value in self._replaced.items() if is_neutral(name, asked.get(name))}
             left_out = {name for name, value in instead.items() if value is None}
-            sent = {name: value for name, value in {**asked, **instead}.items() if name not in left_out}
+            kept = {name: value for name, value in {**asked, **instead}.items() if name not in left_out}
+            sent = {renamed.get(name, name): value for name, value in kept.items()}
             try:
-                answer = self._server.post("/completions", payload | sent)
+                answer = (server or self._server).post(PATHS[route], payload | sent)
             except RefusedRequestError as refusal:
+                if refusal.status not in _REFUSING:
+                    raise
                 self._do_without(refused_fields(refusal.body, sent), sent, refusal)
             else:
                 return answer, sent
@@ -268,6 +213,10 @@ class EndpointPolicy:
     def _do_without(self, refused: Sequence[str], sent: Mapping[str, Any], refusal: RefusedRequestError) -> None:
         """From now on send something else instead of these fields. Raises PolicyError where that would change the
         draws: for a field that is not at its neutral value, and where no field is named."""
+        if _LENGTH_RENAMED in refusal.body and "max_tokens" in sent:
+            with self._lock:
+                self._renamed["max_tokens"] = _LENGTH_RENAMED
+            return
         if not refused:
             raise refusal
         if shaping := [name for name in refused if not is_neutral(name, sent[name])]:
@@ -287,9 +236,10 @@ class EndpointPolicy:
         choice = choices[0] if isinstance(choices, list) and choices else None
         usage = answer.get("usage") if isinstance(answer.get("usage"), dict) else {}
         tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
-        if not isinstance(choice, dict) or not isinstance(choice.get("text"), str) or tokens == 0:
-            raise PolicyError(f"{self._server.address} gave no completion: {str(answer)[:300]}")
         counted = tokens if isinstance(tokens, int) else None
+        text = self._text(choice, counted) if isinstance(choice, dict) else None
+        if not isinstance(choice, dict) or text is None or counted == 0:
+            raise PolicyError(f"{self._server.address} gave no completion: {str(answer)[:300]}")
         ids = token_ids(answer, choice, counted)
         length = counted if ids is None else len(ids)
         all_known = self._compare(answer, length, sent, sampling)
@@ -298,7 +248,7 @@ class EndpointPolicy:
             self._tell_cut(length, sampling.max_tokens)
         drawn, model = self._kinds(logprobs(choice, length) if all_known else None, sampling)
         return Completion(
-            text=choice["text"],
+            text=text,
             token_ids=ids,
             logprobs=drawn,
             logprobs_t1=model,
@@ -307,6 +257,25 @@ class EndpointPolicy:
             prompt_tokens=int(usage.get("prompt_tokens") or 0) if isinstance(usage, dict) else 0,
             counted_tokens=counted if ids is None else None,
         )
+
+    def _text(self, choice: Mapping[str, Any], counted: int | None) -> str | None:
+        """What a choice says; None if it says nothing. Raises PolicyError for a call of a tool."""
+        message = choice.get("message")
+        if not isinstance(message, dict):
+            text = choice.get("text")
+            return text if isinstance(text, str) else None
+        if message.get("tool_calls") or message.get("function_call"):
+            raise PolicyError(
+                f"{self.name}: {self._server.address} called a tool instead of answering ({str(message)[:200]}). None "
+                "was offered; start it without tools, or use text:http://... with a template."
+            )
+        text = text_of_message(message)
+        if message.get("reasoning_content") or message.get("reasoning"):
+            self._remark(
+                "its thoughts came apart from its answers; they stand before them as <think> drafts", tell=False
+            )
+        # A server that hides thoughts may have nothing to show of the tokens that it counted.
+        return "" if text is None and message.get("content") is None and counted else text
 
     def _kinds(
         self, values_T: NDArray[np.float32] | None, sampling: SamplingParams
@@ -368,9 +337,11 @@ class EndpointPolicy:
         self, answer: Mapping[str, Any], choice: Mapping[str, Any], sampling: SamplingParams
     ) -> StopReason:
         reason, more = choice.get("finish_reason"), answer.get("__verbose")
-        if reason == "length":
+        if reason in _CUT:
             return StopReason.LENGTH
-        if reason == "stop":
+        if reason == "stop_sequence":
+            return StopReason.STOP
+        if reason in _ENDED:
             # vLLM and llama.cpp tell a stop string from an EOS; elsewhere a draw that could have met one is said to.
             met_string = bool(sampling.stop)
             if self._server.is_vllm:
@@ -398,6 +369,7 @@ class TokenEndpointPolicy(EndpointPolicy):
         tokenizer: Any,
         eos_ids: frozenset[int],
         shape: ModelShape | None = None,
+        chat: Chat | None = None,
     ) -> None:
         """`eos_ids` end a completion (vLLM is told; llama.cpp ends where its file says). Raises PolicyError for a
         server that takes no token ids."""
@@ -406,7 +378,7 @@ class TokenEndpointPolicy(EndpointPolicy):
                 f"{name}: {server.address} is neither a vLLM nor a llama.cpp server, so it gives text without token "
                 "ids, and a tokenizer is of no use. Leave --tokenizer out, or use one of these servers."
             )
-        super().__init__(name, server, render, template_digest, complete_prompt=True)
+        super().__init__(name, server, render, template_digest, complete_prompt=True, chat=chat)
         self.digest = content_digest([self.digest, tokenizer_digest(tokenizer), sorted(eos_ids)])
         self.tokenizer = tokenizer
         self.eos_ids = eos_ids
@@ -414,7 +386,10 @@ class TokenEndpointPolicy(EndpointPolicy):
         self._processed: bool | None = None
 
     def sample(self, requests: Sequence[Draws], sampling: SamplingParams) -> Iterator[Draw]:
-        """As without a tokenizer, but every prompt is encoded here."""
+        """As without a tokenizer, but every prompt is encoded here; messages are the server's to encode."""
+        if self._chat is not None:
+            self._learn_kind(encode_prompt(self.tokenizer, _ANY_TEXT), sampling)
+            return super().sample(requests, sampling)
         encoded = [
             Prompted(r.problem.id, encode_prompt(self.tokenizer, self._render(r.problem)), r.indices) for r in requests
         ]
@@ -425,33 +400,40 @@ class TokenEndpointPolicy(EndpointPolicy):
         self._refuse(sampling)
         if prompts:
             self._learn_kind(prompts[0].prompt_ids, sampling)
-        return self._draws([(p.problem_id, p.indices, list(p.prompt_ids)) for p in prompts], sampling)
+        wanted = [(p.problem_id, p.indices, {"prompt": list(p.prompt_ids)}) for p in prompts]
+        return self._draws(wanted, sampling)
 
     def require_logprobs(self, sampling: SamplingParams) -> None:
         """Raise PolicyError if this server's log-probabilities are not those of the distribution that samples."""
-        self._learn_kind(encode_prompt(self.tokenizer, "The"), sampling)
+        self._learn_kind(encode_prompt(self.tokenizer, _ANY_TEXT), sampling)
         if self._processed is False and not _plain(sampling):
             raise PolicyError(
-                f"{self.name}: {self._server.address} gives the model's own log-probabilities, not those after "
-                f"temperature and truncation, and the sampling is not plain (temperature {sampling.temperature:g}). "
+                f"{self.name}: {' or '.join(self._server.addresses)} gives the model's own log-probabilities, not "
+                "those after temperature and truncation, and the sampling is not plain (temperature "
+                f"{sampling.temperature:g}, top-p {sampling.top_p:g}, top-k {sampling.top_k}). "
                 "Start it with `vllm serve ... --logprobs-mode processed_logprobs`, or sample at temperature 1 without "
                 "truncation and penalties."
             )
 
     def logprobs_are_processed(self, prompt_ids: Sequence[int]) -> bool:
-        """Whether log-probabilities are those after temperature and truncation; two requests of one token to a vLLM
-        server. Raises PolicyError where it does not give the likely tokens of a position, which it is asked for."""
+        """Whether log-probabilities are those after temperature and truncation: two requests of one token to every
+        vLLM server. Raises PolicyError where one does not give the likely tokens of a position, which it is asked for.
+        """
         if self._server.kind == LLAMA_CPP:
             return True
+        return all(self._processes(server, prompt_ids) for server in self._server.each())
+
+    def _processes(self, server: Server, prompt_ids: Sequence[int]) -> bool:
         tops = []
         for temperature in _PROBED:
-            answer, _ = self._ask(list(prompt_ids), SamplingParams(temperature=temperature, max_tokens=1), seed=0)
+            sampling = SamplingParams(temperature=temperature, max_tokens=1)
+            answer, _ = self._ask({"prompt": list(prompt_ids)}, sampling, 0, server)
             choices = answer.get("choices")
             top = most_likely(choices[0]) if isinstance(choices, list) and choices else None
             if top is None:
                 raise PolicyError(
-                    f"{self.name}: {self._server.address} gives no log-probabilities, so what it samples from cannot "
-                    f"be told. Start it with --max-logprobs 1 or more. It says: {str(answer)[:300]}"
+                    f"{self.name}: {server.address} gives no log-probabilities, so what it samples from cannot be "
+                    f"told. Start it with --max-logprobs 1 or more. It says: {str(answer)[:300]}"
                 )
             tops.append(top)
         return abs(tops[0] - tops[1]) > _PROBE_TOLERANCE
@@ -472,20 +454,3 @@ class TokenEndpointPolicy(EndpointPolicy):
 
 def _plain(sampling: SamplingParams) -> bool:
     return sampling.full_support and sampling.temperature == 1 and sampling.presence_penalty == 0
-
-
-def _json_object(address: str, answer: httpx.Response) -> dict[str, Any]:
-    try:
-        value = answer.json()
-    except ValueError as error:
-        raise PolicyError(
-            f"{address} did not answer in JSON: {answer.text[:200]!r}. Is this an OpenAI-compatible server?"
-        ) from error
-    if not isinstance(value, dict):
-        raise PolicyError(f"{address} did not answer with a JSON object: {answer.text[:200]!r}.")
-    return value
-
-
-def _retry_after(answer: httpx.Response) -> float:
-    text = answer.headers.get("retry-after", "")
-    return float(text) if text.isdecimal() else 0.0

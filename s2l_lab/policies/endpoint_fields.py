@@ -51,7 +51,7 @@ NEUTRAL: dict[str, Any] = {
     **_LLAMA_CPP_NEUTRAL,
 }
 """Settings that change nothing at this value."""
-_ASIDE = ("logprobs", "return_token_ids", "verbose", "return_tokens", "post_sampling_probs")
+_ASIDE = ("logprobs", "top_logprobs", "return_token_ids", "verbose", "return_tokens", "post_sampling_probs")
 """Wishes about the answer, not about the draw."""
 _SAMPLERS = ["penalties", "temperature", "min_p", "top_k", "top_p"]
 _LLAMA_CPP_SEEDS = 2**32 - 1
@@ -66,8 +66,10 @@ _ECHOED_AS = {
 _COMPARED = {"temperature", "max_tokens", "seed", "stop", "samplers", *NEUTRAL, *_ECHOED_AS}
 
 
-def sampling_fields(kind: str, sampling: SamplingParams, seed: int, eos_ids: Iterable[int] = ()) -> dict[str, Any]:
-    """Every sampling field for one draw from a server of this kind (`owned_by`).
+def sampling_fields(
+    kind: str, route: str, sampling: SamplingParams, seed: int, eos_ids: Iterable[int] = ()
+) -> dict[str, Any]:
+    """Every sampling field for one draw from a server of this kind (`owned_by`) by this route (`chat` or `text`).
 
     `eos_ids` are the ids that end a completion where the tokenizer's files are known: vLLM by itself leaves out those
     that config.json alone names.
@@ -86,6 +88,8 @@ def sampling_fields(kind: str, sampling: SamplingParams, seed: int, eos_ids: Ite
         "stop": list(sampling.stop) or None,
         "logprobs": 1,
     }
+    if route == "chat":  # llama.cpp gives none where the list of likely tokens is empty
+        fields |= {"logprobs": True, "top_logprobs": 1 if kind == LLAMA_CPP else 0}
     if kind == LLAMA_CPP:
         fields |= {**_LLAMA_CPP_NEUTRAL, "samplers": _SAMPLERS, "verbose": True, "return_tokens": True}
         # Without it, log-probabilities are the model's own at temperature 1, whatever was asked for.

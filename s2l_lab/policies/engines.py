@@ -17,5 +17,7 @@ ENGINE_OF_SOURCE: dict[str, Engine] = {
     "scripted:": "scripted",
     "http://": "endpoint",
     "https://": "endpoint",
+    "chat:http": "endpoint",
+    "text:http": "endpoint",
 }
 """How a source begins that only one engine can run."""

@@ -30,8 +30,12 @@ if TYPE_CHECKING:
 
     from s2l_lab.policies.policy import Policy
     from s2l_lab.policies.scripted import Script
+    from s2l_lab.problems import Problem
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+SERVED = "served"
+"""Stands for the template of a served model where none is asked for: `chat` where the server takes messages, or where
+its tokenizer is at hand and has a chat template; else `raw`."""
 _CHECKPOINT_ENGINES = ("transformers", "vllm")
 
 
@@ -126,6 +130,8 @@ def check_members(
     for member in members:
         if engines[member.name] == "scripted":
             _parse_script(member)
+        if engines[member.name] == "endpoint":
+            _check_addresses(member)
     with_files = [m for m in members if engines[m.name] in _CHECKPOINT_ENGINES]
     checkpoints = locate(with_files, model_root, trust_remote_code)
     if one_tokenizer:
@@ -136,7 +142,7 @@ def choose_engine(member: Member, engine: Engine) -> Engine:
     """The engine that will run this member. Raises UsageError if it cannot, PolicyError if it is not installed."""
     if engine not in get_args(Engine):
         raise unknown_name("engine", engine, get_args(Engine))
-    named = next((own for start, own in ENGINE_OF_SOURCE.items() if member.source.startswith(start)), None)
+    named = _named_engine(member)
     if named is not None:
         if engine not in ("auto", named):
             raise UsageError(f"{member.name}: {member.source} can only be run by the engine {named}, not by {engine}.")
@@ -157,11 +163,14 @@ def choose_engine(member: Member, engine: Engine) -> Engine:
 def choose_template(member: Member, checkpoint: Checkpoint | None, asked: str | None = None) -> str:
     """The template that is asked for, else the member's own, else what its tokenizer is made for: `chat` or `raw`.
 
-    `checkpoint` None is a model whose tokenizer is not to be seen (an endpoint, a script): `raw`. Reads no model.
+    `checkpoint` None is a model whose tokenizer is not to be seen: `served` for one behind a server, which is asked
+    what it has when it is opened, and `raw` for a script. Reads no model.
     """
     named = member.template if asked is None else asked
     if named is not None:
         return named
+    if _named_engine(member) == "endpoint":
+        return SERVED
     return "chat" if checkpoint is not None and checkpoint.has_chat_template else "raw"
 
 
@@ -200,38 +209,76 @@ def member_here(config: Mapping[str, Any], name: str) -> Member | str:
     return named.model_copy(update={"source": str(found), "revision": hashed})
 
 
+def _named_engine(member: Member) -> Engine | None:
+    """The only engine that can run this source, if there is one."""
+    return next((own for start, own in ENGINE_OF_SOURCE.items() if member.source.startswith(start)), None)
+
+
 def _parse_script(member: Member) -> Script:
     from s2l_lab.policies.scripted import parse_script
 
     return parse_script(member.source.removeprefix("scripted:"))
 
 
+def _check_addresses(member: Member) -> None:
+    from s2l_lab.policies.endpoint_server import split_source
+
+    split_source(member.source)
+
+
 def _open_endpoint(
     member: Member, template: str, model_root: Path | None, trust_remote_code: bool, tokenizer_at: Path | None
 ) -> Policy:
-    from s2l_lab.policies.endpoint import EndpointPolicy, TokenEndpointPolicy, connect
+    """A served model by the route that its source names, else by what the server has.
 
+    Messages go to a server of chat, unless a template of ours can be rendered here, whose text it completes: one that
+    needs no tokenizer, or whose tokenizer is at hand (`--tokenizer`, or the files of a vLLM server's model).
+    """
+    from s2l_lab.policies.endpoint import EndpointPolicy, TokenEndpointPolicy
+    from s2l_lab.policies.endpoint_messages import chat_of
+    from s2l_lab.policies.endpoint_server import connect, split_source
+    from s2l_lab.policies.served_files import ServedFiles, tokenizer_here
+
+    route, _, _ = split_source(member.source)
     server = connect(member.source)
-    if tokenizer_at is not None:
-        from s2l_lab.policies.served_files import ServedFiles
-
-        files = ServedFiles.read(member, tokenizer_at, trust_remote_code)
-        bound = bind_template(template, files.tokenizer, member.name)
-        return TokenEndpointPolicy(
-            member.name,
-            server,
-            bound.render,
-            bound.digest,
-            tokenizer=files.tokenizer,
-            eos_ids=files.eos_ids,
-            shape=files.shape,
+    files = None if tokenizer_at is None else ServedFiles.read(member, tokenizer_at, trust_remote_code)
+    tokenizer = None if files is None else files.tokenizer
+    if files is not None:
+        files.require_spelling_of(server)
+    if tokenizer is None and server.is_vllm and template.startswith("chat") and route != "chat":
+        tokenizer = tokenizer_here(member, server.model, model_root, trust_remote_code)
+    by_name = template.startswith("chat") and tokenizer is None
+    chats = route == "chat" or (
+        route is None and (by_name or (template == SERVED and files is None)) and server.chats()
+    )
+    if by_name and not chats:
+        raise PolicyError(
+            f"{member.name}: template {template!r} needs the model's tokenizer, or a server that takes chat messages, "
+            f"and {server.address} is not asked for or does not take them. Give --tokenizer DIR with the tokenizer's "
+            "files, or use --template raw."
         )
-    tokenizer = None
-    if template.startswith("chat") and server.is_vllm:
-        (served,) = locate([member.model_copy(update={"source": server.model})], model_root, trust_remote_code)
-        tokenizer = load_tokenizer(served, trust_remote_code)
-    bound = bind_template(template, tokenizer, member.name)
-    return EndpointPolicy(member.name, server, bound.render, bound.digest, complete_prompt=tokenizer is not None)
+    if template == SERVED:
+        template = "chat" if chats or getattr(tokenizer, "chat_template", None) else "raw"
+    chat = chat_of(template, member.name) if chats else None
+    bound = None if chats else bind_template(template, tokenizer, member.name)
+    render, digest = (bound.render, bound.digest) if bound is not None else (_not_rendered, "")
+    if files is None:
+        whole = tokenizer is not None and chat is None
+        return EndpointPolicy(member.name, server, render, digest, complete_prompt=whole, chat=chat)
+    return TokenEndpointPolicy(
+        member.name,
+        server,
+        render,
+        digest,
+        tokenizer=files.tokenizer,
+        eos_ids=files.eos_ids,
+        shape=files.shape,
+        chat=chat,
+    )
+
+
+def _not_rendered(problem: Problem) -> str:
+    raise AssertionError(f"problem {problem.id} is sent as messages")
 
 
 def _installed(package: str) -> bool:

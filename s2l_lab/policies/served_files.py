@@ -12,16 +12,21 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from s2l_lab.errors import PolicyError
-from s2l_lab.policies.checkpoint import Checkpoint
+from s2l_lab.policies.checkpoint import Checkpoint, find_here
 from s2l_lab.policies.model_shape import shape_of
 from s2l_lab.policies.policy import ModelShape
 from s2l_lab.policies.stopping import eos_ids
-from s2l_lab.policies.tokenizers import load_tokenizer
+from s2l_lab.policies.templates import encode_prompt
+from s2l_lab.policies.tokenizers import PROBE, load_tokenizer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from s2l_lab.policies.endpoint_server import Server
     from s2l_lab.policies.families import Member
+
+
+_TOKENIZER = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +47,35 @@ class ServedFiles:
                 f"{member.name}: --tokenizer {directory} is no directory. Give the one that holds the served model's "
                 "tokenizer.json (and config.json)."
             )
+        if not any((directory / name).is_file() for name in _TOKENIZER):
+            raise PolicyError(
+                f"{member.name}: --tokenizer {directory} holds no tokenizer ({', '.join(_TOKENIZER)}). Give the "
+                "directory that holds the served model's."
+            )
         tokenizer = load_tokenizer(Checkpoint(member, directory, ""), trust_remote_code)
         config, generation = (_object(directory / name) for name in ("config.json", "generation_config.json"))
         model = SimpleNamespace(config=SimpleNamespace(**config), generation_config=SimpleNamespace(**generation))
         return cls(tokenizer, eos_ids(model, tokenizer), shape_in(member, directory))
+
+    def require_spelling_of(self, server: Server) -> None:
+        """Raise PolicyError where a server's own tokenizer gives a probe other ids; one that does not tell passes."""
+        own = list(encode_prompt(self.tokenizer, PROBE))
+        for one in server.each():
+            theirs = one.tokens(PROBE)
+            if theirs is not None and theirs != own:
+                raise PolicyError(
+                    f"--tokenizer is not that of {one.model} at {one.address}: a probe has {len(own)} ids here and "
+                    f"{len(theirs)} there, so prompts would be other text to the server. Give the files of the served "
+                    "model's own tokenizer."
+                )
+
+
+def tokenizer_here(member: Member, model: str, model_root: Path | None, trust_remote_code: bool) -> Any | None:
+    """The tokenizer of the model that a vLLM server names, where its files are on this machine; asks no network."""
+    found = find_here(member.model_copy(update={"source": model, "revision": None}), model_root)
+    if isinstance(found, str) or not found.is_dir():
+        return None
+    return load_tokenizer(Checkpoint(member, found, ""), trust_remote_code)
 
 
 def shape_in(member: Member, directory: Path) -> ModelShape | None:

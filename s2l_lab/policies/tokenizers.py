@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from s2l_lab.policies.checkpoint import Checkpoint
 
-_PROBE = (
+PROBE = (
     "The sum of 12 and 1234567890 is 1,234,567,902; therefore \\frac{a}{b} isn't naïve?\n\n\t#### (7*8)-6  \\boxed{50}."
 )
+"""A text that tells tokenizers apart: digits, signs, an apostrophe, an accent, line breaks, LaTeX."""
 
 
 def load_tokenizer(checkpoint: Checkpoint, trust_remote_code: bool = False) -> Any:
@@ -56,7 +57,7 @@ def require_one_tokenizer(checkpoints: Sequence[Checkpoint], trust_remote_code: 
 
 def tokenizer_digest(tokenizer: Any) -> str:
     """Identity of what decides ids: vocabulary and a probe's ids. Equal where `tokenizer_difference` finds none."""
-    return content_digest([tokenizer.get_vocab(), tokenizer(_PROBE, add_special_tokens=False)["input_ids"]])
+    return content_digest([tokenizer.get_vocab(), tokenizer(PROBE, add_special_tokens=False)["input_ids"]])
 
 
 def tokenizer_difference(a: Any, b: Any) -> str:
@@ -70,5 +71,5 @@ def tokenizer_difference(a: Any, b: Any) -> str:
             f"vocabularies of {len(vocabulary_a)} and {len(vocabulary_b)} tokens, {len(differing)} of them with "
             f"another id (the first, {token!r}: {ids})"
         )
-    ids_a, ids_b = (t(_PROBE, add_special_tokens=False)["input_ids"] for t in (a, b))
+    ids_a, ids_b = (t(PROBE, add_special_tokens=False)["input_ids"] for t in (a, b))
     return "" if ids_a == ids_b else "equal vocabularies, but they split the same text differently"

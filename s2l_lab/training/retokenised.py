@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from s2l_lab.errors import PolicyError, UsageError
 from s2l_lab.policies import Draws, StopReason
+from s2l_lab.policies.endpoint import EndpointPolicy
 from s2l_lab.policies.templates import added_bos, encode_prompt
 from s2l_lab.policies.waves import Prompted
 from s2l_lab.problems import Problem
@@ -43,6 +44,11 @@ class RetokenisedExplorer:
 
     def __init__(self, policy: Policy, shape: ModelShape | None = None) -> None:
         """`shape` is for policies that do not tell theirs (endpoints). Raises PolicyError where it is not known."""
+        if isinstance(policy, EndpointPolicy) and policy.chats:
+            raise PolicyError(
+                f"{policy.name} is sent chat messages, and the learner's prompt is whole: it would stand inside "
+                "another one. Open it with template='raw', or as text:http://...#MODEL."
+            )
         known = policy.shape or shape
         if known is None:
             raise PolicyError(

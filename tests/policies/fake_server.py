@@ -38,6 +38,10 @@ class FakeServer:
         self.owner = "vllm"
         self.models = ["m"]
         self.requests: list[dict[str, Any]] = []
+        self.paths: list[str] = []
+        """Of the requests, in their order."""
+        self.routes = {"/v1/completions"}
+        """What is served; every other path is answered as vLLM and llama.cpp answer it, with 404."""
         self.keys: list[str | None] = []
         self.peak = 0
         self._open, self._lock = 0, threading.Lock()
@@ -64,9 +68,13 @@ class FakeServer:
 
             def do_POST(self) -> None:
                 payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if self.path not in fake.routes:
+                    self._reply(404, {}, b'{"detail":"Not Found"}')
+                    return
                 with fake._lock:
                     before = len(fake.requests)
                     fake.requests.append(payload)
+                    fake.paths.append(self.path)
                     fake._open += 1
                     fake.peak = max(fake.peak, fake._open)
                 status, headers, body = fake.answer(payload, before)

@@ -1,4 +1,4 @@
-"""Endpoints against a fake server that speaks OpenAI's protocol over real HTTP, and against a real vLLM server.
+"""Endpoints against a fake server that speaks OpenAI's protocol over real HTTP; test_real_servers.py has real ones.
 
 The fake is for faults that a real server shows only on bad days.
 """
@@ -6,16 +6,9 @@ The fake is for faults that a real server shows only on bad days.
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
-import time
-import urllib.error
-import urllib.request
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,14 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_server import Answer, FakeServer, fine
-from tiny_checkpoints import write_checkpoint
 
 from s2l_lab.errors import PolicyError, UsageError
 from s2l_lab.figures.caption import caption_lines
 from s2l_lab.figures.numbers import numbers
 from s2l_lab.passk import PasskRequest, run_passk
 from s2l_lab.policies import Draws, SamplingParams, StopReason, open_policy
-from s2l_lab.policies.endpoint import KEY_VARIABLE, EndpointPolicy, connect
+from s2l_lab.policies.endpoint import EndpointPolicy
+from s2l_lab.policies.endpoint_server import KEY_VARIABLE, connect
 from s2l_lab.problems import Problem
 from s2l_lab.rollouts.repeats import RepeatedRolloutsError
 
@@ -602,68 +595,3 @@ def test_chat_templates_need_a_tokenizer_that_is_not_there(server: FakeServer) -
     server.owner = "someone"
     with pytest.raises(PolicyError, match="needs the model's tokenizer"):
         open_policy(f"e={server.address}", template="chat")
-
-
-@pytest.fixture(scope="module")
-def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real `vllm serve` on a small random checkpoint."""
-    directory = write_checkpoint(tmp_path_factory.mktemp("served") / "checkpoint")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "vllm.entrypoints.openai.api_server",
-        "--model",
-        str(directory),
-        "--port",
-        str(port),
-    ]
-    command += ["--host", "127.0.0.1", "--dtype", "float32", "--enforce-eager"]
-    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
-    log = (directory.parent / "log").open("w")
-    process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        deadline = time.monotonic() + 400
-        while True:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the vLLM server did not start:\n{Path(log.name).read_text()[-4000:]}")
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
-                break
-            except (urllib.error.URLError, OSError):
-                time.sleep(1)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        process.wait(60)
-        log.close()
-
-
-@pytest.mark.vllm
-def test_a_real_vllm_server(vllm_server: str) -> None:
-    """Same draws twice, seeds honoured, and each logprob is the model's own at temperature 1."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    policy = open_policy(f"e={vllm_server}", template="raw")
-    first, again = sample(policy, range(12)), sample(policy, range(12))
-    assert {k: c.text for k, c in first.items()} == {k: c.text for k, c in again.items()}
-    assert len({c.text for (problem, _), c in first.items() if problem == PROBLEMS[1].id}) > 6
-    assert Counter(c.stop_reason for c in first.values())[StopReason.LENGTH] > 0
-    directory = connect(vllm_server).model
-    model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(directory)
-    for problem in PROBLEMS:
-        prompt = tokenizer(problem.prompt, add_special_tokens=False)["input_ids"]
-        for index in range(12):
-            completion = first[problem.id, index]
-            assert completion.prompt_tokens == len(prompt)
-            ids = torch.tensor([prompt + completion.token_ids.tolist()])
-            with torch.no_grad():
-                logprobs = model(ids).logits[0].log_softmax(-1)
-            expected = logprobs[len(prompt) - 1 : -1].gather(1, ids[0, len(prompt) :, None])[:, 0].numpy()
-            np.testing.assert_allclose(completion.logprobs, expected, atol=1e-4)
-    with pytest.raises(PolicyError, match="status 400"):
-        sample(policy, range(1), SamplingParams(max_tokens=100_000))

@@ -15,14 +15,18 @@ import numpy as np
 import pytest
 from fake_server import FakeServer
 from tiny_checkpoints import write_checkpoint, write_tokenizer
+from transformers import AutoTokenizer
 
-from s2l_lab.errors import PolicyError
+from s2l_lab.errors import PolicyError, UsageError
+from s2l_lab.figures.numbers import numbers
+from s2l_lab.passk import PasskRequest, run_passk
 from s2l_lab.policies import Draws, SamplingParams, StopReason, open_policy
 from s2l_lab.policies.checkpoint import Checkpoint
 from s2l_lab.policies.endpoint import TokenEndpointPolicy
 from s2l_lab.policies.families import Member
 from s2l_lab.policies.model_shape import shape_of
 from s2l_lab.policies.served_files import shape_in
+from s2l_lab.policies.tokenizers import PROBE
 from s2l_lab.policies.waves import Prompted
 from s2l_lab.problems import Problem
 from s2l_lab.training.explorer import PromptPolicy
@@ -210,11 +214,46 @@ def test_a_tokenizer_is_of_no_use_for_a_server_of_texts(server: FakeServer, dire
         serve(server, "someone", lambda p: like_vllm(p, processed=False), directory)
 
 
+def test_every_address_is_probed_since_each_was_started_by_itself(directory: Path) -> None:
+    modes = (True, False)
+    fakes = [FakeServer() for _ in modes]
+    try:
+        for fake, processed in zip(fakes, modes, strict=True):
+            fake.answer = lambda payload, _before, processed=processed: (
+                200, {}, json.dumps(like_vllm(payload, processed=processed)).encode()
+            )  # fmt: skip
+        policy = open_policy(f"e={fakes[0].address},{fakes[1].address}", template="raw", tokenizer=directory)
+        assert isinstance(policy, TokenEndpointPolicy)
+        with pytest.raises(PolicyError, match="--logprobs-mode processed_logprobs"):
+            policy.require_logprobs(WARM)
+        assert [len(fake.requests) for fake in fakes] == [2, 2]
+    finally:
+        for fake in fakes:
+            fake.close()
+
+
+@pytest.mark.parametrize("owner", ["vllm", "llamacpp"])
+def test_another_tokenizer_than_the_servers_is_refused(server: FakeServer, directory: Path, owner: str) -> None:
+    spelled = AutoTokenizer.from_pretrained(directory)(PROBE, add_special_tokens=False)["input_ids"]
+    server.owner = owner
+    server.routes |= {"/tokenize"}
+    server.answer = lambda _payload, _before: (200, {}, json.dumps({"tokens": spelled}).encode())
+    assert open_policy(f"e={server.address}", template="raw", tokenizer=directory)
+    assert server.requests[-1].get("prompt", server.requests[-1].get("content")) == PROBE
+    server.answer = lambda _payload, _before: (200, {}, json.dumps({"tokens": [*spelled[:-1], 0]}).encode())
+    with pytest.raises(PolicyError, match=r"--tokenizer is not that of m at .*served model's own tokenizer"):
+        open_policy(f"e={server.address}", template="raw", tokenizer=directory)
+    for silent in ((200, {}, b"{}"), (200, {}, b"<html>"), (404, {}, b"")):
+        server.answer = lambda _payload, _before, silent=silent: silent
+        assert open_policy(f"e={server.address}", template="raw", tokenizer=directory)
+
+
 def test_a_directory_without_a_tokenizer_is_refused(server: FakeServer, tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match=r"--tokenizer .* is no directory"):
         open_policy(f"e={server.address}", tokenizer=tmp_path / "none")
-    with pytest.raises(PolicyError, match="does not load"):
+    with pytest.raises(PolicyError, match=r"holds no tokenizer \(tokenizer\.json") as caught:
         open_policy(f"e={server.address}", tokenizer=tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_shape_is_known_without_weights(directory: Path, tmp_path: Path) -> None:
@@ -242,3 +281,44 @@ def test_without_a_configuration_no_shape_is_known(server: FakeServer, tmp_path:
     (tmp_path / "generation_config.json").write_text("[]")
     with pytest.raises(PolicyError, match="holds no JSON object"):
         open_policy(f"e={server.address}", template="raw", tokenizer=tmp_path)
+
+
+def request_of(server: FakeServer, out: Path, tokenizer: Path | None, rollouts: int = 4) -> PasskRequest:
+    return PasskRequest(
+        family=None,
+        policies=(f"far={server.address}",),
+        problems=3,
+        rollouts=rollouts,
+        template="raw",
+        sampling=SamplingParams(max_tokens=8),
+        out=out,
+        tokenizer=tokenizer,
+        accept_repeats=True,
+    )
+
+
+def test_a_run_with_a_tokenizer_counts_the_flops_of_a_served_model(
+    server: FakeServer, directory: Path, tmp_path: Path
+) -> None:
+    server.answer = lambda payload, _before: (200, {}, json.dumps(like_vllm(payload, processed=False)).encode())
+    report = run_passk(request_of(server, tmp_path / "run", directory))
+    (policy,) = report.policies
+    shape = shape_of(Checkpoint(Member(name="m", source="here"), directory, ""))
+    assert policy.shape == shape
+    cost = numbers(report)["policies"][0]["cost"]
+    assert cost["mean_length"] == 2
+    # STATISTICS 5, by hand: two tokens a rollout at contexts of prompt + 1 and prompt + 2.
+    assert cost["flops_per_rollout"] > 2 * 2 * (shape.non_embedding_parameters + shape.width * shape.vocabulary)
+    seen = len(server.requests)
+    again = run_passk(request_of(server, tmp_path / "run", directory))
+    assert len(server.requests) == seen
+    assert again.policies[0].shape == shape
+    with pytest.raises(UsageError, match=r"another policy called far \(tokenizer: .* -> None\)"):
+        run_passk(request_of(server, tmp_path / "run", None))
+
+
+def test_a_tokenizer_without_a_served_model_is_refused(directory: Path, tmp_path: Path) -> None:
+    request = PasskRequest(members=("tiny-60k",), problems=1, rollouts=2, out=tmp_path / "run", tokenizer=directory)
+    with pytest.raises(UsageError, match="--tokenizer is for served models"):
+        run_passk(request)
+    assert not (tmp_path / "run").exists()
