@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 
 from s2l_lab.digest import content_digest
 from s2l_lab.errors import PolicyError, UsageError
-from s2l_lab.policies.endpoint import Server, TokenEndpointPolicy, connect
+from s2l_lab.policies.endpoint import TokenEndpointPolicy
 from s2l_lab.policies.endpoint_fields import LLAMA_CPP, VLLM
+from s2l_lab.policies.endpoint_server import Server, connect
 from s2l_lab.policies.families import Member
 from s2l_lab.policies.policy import Completion, SamplingParams, StopReason
 from s2l_lab.policies.served_files import shape_in
