@@ -80,7 +80,7 @@ def test_rollouts_are_the_models_with_the_log_probabilities_that_sampled_them(
     servers: list[ModelServer], learner_files: Path, temperature: float, processed: bool
 ) -> None:
     for server in servers:
-        server.processed = processed
+        server.processed, server.tells_tokens = processed, processed
     requests = asked(learner_files)
     explorer = bound(servers, learner_files, temperature)
     answers = explorer.explore(requests, 8)
@@ -116,6 +116,7 @@ def test_a_server_of_raw_log_probabilities_is_refused_where_they_are_not_those_o
         ({"gives_ids": False}, "gives text without log-probabilities for every token"),
         ({"gone_after": 0}, "/completions refused a request with status 404"),
         ({"shift": 1}, "has another tokenizer than the learner: for ids ["),
+        ({"shift": 1, "tells_tokens": True}, "it spells 'The sum of 12 and 12'... as ["),
         ({"shift": 300}, "and the learner's tokenizer 'nothing'"),
         ({"name": "another"}, "serves 'another' and http://"),
     ],
