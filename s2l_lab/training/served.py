@@ -28,6 +28,7 @@ from s2l_lab.policies.families import Member
 from s2l_lab.policies.policy import Completion, SamplingParams, StopReason
 from s2l_lab.policies.served_files import shape_in
 from s2l_lab.policies.templates import encode_prompt
+from s2l_lab.policies.tokenizers import PROBE
 from s2l_lab.policies.waves import Prompted
 from s2l_lab.training.explorer import (
     RETOKENISE,
@@ -43,7 +44,7 @@ from s2l_lab.training.retokenised import decoded
 if TYPE_CHECKING:
     from s2l_lab.policies import ModelShape
 
-_PROBE = "The sum of 12 and 30 is"
+_BEGINNING = "The sum of 12 and 30 is"
 _PROBE_DRAWS, _PROBE_TOKENS = 4, 16
 _TORN = "\ufffd"
 """How a character is shown of which only the first bytes were drawn."""
@@ -136,8 +137,17 @@ class ServedExplorer:
         return rollout
 
     def _require_tokens(self, policy: TokenEndpointPolicy, server: Server, learner: Learner) -> None:
-        """What the server's text says, its ids must say in the learner's tokens."""
-        probe = Prompted("probe", encode_prompt(learner.tokenizer, _PROBE), tuple(range(_PROBE_DRAWS)))
+        """The server must spell a text as the learner does, where it tells, and its ids must say its own text."""
+        told, own = server.tokens(PROBE), list(encode_prompt(learner.tokenizer, PROBE))
+        if told is not None and told != own:
+            equal = (a == b for a, b in zip(told, own, strict=False))
+            place = next((i for i, same in enumerate(equal) if not same), min(len(told), len(own)))
+            raise PolicyError(
+                f"{server.address} has another tokenizer than the learner: it spells {PROBE[:20]!r}... as "
+                f"{told[place : place + 8]} from token {place + 1} on, and the learner as {own[place : place + 8]}. "
+                f"Serve a model of the learner's own family. {RETOKENISE}"
+            )
+        probe = Prompted("probe", encode_prompt(learner.tokenizer, _BEGINNING), tuple(range(_PROBE_DRAWS)))
         tokens = min(_PROBE_TOKENS, self._sampling.max_tokens)
         for draw in policy.sample_prompts([probe], SamplingParams(max_tokens=tokens)):
             found = draw.completion

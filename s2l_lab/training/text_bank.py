@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from s2l_lab.policies import SamplingParams
     from s2l_lab.problems import Problem
 
+_NO_PROMPT = "that answer no prompt of the run"
 _SHOWN = 160
 """Characters of a prompt that an error shows."""
 
@@ -93,7 +94,7 @@ class TextBank:
         for row in self._rows:
             named = next((by_name[name] for name in _names_of_row(row, learner) if name in by_name), set())
             if len(named) != 1:
-                left_out["answer no prompt of the run" if not named else "fit several prompts of the run"] += 1
+                left_out[_NO_PROMPT if not named else "that fit several prompts of the run"] += 1
                 continue
             rollout = _rollout(row, learner, sampling.max_tokens)
             if isinstance(rollout, str):
@@ -103,7 +104,7 @@ class TextBank:
         self._refuse_unmatched(asked, left_out)
         self._require_enough(asked, held, learner.most, left_out)
         if left_out:
-            warnings.warn(f"{self.name}: {_in_words(left_out, len(self._rows))} and are left out.", stacklevel=2)
+            warnings.warn(f"{self.name}: {_in_words(left_out, len(self._rows))}.", stacklevel=2)
         self._held, self._seed = held, sampling.seed
 
     def explore(self, requests: Sequence[Request], group_size: int) -> list[list[ExplorerRollout]]:
@@ -148,7 +149,7 @@ class TextBank:
             yield _Asked(id, _shown(row["prompt"]), frozenset(names))
 
     def _refuse_unmatched(self, asked: Sequence[_Asked], left_out: Mapping[str, int]) -> None:
-        if left_out["answer no prompt of the run"] < len(self._rows):
+        if left_out[_NO_PROMPT] < len(self._rows):
             return
         row = self._rows[0]
         answered = row.name if row.prompt is None else row.prompt
@@ -203,14 +204,14 @@ def _rollout(row: TextRow, learner: Learner, limit: int) -> ExplorerRollout | st
     """In the learner's tokens; or why it is left out."""
     text, eos = _without_eos(row.text, learner)
     if not text.strip():
-        return "are empty"
+        return "without text"
     ids, said = spelled(learner.tokenizer, text)
     if said != text:
-        return "hold text that the learner has no tokens for"
+        return "with text that the learner has no tokens for"
     if eos is not None or row.ended:
         ids = [*ids, int(learner.tokenizer.eos_token_id) if eos is None else eos]
     if len(ids) > limit:
-        return "are longer than max_completion_length"
+        return "longer than max_completion_length"
     return ExplorerRollout(tuple(ids), (float("nan"),) * len(ids), logprobs_known=False)
 
 
@@ -230,4 +231,4 @@ def _shown(prompt: Any) -> str:
 
 
 def _in_words(left_out: Mapping[str, int], rows: int) -> str:
-    return ", ".join(f"{count} {why}" for why, count in left_out.items()) + f" of {rows} rows"
+    return f"left out of {rows} rows: " + ", ".join(f"{count} {why}" for why, count in left_out.items())

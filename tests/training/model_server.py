@@ -22,6 +22,7 @@ class ModelServer:
         self.owner, self.name, self.processed, self.gives_ids = "vllm", name, False, True
         self.shift = 0
         """Added to the ids that it gives: another tokenizer."""
+        self.tells_tokens = False
         self.gone_after: int | None = None
         """Requests after which it knows no such path any more."""
         self.requests: list[dict[str, Any]] = []
@@ -46,6 +47,11 @@ class ModelServer:
 
             def do_POST(self) -> None:
                 payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if self.path == "/tokenize":
+                    ids = server._tokenizer(payload["prompt"], add_special_tokens=False)["input_ids"]
+                    told = {"tokens": [i + server.shift for i in ids]}
+                    self._reply(*((200, told) if server.tells_tokens else (404, {"detail": "Not Found"})))
+                    return
                 with server._lock:
                     server.requests.append(payload)
                     gone = server.gone_after is not None and len(server.requests) > server.gone_after

