@@ -165,6 +165,7 @@ def _sample(
             trust_remote_code=request.trust_remote_code,
             one_tokenizer=in_family,
             promptings={task.member.name: task.prompting for task in plan.tasks},
+            problems=plan.benchmark.problems,
         )
     known = {} if fresh or not is_run(path) else _records_of(path)
     config = request.model_dump(mode="json") | {

@@ -24,7 +24,7 @@ from s2l_lab.policies.engines import ENGINE_OF_SOURCE, Engine
 from s2l_lab.policies.families import OLLAMA, Member, named_member, start_ollama
 from s2l_lab.policies.gguf_file import SUFFIX
 from s2l_lab.policies.model_shape import shape_of
-from s2l_lab.policies.templates import SUFFIXES, Prompting, bind_template, is_template_file
+from s2l_lab.policies.templates import COMPACT, SUFFIXES, Prompting, bind_template, is_template_file
 from s2l_lab.policies.tokenizers import load_tokenizer, require_one_tokenizer
 
 if TYPE_CHECKING:
@@ -133,11 +133,13 @@ def check_members(
     trust_remote_code: bool = False,
     one_tokenizer: bool = True,
     promptings: Mapping[str, Prompting] = MappingProxyType({}),
+    problems: Sequence[Problem] = (),
 ) -> None:
     """Whether all members could be opened, before the first model is loaded: engines, scripts, files, one tokenizer.
 
     `one_tokenizer` is for members of one family; policies that a user adds beside it are checked without. `promptings`
-    (by name, with a template) are bound to the tokenizers, so that what a template has no place for is said here.
+    (by name, with a template) are bound to the tokenizers and write the `problems`, so that what a template has no
+    place for is said here.
     """
     engines = {m.name: choose_engine(m, engine) for m in members}
     for member in members:
@@ -151,8 +153,14 @@ def check_members(
         require_one_tokenizer(checkpoints, trust_remote_code)
     for checkpoint in checkpoints:
         said = promptings.get(checkpoint.member.name)
-        if said is not None and said.template is not None and (said.extras or said.template not in ("raw", "chat")):
-            bind_template(said.template, load_tokenizer(checkpoint, trust_remote_code), checkpoint.member.name, said)
+        if said is None or said.template is None or said.template == COMPACT:
+            continue
+        listed = any("messages" in problem.metadata for problem in problems)
+        if listed or said.extras or said.template != "raw":
+            tokenizer = load_tokenizer(checkpoint, trust_remote_code)
+            bound = bind_template(said.template, tokenizer, checkpoint.member.name, said)
+            for problem in problems:
+                bound.render(problem)
 
 
 def choose_engine(member: Member, engine: Engine) -> Engine:

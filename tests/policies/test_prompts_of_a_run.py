@@ -171,6 +171,14 @@ def test_what_no_template_has_a_place_for_is_said_before_a_model_is_loaded(home:
     assert asked.template_args == {"enable_thinking": False}
     with pytest.raises(UsageError, match="does not read 'enable_thinking'"):
         run(asked)
+    listed = [{"messages": [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}], "answer": "4"}]
+    (tmp_path / "listed.jsonl").write_text(json.dumps(listed[0]), encoding="utf-8")
+    for changes in ({"template": "raw"}, {"system": "s"}):
+        with pytest.raises(UsageError, match=r"list of chat messages|system message of its own"):
+            run(request(home, tmp_path / "run", benchmark=str(tmp_path / "listed.jsonl"), **changes))
+    (tmp_path / "t.jinja").write_text("{{ question }}\n{{ problem.a.b }}", encoding="utf-8")
+    with pytest.raises(DataError, match="line 2"):
+        run(request(home, tmp_path / "run", template=str(tmp_path / "t.jinja")))
     assert not (tmp_path / "run").exists()
 
 

@@ -73,3 +73,11 @@ def test_problems_may_be_pairs_mappings_or_records() -> None:
 def test_what_cannot_be_sampled_is_refused_in_one_message(error: type, options: dict, said: str) -> None:
     with pytest.raises(error, match=said):
         sample(**{"policy": SCRIPT, "problems": PAIRS} | options)
+
+
+def test_an_open_policy_has_its_prompts_already() -> None:
+    policy = open_policy("known=scripted:point(0.5)")
+    for chosen in ({"system": "s"}, {"instruction": "none"}, {"template": "raw"}, {"template_args": {"a": 1}}):
+        with pytest.raises(UsageError, match="known is open and has its prompts already"):
+            sample(policy, [("1+1?", "2")], n=1, **chosen)
+    assert len(sample("known=scripted:point(0.5)", [("1+1?", "2")], n=2, instruction="none")) == 2
