@@ -28,11 +28,7 @@ def on_page(figure: Any) -> Any:
     """A plotly Figure like this one, with no ink, grid or paper of its own. `figure` stays as it is."""
     import plotly.graph_objects as go
 
-    told = figure.to_dict()
-    made = go.Figure(_opened(told))
-    made.layout.template = figure.layout.template
-    made.layout.meta = figure.layout.meta
-    return made
+    return go.Figure(_opened(figure.to_dict()))
 
 
 def _opened(part: Any, place: str = "") -> Any:

@@ -50,7 +50,7 @@ class Healing:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SourceCompletion:
     """A completion of the source, as ids."""
 
     prompt: tuple[int, ...]
@@ -60,7 +60,7 @@ class Sample:
 def heal(
     pruned: Any,
     source: Any,
-    samples: Sequence[Sample],
+    samples: Sequence[SourceCompletion],
     healing: Healing,
     progress: Callable[[int, float], None] = lambda step, loss: None,
 ) -> None:
@@ -90,7 +90,7 @@ def heal(
 
 
 @torch.no_grad()
-def divergence(pruned: Any, source: Any, samples: Sequence[Sample], batch: int = 8) -> float:
+def divergence(pruned: Any, source: Any, samples: Sequence[SourceCompletion], batch: int = 8) -> float:
     """Mean KL(source || pruned) in nats per completion token, from 0, in the models' own precision."""
     total = tokens = 0.0
     for start in range(0, len(samples), batch):
@@ -101,7 +101,7 @@ def divergence(pruned: Any, source: Any, samples: Sequence[Sample], batch: int =
     return total / tokens
 
 
-def _divergence(pruned: Any, source: Any, samples: Sequence[Sample]) -> torch.Tensor:
+def _divergence(pruned: Any, source: Any, samples: Sequence[SourceCompletion]) -> torch.Tensor:
     """The same of one batch, with its gradient. Rows are padded on the right, which no earlier token sees."""
     length = max(len(sample.prompt) + len(sample.completion) for sample in samples)
     ids_BT = np.zeros((len(samples), length - 1), dtype=np.int64)

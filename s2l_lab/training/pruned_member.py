@@ -30,7 +30,7 @@ from s2l_lab.policies.pruning import kept_layers, prune
 from s2l_lab.policies.templates import encode_prompt
 from s2l_lab.policies.transformers_engine import load_causal_lm, loaded_shape
 from s2l_lab.problems import load_benchmark
-from s2l_lab.training.healing import Healing, Sample, divergence, heal
+from s2l_lab.training.healing import Healing, SourceCompletion, divergence, heal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -180,8 +180,8 @@ def _problems(plan: HealingPlan, data_root: Path | None, seed: int) -> _Prompts:
 class _Sampled:
     """Completions of the source."""
 
-    trained: list[Sample]
-    held_out: list[Sample]
+    trained: list[SourceCompletion]
+    held_out: list[SourceCompletion]
     prompts: _Prompts
 
 
@@ -212,10 +212,10 @@ def _sample(
     finally:
         policy.close()
 
-    def samples(problems: Sequence[Problem], n: int) -> list[Sample]:
+    def samples(problems: Sequence[Problem], n: int) -> list[SourceCompletion]:
         keys = [(problem.id, index) for problem in problems for index in range(n)]
         ids = [(key[0], drawn[key]) for key in keys]
-        return [Sample(prompt_ids[id], tuple(map(int, found))) for id, found in ids if found is not None]
+        return [SourceCompletion(prompt_ids[id], tuple(map(int, found))) for id, found in ids if found is not None]
 
     return _Sampled(samples(prompts.trained, rollouts), samples(prompts.held_out, 1), prompts)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from opened_views import PASSK, RUNS, address_of, figures, open_view, press, said, sample, sound
+from streamlit.testing.v1 import AppTest
 
 from s2l_lab.browse.paper_items import ITEMS, paper_item, reference_columns, references
 from s2l_lab.browse.report_page import Section
@@ -20,11 +23,29 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sample(tmp_path_factory.mktemp("paper") / "runs")
 
 
+@pytest.fixture(scope="module")
+def opened(runs: Path) -> Callable[[str], tuple[AppTest, list[Section]]]:
+    """The view of an item and the sections of its report, both from one opening."""
+
+    @functools.cache
+    def view(name: str) -> tuple[AppTest, list[Section]]:
+        made: list[list[Section]] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                "s2l_lab.app.parts.paper_item.export_report", lambda key, title, sections, *_: made.append(sections())
+            )
+            app = sound(open_view(patch, runs, "paper", run=PASSK, item=name))
+        (sections,) = made
+        return app, sections
+
+    return view
+
+
 @pytest.mark.parametrize("name", [item.name for item in ITEMS])
 def test_every_item_says_what_is_not_given_and_shows_its_numbers(
-    runs: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    opened: Callable[[str], tuple[AppTest, list[Section]]], name: str
 ) -> None:
-    app = sound(open_view(monkeypatch, runs, "paper", run=PASSK, item=name))
+    app, _ = opened(name)
     assert any("Not given" in info.value for info in app.info)
     tables = [table.value for table in app.dataframe]
     for found in references(paper_item(name)):
@@ -43,14 +64,9 @@ def test_every_item_says_what_is_not_given_and_shows_its_numbers(
 
 @pytest.mark.parametrize("name", [item.name for item in ITEMS])
 def test_every_items_report_has_what_is_not_given_and_the_papers_numbers(
-    runs: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    opened: Callable[[str], tuple[AppTest, list[Section]]], name: str
 ) -> None:
-    made: dict[str, list[Section]] = {}
-    monkeypatch.setattr(
-        "s2l_lab.app.parts.paper_item.export_report", lambda key, title, sections, *_: made.update({key: sections()})
-    )
-    sound(open_view(monkeypatch, runs, "paper", run=PASSK, item=name))
-    (sections,) = made.values()
+    _, sections = opened(name)
     item = paper_item(name)
     texts = [text for section in sections for text in section.texts]
     assert f"Not given: {item.not_given}" in texts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -100,8 +101,17 @@ def test_every_view_opens_beside_a_damaged_file_and_names_it(
             assert "n = 12 problems" in words(app)  # counted from the rollouts where their texts are lost
 
 
-@pytest.mark.parametrize("view", ["family", "rollouts", "compare"])
-@pytest.mark.parametrize("folder", ["rollouts", "verdicts/*"])
+READING = [("rollouts", "family"), ("verdicts/*", "rollouts"), ("rollouts", "compare")]
+"""Every view and both kinds of file, by default; all pairs where slow tests run."""
+
+
+@pytest.mark.parametrize(
+    ("folder", "view"),
+    [
+        pytest.param(*pair, marks=() if pair in READING else pytest.mark.slow)
+        for pair in product(("rollouts", "verdicts/*"), ("family", "rollouts", "compare"))
+    ],
+)
 def test_a_part_whose_pages_are_bad_is_named_on_the_page_that_stumbled_over_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str, view: str
 ) -> None:

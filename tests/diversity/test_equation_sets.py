@@ -245,7 +245,7 @@ def test_any_text_is_read_and_what_is_found_is_stable(text: str) -> None:
 )
 def test_hostile_text_costs_what_its_length_says(unit: str) -> None:
     """A pattern that goes back, or a side read from each of its places, would not end here in a lifetime of tests."""
-    text = unit * (100_000 // len(unit))
+    text = unit * (40_000 // len(unit))
     assert len(equations(text)) <= 1
     assert equations(f"3+4=7\n{text}\n5*6=30") >= {"3+4=7"}
 

@@ -86,6 +86,7 @@ def test_a_printed_figure_leaves_ink_and_paper_to_the_page(printed: Any) -> None
     before = copy.deepcopy(printed.to_dict())
     made = on_page(printed)
     assert printed.to_dict() == before
+    assert (made.layout.template, made.layout.meta) == (printed.layout.template, printed.layout.meta)
     layout = made.to_dict()["layout"] | {"template": None}
     said = json.dumps(layout)
     assert not [colour for colour in (INK, GRID, '"white"', "#ffffff") if colour in said]

@@ -19,7 +19,7 @@ from s2l_lab.policies.checkpoint import locate
 from s2l_lab.policies.opening import check_members
 from s2l_lab.policies.pruning import prune
 from s2l_lab.policies.transformers_engine import load_causal_lm
-from s2l_lab.training.healing import Healing, Sample, divergence, heal
+from s2l_lab.training.healing import Healing, SourceCompletion, divergence, heal
 from s2l_lab.training.pruned_member import HealingPlan, make_pruned_member
 
 SOURCE = "tiny-360k"
@@ -44,9 +44,11 @@ def source_directory() -> Path:
     return found.directory
 
 
-def samples(rows: Sequence[tuple[int, int]], vocabulary: int) -> list[Sample]:
+def samples(rows: Sequence[tuple[int, int]], vocabulary: int) -> list[SourceCompletion]:
     rng = np.random.default_rng(0)
-    return [Sample(tuple(rng.integers(0, vocabulary, p)), tuple(rng.integers(0, vocabulary, c))) for p, c in rows]
+    return [
+        SourceCompletion(tuple(rng.integers(0, vocabulary, p)), tuple(rng.integers(0, vocabulary, c))) for p, c in rows
+    ]
 
 
 def test_the_loss_is_the_divergence_written_out_token_by_token() -> None:

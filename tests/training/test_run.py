@@ -28,8 +28,8 @@ from s2l_lab.verifiers import verifier_version
 
 G, GROUPS, STEPS = 8, 4, 4
 VALUES: dict[str, Any] = {
-    "learner": {"member": "tiny-360k"},
-    "explorer": {"member": "tiny-360k"},
+    "learner": {"member": "tiny-60k"},
+    "explorer": {"member": "tiny-60k"},
     "problems": {"count": 24},
     "evaluation": [{"benchmark": "countdown", "problems": 4, "rollouts": 4, "every": 2, "between": 2, "k": [1, 2, 4]}],
     "training": {

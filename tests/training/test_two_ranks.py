@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gloo_ranks import run_two_ranks
+from gloo_ranks import run_forked_ranks
 from two_ranks import PLANNED, SMALL_ONLY, run
 
 from s2l_lab.rollouts import RolloutStore
@@ -19,7 +19,7 @@ SCRIPT = Path(__file__).with_name("two_ranks.py")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("ranks")
-    run_two_ranks(str(SCRIPT), str(made))
+    run_forked_ranks(str(SCRIPT), str(made))
     return made
 
 

@@ -1,5 +1,5 @@
-"""One rank of training runs over gloo: `python two_ranks.py FOLDER`. Writes what it saw as FOLDER/rank-R.json, and
-the run of a plan as FOLDER/run.
+"""Two ranks of training runs over gloo: `python two_ranks.py FOLDER`. Each writes what it saw as FOLDER/rank-R.json,
+and both write the run of a plan as FOLDER/run.
 
 Every rank has whole groups of its own. `run` in one process trains on the same groups.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from gloo_ranks import fork_ranks
 from tiny_training import config, explorer, flat, losses, s2l, trained
 
 from s2l_lab.errors import UsageError
@@ -99,4 +100,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    end = fork_ranks()
     main(Path(sys.argv[1]))
+    end()

@@ -121,7 +121,7 @@ FILLERS += [
 
 
 @pytest.mark.parametrize("filler", FILLERS)
-@pytest.mark.parametrize("length", [40_000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("length", [20_000, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_time_is_linear_in_hostile_text(filler, length):
     for text in (filler * (length // len(filler)), "Answer: 1" + filler * (length // len(filler)) + "x"):
         start = time.process_time()
