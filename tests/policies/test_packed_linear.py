@@ -40,7 +40,7 @@ def test_only_matrices_that_gain_are_packed_and_parameters_stay() -> None:
 def test_other_models_are_left_alone(reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = Small()
     if reason == "large":
-        monkeypatch.setattr(packed_linear, "MAX_PARAMETERS", 1000)
+        monkeypatch.setattr(packed_linear, "MAX_PACKED", 1000)
     else:
         model.dtype = torch.bfloat16
     pack_linears(model)
