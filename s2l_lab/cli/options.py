@@ -96,9 +96,9 @@ MaxTokens = Annotated[
 ServedTokenizer = Annotated[
     Path | None,
     typer.Option(
-        metavar="DIR",
-        help="Tokenizer files of the served model (vLLM or llama.cpp): prompts go as token ids, and with config.json "
-        "beside them FLOPs are counted.",
+        metavar="PATH",
+        help="Directory with the tokenizer files of the served model (vLLM or llama.cpp), or its GGUF file: prompts go "
+        "as token ids, and with config.json beside them FLOPs are counted.",
     ),
 ]
 PromptTemplate = Annotated[

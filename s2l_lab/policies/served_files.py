@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from s2l_lab.errors import PolicyError
 from s2l_lab.policies.checkpoint import Checkpoint, find_here
+from s2l_lab.policies.gguf_file import converted, is_gguf
 from s2l_lab.policies.model_shape import shape_of
 from s2l_lab.policies.policy import ModelShape
 from s2l_lab.policies.stopping import eos_ids
@@ -41,11 +42,13 @@ class ServedFiles:
 
     @classmethod
     def read(cls, member: Member, directory: Path, trust_remote_code: bool = False) -> ServedFiles:
-        """Raises PolicyError for a directory that holds no tokenizer, and for damaged files."""
+        """`directory` may be the GGUF file that a server runs. Raises PolicyError for a directory that holds no
+        tokenizer, and for damaged files."""
+        directory = _files_of(directory)
         if not directory.is_dir():
             raise PolicyError(
-                f"{member.name}: --tokenizer {directory} is no directory. Give the one that holds the served model's "
-                "tokenizer.json (and config.json)."
+                f"{member.name}: --tokenizer {directory} is no directory and no GGUF file. Give the directory that "
+                "holds the served model's tokenizer.json (and config.json), or its GGUF file."
             )
         if not any((directory / name).is_file() for name in _TOKENIZER):
             raise PolicyError(
@@ -79,14 +82,21 @@ def tokenizer_here(member: Member, model: str, model_root: Path | None, trust_re
 
 
 def shape_in(member: Member, directory: Path) -> ModelShape | None:
-    """Size and shape by config.json in this directory; None where there is none. No weight is needed or read.
+    """Size and shape by config.json in this directory, or of this GGUF file; None where there is none. No weight is
+    needed or read.
 
     Raises PolicyError for a configuration that transformers does not know.
     """
+    directory = _files_of(directory)
     if not _object(directory / "config.json"):
         return None
     checkpoint = Checkpoint(member, directory, "")
     return shape_of(checkpoint) if any(directory.glob("*.safetensors")) else _shape_without_weights(checkpoint)
+
+
+def _files_of(path: Path) -> Path:
+    """The directory itself, or that of a GGUF file's converted checkpoint."""
+    return converted(path)[0] if is_gguf(path) else path
 
 
 def _shape_without_weights(checkpoint: Checkpoint) -> ModelShape:
