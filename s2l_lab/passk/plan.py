@@ -148,6 +148,10 @@ def task_of(
     shape = None if checkpoint is None else shape_of(checkpoint)
     engine = choose_engine(member, request.engine)
     prompting = prompting_of(request, prompted, member, checkpoint)
+    begun = None if store is None else recorded_policies(store).get(member.name)
+    if prompting.template == SERVED and begun is not None and begun.get("template") == "raw":
+        # Once every server was sent text: such a run goes on as it was begun.
+        prompting = prompting.model_copy(update={"template": "raw"})
     record = {
         "source": member.source if checkpoint is None else checkpoint.member.source,
         "revision": member.source if checkpoint is None else checkpoint.revision,
@@ -156,9 +160,6 @@ def task_of(
     }
     if engine != "scripted":  # a script reads no prompt
         record |= prompting.extras
-    begun = None if store is None else recorded_policies(store).get(member.name)
-    if record["template"] == SERVED and begun is not None and begun.get("template") == "raw":
-        record["template"] = "raw"  # once every server was sent text: such a run goes on as it was begun
     if request.tokenizer is not None and _served(request, member):
         shape = shape_in(member, request.tokenizer)
         record["tokenizer"] = str(request.tokenizer)

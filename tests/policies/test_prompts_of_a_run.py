@@ -91,7 +91,7 @@ def test_a_run_that_was_begun_without_an_instruction_goes_on_without(home: Path,
     more = request(home, path, rollouts=3)
     assert request(home, None).run_directory != request(home, None, instruction="none").run_directory  # type: ignore[arg-type]
     plan = make_plan(more)
-    assert (plan.owed, prompt_notes(plan)) == (
+    assert (plan.owed, prompt_notes(plan.benchmark.kind, plan.prompted, plan.tasks)) == (
         2,
         ["this run was begun without an instruction on how to answer, and goes on without"],
     )
@@ -156,7 +156,9 @@ def test_a_run_that_was_begun_without_the_preset_s_template_goes_on_without(home
     run(before)
     plan = make_plan(asked)
     assert plan.owed == 0
-    assert "this run was begun without the preset's template, and goes on without" in prompt_notes(plan)
+    assert "this run was begun without the preset's template, and goes on without" in prompt_notes(
+        plan.benchmark.kind, plan.prompted, plan.tasks
+    )
 
 
 def test_runs_on_countdown_and_their_directories_are_what_they_were(home: Path) -> None:
