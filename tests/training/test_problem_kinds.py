@@ -6,6 +6,7 @@ The learner's weights are random and solve nothing, so texts explore: for every 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ from hypothesis import strategies as st
 from s2l_lab.errors import UsageError
 from s2l_lab.problems import Benchmark, Problem, load_benchmark
 from s2l_lab.rollouts import RolloutStore
+from s2l_lab.training.arms import read_run
+from s2l_lab.training.logged import cost_row, metrics
 from s2l_lab.training.plan import TrainingPlan, plan_of
+from s2l_lab.training.report import read_report
 from s2l_lab.training.rewards import VerifiedReward
 from s2l_lab.training.run import METRICS, train
 from s2l_lab.verifiers import Outcome, VerifierPool
@@ -146,6 +150,10 @@ def test_a_plan_trains_on_the_kind(kind: str, tmp_path: Path) -> None:
         plan = plan_of(plan.model_dump(mode="json") | {"evaluation": [evaluation]}, "given")
     report = train(plan, tmp_path / "run")
     assert report.steps == 2
+    assert read_report(tmp_path / "run") == train(plan, tmp_path / "run") == report  # nobody knows what a teacher cost
+    assert report.cost.explorer.flops is report.relative_rollout_compute is None
+    row = cost_row(read_run(tmp_path / "run"), metrics(tmp_path / "run"))
+    assert math.isnan(row.flops["explorer"])
     logged = [json.loads(line) for line in (tmp_path / "run" / METRICS).read_text().splitlines()]
     steps = [entry for entry in logged if "loss" in entry]
     assert [entry["explorer/reward"] for entry in steps] == [0.5, 0.5]  # one right and one wrong text of every problem
