@@ -178,3 +178,14 @@ def test_what_is_trained_on_is_not_evaluated_on(tmp_path: Path) -> None:
         else:
             with pytest.raises(UsageError, match=says):
                 plan_of(gym, "given")
+
+
+def test_a_run_is_not_resumed_on_other_texts(tmp_path: Path) -> None:
+    problems = lines(tmp_path / "exact.jsonl", EXACT)
+    rows = [{"question": row["question"], "text": text} for row in EXACT for text in ("\\boxed{yes}", "no idea")]
+    plan = plan_with_texts(tmp_path, {"benchmark": str(problems)}, lines(tmp_path / "texts.jsonl", rows))
+    train(plan, tmp_path / "run")
+    (tmp_path / "run" / "report.json").unlink()  # as if it had not come to its end
+    lines(tmp_path / "texts.jsonl", [{**row, "text": "changed"} for row in rows])
+    with pytest.raises(UsageError, match="texts"):
+        train(plan, tmp_path / "run")
