@@ -124,7 +124,7 @@ def cost_row(run: TrainingRun, metrics: Metrics) -> CostRow:
             finished=True,
             last_step=report.steps,
             tokens={name: float(part.tokens) for name, part in parts.items()},
-            flops={name: part.flops for name, part in parts.items()},
+            flops={name: _known(part.flops) for name, part in parts.items()},
             seconds={name: part.seconds for name, part in parts.items()},
             relative=_known(report.relative_rollout_compute),
             explorer_share=_known(report.explorer_share),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from s2l_lab.errors import DataError
 from s2l_lab.plans import faults, read_values
@@ -59,8 +60,14 @@ class SpentReport(_Record):
     """What a part of a run spent."""
 
     tokens: int
-    flops: float
+    flops: float | None
+    """None where the size of the model is not known, as of one that is served or that wrote texts."""
     seconds: float
+
+    @field_validator("flops")
+    @classmethod
+    def _unknown_is_none(cls, flops: float | None) -> float | None:
+        return None if flops is None or math.isnan(flops) else flops
 
 
 class CostReport(_Record):

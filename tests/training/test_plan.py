@@ -130,3 +130,17 @@ def test_plans_of_earlier_releases_keep_their_digests() -> None:
     """A run directory is named by its plan's digest: a new field must not orphan it."""
     assert plan_of({"explorer": {"member": "tiny-60k"}}, "given").digest == "c95df34ffe57cfee"
     assert plan_of({"explorer": {"kind": "noise", "scale": 0.1}}, "given").digest == "8f81c002f5a205cf"
+
+
+def test_the_plans_that_the_documentation_shows_are_plans(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "training.md"
+    shown = [block.split("```")[0] for block in page.read_text().split("```toml\n")[1:]]
+    kinds = set()
+    for text in shown:
+        file = tmp_path / "plan.toml"
+        file.write_text(text)
+        plan = read_plan(file)
+        plan.config(tmp_path / "out")
+        assert plan.explorer is not None
+        kinds.add(plan.explorer.kind)
+    assert kinds == {"learner", "texts", "served"}

@@ -6,6 +6,7 @@ The learner's weights are random and solve nothing, so texts explore: for every 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ from hypothesis import strategies as st
 from s2l_lab.errors import UsageError
 from s2l_lab.problems import Benchmark, Problem, load_benchmark
 from s2l_lab.rollouts import RolloutStore
+from s2l_lab.training.arms import read_run
+from s2l_lab.training.logged import cost_row, metrics
 from s2l_lab.training.plan import TrainingPlan, plan_of
+from s2l_lab.training.report import read_report
 from s2l_lab.training.rewards import VerifiedReward
 from s2l_lab.training.run import METRICS, train
 from s2l_lab.verifiers import Outcome, VerifierPool
@@ -146,6 +150,10 @@ def test_a_plan_trains_on_the_kind(kind: str, tmp_path: Path) -> None:
         plan = plan_of(plan.model_dump(mode="json") | {"evaluation": [evaluation]}, "given")
     report = train(plan, tmp_path / "run")
     assert report.steps == 2
+    assert read_report(tmp_path / "run") == train(plan, tmp_path / "run") == report  # nobody knows what a teacher cost
+    assert report.cost.explorer.flops is report.relative_rollout_compute is None
+    row = cost_row(read_run(tmp_path / "run"), metrics(tmp_path / "run"))
+    assert math.isnan(row.flops["explorer"])
     logged = [json.loads(line) for line in (tmp_path / "run" / METRICS).read_text().splitlines()]
     steps = [entry for entry in logged if "loss" in entry]
     assert [entry["explorer/reward"] for entry in steps] == [0.5, 0.5]  # one right and one wrong text of every problem
@@ -170,3 +178,14 @@ def test_what_is_trained_on_is_not_evaluated_on(tmp_path: Path) -> None:
         else:
             with pytest.raises(UsageError, match=says):
                 plan_of(gym, "given")
+
+
+def test_a_run_is_not_resumed_on_other_texts(tmp_path: Path) -> None:
+    problems = lines(tmp_path / "exact.jsonl", EXACT)
+    rows = [{"question": row["question"], "text": text} for row in EXACT for text in ("\\boxed{yes}", "no idea")]
+    plan = plan_with_texts(tmp_path, {"benchmark": str(problems)}, lines(tmp_path / "texts.jsonl", rows))
+    train(plan, tmp_path / "run")
+    (tmp_path / "run" / "report.json").unlink()  # as if it had not come to its end
+    lines(tmp_path / "texts.jsonl", [{**row, "text": "changed"} for row in rows])
+    with pytest.raises(UsageError, match="texts"):
+        train(plan, tmp_path / "run")
