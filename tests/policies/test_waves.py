@@ -1,4 +1,4 @@
-"""The queue of a refilled batch gives everything out once, within its room, and keeps rollouts of a problem together."""
+"""The queue of a refilled batch gives everything out once, within its room, and keeps a problem's rollouts together."""
 
 from __future__ import annotations
 
