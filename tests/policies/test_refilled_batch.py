@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sampler_cases import ARCHITECTURES, INCONSISTENT, model, tokenizer
+from transformers import Qwen3ForCausalLM
 from warping_reference import probabilities
 
 from s2l_lab.errors import PolicyError
@@ -216,6 +217,21 @@ def test_a_model_that_takes_no_positions_keeps_waves_and_says_so() -> None:
     with pytest.warns(UserWarning, match="old: prompts of different lengths .* takes no mask and positions"):
         drawn = run(made, MIXED, PLAIN)
     alone = run(Sampler(subject, SPELL, "old", exact=True), MIXED, PLAIN)
+    assert_the_same(NAMES[0], MIXED, drawn, alone, PLAIN)
+
+
+def test_a_model_that_ignores_positions_keeps_waves_and_says_so() -> None:
+    """It takes them, so only a trial can tell."""
+
+    class Deaf(Qwen3ForCausalLM):
+        def forward(self, *args: Any, attention_mask: Any = None, position_ids: Any = None, **kwargs: Any) -> Any:
+            return super().forward(*args, **kwargs)
+
+    subject = Deaf(SUBJECTS[NAMES[0]].config).eval()
+    subject.load_state_dict(SUBJECTS[NAMES[0]].state_dict())
+    with pytest.warns(UserWarning, match=r"gives other log-probabilities beside a longer prompt \(by"):
+        drawn = run(Sampler(subject, SPELL, "deaf", exact=False), MIXED, PLAIN)
+    alone = run(Sampler(SUBJECTS[NAMES[0]], SPELL, "deaf", exact=True), MIXED, PLAIN)
     assert_the_same(NAMES[0], MIXED, drawn, alone, PLAIN)
 
 
