@@ -26,6 +26,7 @@ from readme_studies import (
     persistence,
     policy_share,
     share,
+    smollm2,
     table,
     table3,
 )
@@ -307,6 +308,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "policy-share": policy_share,
     "persistence": persistence,
     "metric-validity": metric_validity,
+    "smollm2": smollm2,
     "training-metrics": training_metrics,
     **TRAINING,
 }

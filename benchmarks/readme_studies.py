@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from s2l_lab.figures.pretrained_pair import pair_table, verdict_lines
 from s2l_lab.figures.study_tables import persistence_table, share_table, sizes_table, validity_table, within_table
 from s2l_lab.figures.tables import Cell, Number, Strong, Table, as_number
 from s2l_lab.figures.within_panels import CONDITION_WORDS
@@ -177,6 +178,20 @@ def persistence() -> str:
     """Drift, variance ratio, ICC and KL of every arm."""
     found = experiment("persistence")
     return "\n\n".join([markdown(persistence_table(found)), _study_about(found)])
+
+
+def smollm2() -> str:
+    """pass@k of both members by condition and extraction, the verdicts, and what the sibling adds."""
+    found = experiment("smollm2")
+    parts = [markdown(pair_table(found)), "\n".join(f"- {line}." for line in verdict_lines(found))]
+    for part in found["parts"]:
+        parts += [f"{part['benchmark']}, share of an even mix's diversity that lies between an arm and the learner:"]
+        parts += [
+            markdown(share_table(part["share"])),
+            "Persistence:",
+            markdown(persistence_table(part["persistence"])),
+        ]
+    return "\n\n".join([*parts, _study_about(found)])
 
 
 def metric_validity() -> str:

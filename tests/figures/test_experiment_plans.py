@@ -13,6 +13,7 @@ from s2l_lab.plans import read_plan
 from s2l_lab.policies.families import find_member, load_family
 from s2l_lab.studies.contrast_plan import ContrastPlan
 from s2l_lab.studies.metric_validity import ValidityPlan
+from s2l_lab.studies.pretrained_pair import PretrainedPlan
 from s2l_lab.sweeps import SweepPlan, read_sweep
 from s2l_lab.training.claims import figure_plan
 from s2l_lab.training.plan import read_plan as read_training_plan
@@ -83,7 +84,13 @@ def test_every_shipped_plan_parses_and_names_known_members(path: Path) -> None:
     plan = load_plan(path.parent.name, path.stem, PLAN_OF[path.parent.name])
     if isinstance(plan, ValidityPlan):
         return
-    known = {member.name for member in load_family(plan.family).members}
+    if plan.family.endswith(".toml"):  # made by the commands of the experiment's README
+        made = Path(plan.family).parent
+        assert f"--out {made}" in (EXPERIMENTS / path.parent.name / "README.md").read_text(encoding="utf-8")
+        assert made.name == plan.explorer
+        known = {plan.learner, plan.explorer}
+    else:
+        known = {member.name for member in load_family(plan.family).members}
     if isinstance(plan, Experiment):
         assert set(plan.members) <= known
         for request, panels in plan.runs().items():
@@ -91,6 +98,9 @@ def test_every_shipped_plan_parses_and_names_known_members(path: Path) -> None:
     elif isinstance(plan, ContrastPlan):
         assert {plan.learner, *plan.explorers} <= known
         assert plan.request((plan.learner,)).sampling.full_support
+    elif isinstance(plan, PretrainedPlan):
+        assert {plan.learner, plan.explorer} <= known
+        assert all(plan.contrast(benchmark).sampling().full_support for benchmark in plan.benchmarks)
     else:
         assert plan.request().rollouts == plan.rollouts
 

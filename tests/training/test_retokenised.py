@@ -17,8 +17,10 @@ from transformers import AutoTokenizer
 
 from s2l_lab.errors import PolicyError, S2LError, UsageError
 from s2l_lab.policies import Completion, Draw, ModelShape, Policy, SamplingParams, StopReason, open_policy
-from s2l_lab.policies.endpoint import EndpointPolicy, Server
+from s2l_lab.policies.endpoint import EndpointPolicy
 from s2l_lab.policies.endpoint_messages import chat_of
+from s2l_lab.policies.endpoint_server import Server
+from s2l_lab.policies.templates import Prompting
 from s2l_lab.training.explorer import ExplorerRollout, Learner, PolicyExplorer, Request, check_rollouts
 from s2l_lab.training.retokenised import RetokenisedExplorer
 
@@ -181,7 +183,9 @@ def test_an_endpoint_explores_through_it_alone(tmp_path: Path) -> None:
 def test_a_server_of_messages_has_no_place_for_a_whole_prompt() -> None:
     asked: list[dict[str, Any]] = []
     server = endpoint(asked)._server
-    chatting = EndpointPolicy("served", server, str, "", complete_prompt=False, chat=chat_of("chat", "served"))
+    chatting = EndpointPolicy(
+        "served", server, str, "", complete_prompt=False, chat=chat_of("chat", "served", Prompting())
+    )
     with pytest.raises(PolicyError, match=r"served is sent chat messages.*template='raw'"):
         RetokenisedExplorer(chatting, shape=SHAPE)
     assert asked == []

@@ -24,8 +24,8 @@ _UNIFORM_POSITIONS = 32  # uniforms are made for this many positions at once
 
 
 @dataclass(frozen=True, slots=True)
-class Rollout:
-    """Whose tokens a track holds."""
+class Owner:
+    """The rollout whose tokens a track holds."""
 
     problem_id: str
     index: int
@@ -49,7 +49,7 @@ class Tape:
         self._values_3ST = np.zeros((3, 0, room), dtype=np.float32)
         self._uniform_ST = np.zeros((0, _UNIFORM_POSITIONS))
         self._keys_S2 = np.zeros((0, 2), dtype=np.uint64)
-        self._rollouts: list[Rollout] = []
+        self._rollouts: list[Owner] = []
         self._free: list[int] = []
         self.length_S = np.zeros(0, dtype=np.int64)
         """Tokens that each track holds."""
@@ -63,7 +63,7 @@ class Tape:
         new = count - len(reused)
         tracks = np.array([*reused, *range(len(self._rollouts), len(self._rollouts) + new)], dtype=np.int64)
         if new:
-            self._rollouts += [Rollout("", 0, 0)] * new
+            self._rollouts += [Owner("", 0, 0)] * new
             self._tokens_ST = np.pad(self._tokens_ST, ((0, new), (0, 0)))
             self._values_3ST = np.pad(self._values_3ST, ((0, 0), (0, new), (0, 0)))
             self._uniform_ST = np.pad(self._uniform_ST, ((0, new), (0, 0)))
@@ -74,11 +74,11 @@ class Tape:
         lengths = [len(prompt) for prompt in wave.prompts]
         self.limit_S[tracks] = np.array([self._limit(n) for n in lengths])[wave.prompt_W]
         for track, prompt, index in zip(tracks.tolist(), wave.prompt_W.tolist(), wave.indices_W, strict=True):
-            self._rollouts[track] = Rollout(wave.problem_ids[prompt], index, lengths[prompt])
+            self._rollouts[track] = Owner(wave.problem_ids[prompt], index, lengths[prompt])
         return tracks
 
-    def rollout(self, track: int) -> Rollout:
-        """Whose tokens a track holds."""
+    def rollout(self, track: int) -> Owner:
+        """The rollout whose tokens a track holds."""
         return self._rollouts[track]
 
     def longest_prompt(self, tracks: NDArray[np.int64]) -> int:
