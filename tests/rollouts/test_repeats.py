@@ -250,6 +250,9 @@ class Engine:
                     Completion(text, None, None, None, None, StopReason.EOS, 0, counted_tokens=len(text.split())),
                 )
 
+    def prompt(self, problem: Problem) -> str:
+        return problem.prompt
+
     def close(self) -> None:
         """Nothing to free."""
 
