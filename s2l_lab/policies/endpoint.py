@@ -114,6 +114,8 @@ class EndpointPolicy:
         self._renamed: dict[str, str] = {}
         self._remarks: dict[str, None] = {}
         self._cut = False
+        if chat is not None and chat.remark:
+            self._remark(chat.remark)
 
     @property
     def chats(self) -> bool:

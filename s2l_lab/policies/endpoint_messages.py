@@ -13,12 +13,14 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from s2l_lab.errors import UsageError
+from s2l_lab.errors import DataError, UsageError
+from s2l_lab.policies.jinja_text import read_jinja
 from s2l_lab.policies.templates import SUFFIXES, Messages, Prompting, served_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from s2l_lab.policies.jinja_text import JinjaText
     from s2l_lab.problems import Problem
 
 
@@ -31,24 +33,38 @@ class Chat:
     messages: Callable[[Problem], Messages]
     template_args: Mapping[str, Any] = field(default_factory=dict)
     """Variables for the server's chat template, as enable_thinking."""
+    remark: str = ""
+    """What a reader of the rollouts must know of them."""
 
     def text(self, problem: Problem) -> str:
         """The messages as a reader of the rollouts sees them: JSON."""
         return json.dumps(self.messages(problem), ensure_ascii=False)
 
 
-def chat_of(template: str, policy: str, prompting: Prompting) -> Chat:
+def chat_of(template: str, policy: str, prompting: Prompting, own: str | None = None) -> Chat:
     """The chat of a template: the problem's own messages or its prompt as the user's, and what is said around it.
 
-    Raises UsageError for a template that writes no messages.
+    `own` is the text of the server's chat template, where it can be seen. Raises UsageError for a template that writes
+    no messages, and for variables that the server's template does not read.
     """
     if template not in SUFFIXES:
         raise UsageError(
             f"{policy}: template {template} writes text, and this route takes chat messages. Leave --template out or "
             f"give {', '.join(SUFFIXES)}; where the server has text completions, text:http://... takes it."
         )
-    digest, messages = served_messages(template, prompting)
-    return Chat(digest, messages, prompting.template_args)
+    seen = None if own is None else _seen(own, f"{policy}: the server's chat template")
+    digest, messages = served_messages(template, prompting, seen)
+    told = ", ".join(prompting.template_args) if seen is None else ""
+    remark = f"whether the server's chat template reads {told} cannot be seen" if told else ""
+    return Chat(digest, messages, prompting.template_args, remark)
+
+
+def _seen(own: str, where: str) -> JinjaText | None:
+    """The template, unless it is one that only the server can read."""
+    try:
+        return read_jinja(own, where)
+    except DataError:
+        return None
 
 
 def text_of_message(message: Mapping[str, Any]) -> str | None:

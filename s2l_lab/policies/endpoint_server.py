@@ -18,7 +18,7 @@ from typing import Any, Literal
 import httpx
 
 from s2l_lab.errors import PolicyError, UsageError
-from s2l_lab.policies.endpoint_fields import VLLM
+from s2l_lab.policies.endpoint_fields import LLAMA_CPP, VLLM
 
 IN_FLIGHT = 64
 """Requests to one address at a time."""
@@ -107,6 +107,18 @@ class Server:
             body = refusal.body.lower().replace("_", " ")
             return refusal.status not in _NO_ROUTE and "chat template" not in body
         return True
+
+    def chat_template(self) -> str | None:
+        """The text of the chat template, which llama.cpp tells beside `/v1`; None where a server does not tell."""
+        if self.kind != LLAMA_CPP:
+            return None
+        try:
+            answer = self.client.get(f"{self.address.removesuffix('/v1')}/props", timeout=_LISTING_S)
+            told = answer.json() if answer.status_code == 200 else None
+        except (httpx.TransportError, ValueError):
+            return None
+        text = told.get("chat_template") if isinstance(told, dict) else None
+        return text if isinstance(text, str) and text else None
 
     def each(self) -> tuple[Server, ...]:
         """Its addresses one by one."""

@@ -298,7 +298,9 @@ def _open_endpoint(
         )
     if template == SERVED:
         template = "chat" if chats or getattr(tokenizer, "chat_template", None) else "raw"
-    chat = chat_of(template, member.name, said) if chats else None
+    # What the server says of its template is asked for only where it decides something.
+    own = server.chat_template() if chats and said.template_args else None
+    chat = chat_of(template, member.name, said, own) if chats else None
     bound = None if chats else bind_template(template, tokenizer, member.name, said)
     render, digest = (bound.render, bound.digest) if bound is not None else (_not_rendered, "")
     if files is None:

@@ -153,9 +153,13 @@ def bind_template(name: str, tokenizer: Any | None, policy: str, prompting: Prom
     return _bind_chat(name, tokenizer, policy, chosen)
 
 
-def served_messages(name: str, chosen: Prompting) -> tuple[str, Callable[[Problem], Messages]]:
-    """What a server of chat is given under a chat template's name, and its digest; the server's own template renders
-    it. Raises UsageError for an instruction without text."""
+def served_messages(
+    name: str, chosen: Prompting, own: JinjaText | None = None
+) -> tuple[str, Callable[[Problem], Messages]]:
+    """What a server of chat is given under a chat template's name, and its digest; the server's own template (`own`,
+    where it can be seen) renders it. Raises UsageError for an instruction without text, and for arguments that the
+    template does not read or that are not the user's to set."""
+    _check_arguments(own, chosen.template_args)
     if chosen.instruction is not None:
         checked_instruction(chosen.instruction)
     if name in WITHOUT_INSTRUCTION and chosen.instruction == "auto":
@@ -347,12 +351,13 @@ def _file_template(text: str, where: str) -> JinjaText:
     return template
 
 
-def _check_arguments(template: JinjaText, arguments: Mapping[str, Argument]) -> None:
-    """Raise UsageError for an argument that the template does not read, or that is not the user's to set."""
+def _check_arguments(template: JinjaText | None, arguments: Mapping[str, Argument]) -> None:
+    """Raise UsageError for an argument that the template does not read (None: cannot be seen), or that is not the
+    user's to set."""
     for name in arguments:
         if name in _OURS:
             raise UsageError(f"template argument {name!r} is what the prompt is made from; it cannot be set.")
-        if name not in template.variables:
+        if template is not None and name not in template.variables:
             known = sorted(template.variables - {*_OURS, "raise_exception", "strftime_now"})
             raise UsageError(
                 f"{template.where} does not read {name!r}, so it would change nothing. It reads: "

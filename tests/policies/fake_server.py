@@ -42,6 +42,8 @@ class FakeServer:
         """Of the requests, in their order."""
         self.routes = {"/v1/completions"}
         """What is served; every other path is answered as vLLM and llama.cpp answer it, with 404."""
+        self.props: dict[str, Any] | None = None
+        """What llama.cpp tells of itself under /props; None for a server without it."""
         self.keys: list[str | None] = []
         self.peak = 0
         self._open, self._lock = 0, threading.Lock()
@@ -62,6 +64,9 @@ class FakeServer:
 
             def do_GET(self) -> None:
                 fake.keys.append(self.headers.get("Authorization"))
+                if self.path == "/props" and fake.props is not None:
+                    self._reply(200, {}, json.dumps(fake.props).encode())
+                    return
                 data = [{"id": model, "owned_by": fake.owner} for model in fake.models]
                 known = self.path == "/v1/models"
                 self._reply(200 if known else 404, {}, json.dumps({"data": data}).encode())

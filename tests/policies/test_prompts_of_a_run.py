@@ -10,7 +10,7 @@ import pytest
 from tiny_checkpoints import CHAT_TEMPLATE, write_checkpoint
 
 from s2l_lab.cli.passk import build_request
-from s2l_lab.errors import DataError, UsageError
+from s2l_lab.errors import DataError, PolicyError, UsageError
 from s2l_lab.passk import PasskRequest, make_plan
 from s2l_lab.passk.prompted import prompt_notes
 from s2l_lab.passk.run import complete_run
@@ -208,3 +208,27 @@ def test_a_system_message_is_a_text_or_a_file(home: Path, tmp_path: Path) -> Non
 def test_the_template_of_a_chat_model_is_the_tokenizer_s(by_default: tuple[Path, list[str]]) -> None:
     assert CHAT_TEMPLATE.startswith("{% for message in messages %}<|start|>")
     assert open_run(by_default[0]).to_frame(["prompt", "problem"])["problem"].nunique() == len(ROWS)
+
+
+def test_a_run_that_could_not_sample_holds_nobody_to_its_choices(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    nobody = request(home, path, policies=("m=http://127.0.0.1:9/v1",), instruction="none", template="raw")
+    with pytest.raises(PolicyError, match="nobody answers"):
+        run(nobody)
+    mended = request(home, path)
+    assert make_plan(mended).prompted.instruction == "auto"
+    run(mended)
+    assert prompts(path) == chat(f"1+1?\n\n{BOXED}", ROWS[1]["question"])
+
+
+@pytest.mark.parametrize(("begun", "given"), [("true", "1"), ("1", "true"), ("1", "1.0"), ("0", "false")])
+def test_equal_numbers_that_read_differently_are_other_prompts(
+    home: Path, tmp_path: Path, begun: str, given: str
+) -> None:
+    (tmp_path / "flag.jinja").write_text("{{ question }} {{ flag }}", encoding="utf-8")
+    asked = {"template": str(tmp_path / "flag.jinja"), "instruction": "none"}
+    for value in (begun, given):
+        run(request(home, tmp_path / value, template_args=(f"flag={value}",), **asked))
+    assert set(prompts(tmp_path / begun)).isdisjoint(prompts(tmp_path / given))
+    with pytest.raises(UsageError, match="template_args"):
+        make_plan(request(home, tmp_path / begun, template_args=(f"flag={given}",), **asked))

@@ -101,6 +101,37 @@ def fast(source: str, template: str = "chat") -> EndpointPolicy:
 # Which route, and what is sent.
 
 
+THINKS = "{% for m in messages %}{{ m.content }}{% endfor %}{% if enable_thinking %}<think>{% endif %}"
+
+
+@pytest.mark.parametrize("source", ["{}", "chat:{}"])
+def test_a_variable_that_the_server_s_template_does_not_read_is_refused(server: FakeServer, source: str) -> None:
+    server.props = {"chat_template": THINKS}
+    asked = source.format(server.address)
+    with pytest.raises(UsageError, match=r"server's chat template does not read 'zork'.*reads: enable_thinking"):
+        open_policy(f"e={asked}", prompting=Prompting(template_args={"zork": 1}))
+    policy = open_policy(f"e={asked}", prompting=Prompting(template_args={"enable_thinking": False}))
+    drawn(policy)
+    assert server.requests[-1]["chat_template_kwargs"] == {"enable_thinking": False}
+    assert policy.remarks() == ()
+    policy.close()
+
+
+@pytest.mark.parametrize("name", ["messages", "add_generation_prompt"])
+def test_what_a_prompt_is_made_from_is_not_the_user_s_to_set_on_a_server(server: FakeServer, name: str) -> None:
+    with pytest.raises(UsageError, match=rf"'{name}' is what the prompt is made from"):
+        open_policy(f"e={server.address}", prompting=Prompting(template_args={name: False}))
+
+
+@pytest.mark.parametrize("props", [None, {}, {"chat_template": "{% only_the_server_reads this %}"}])
+def test_a_template_that_cannot_be_seen_is_said(server: FakeServer, props: dict[str, Any] | None) -> None:
+    server.props = props
+    with pytest.warns(UserWarning, match="reads enable_thinking cannot be seen"):
+        policy = open_policy(f"e={server.address}", prompting=Prompting(template_args={"enable_thinking": False}))
+    assert any("enable_thinking" in remark for remark in policy.remarks())
+    policy.close()
+
+
 @pytest.mark.parametrize(
     ("prefix", "template", "routes", "path"),
     [

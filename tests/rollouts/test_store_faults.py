@@ -175,7 +175,7 @@ def test_another_schema_version_is_refused_with_its_release(tmp_path: Path, vers
 
 def test_a_changed_identity_is_refused_with_exactly_the_keys_that_differ(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    writer(run).close()
+    fill(run)
     changed = {"benchmark": "numbers", "sampling": {"temperature": 1, "top_p": 0.9, "top_k": None}}
     with pytest.raises(UsageError) as refusal:
         RolloutStore.open(run, manifest(), changed)
@@ -189,6 +189,16 @@ def test_a_changed_identity_is_refused_with_exactly_the_keys_that_differ(tmp_pat
         run, manifest(rollouts=256), IDENTITY
     ).close()  # the refusal gave the lock back; the rest may grow
     assert RolloutStore(run).config == {"rollouts": 256}
+
+
+def test_a_run_that_holds_nothing_binds_nobody(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    writer(run).close()
+    RolloutStore.open(run, manifest(), {"benchmark": "letters"}).close()
+    assert RolloutStore(run).identity == {"benchmark": "letters"}
+    fill(run)
+    with pytest.raises(UsageError, match="benchmark"):
+        RolloutStore.open(run, manifest(), {"benchmark": "letters"})
 
 
 def test_fresh_moves_the_old_run_aside_and_keeps_it(tmp_path: Path) -> None:
