@@ -15,6 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from s2l_lab.errors import DataError, UsageError, unknown_name
 from s2l_lab.problems.catalog import BENCHMARKS, Source, content_hash
 from s2l_lab.problems.countdown import Split, countdown_benchmark
@@ -121,6 +123,8 @@ def _listed(value: Any) -> Any:
     Python's."""
     if isinstance(value, Mapping):
         return {name: _listed(one) for name, one in value.items()}
+    if isinstance(value, np.floating):
+        return float(str(value))  # a float32 as it was written
     if hasattr(value, "tolist"):
         value = value.tolist()
     return [_listed(one) for one in value] if isinstance(value, list | tuple) else value

@@ -80,6 +80,10 @@ def _read_parquet(path: Path) -> list[FileRow]:
         table = pq.ParquetFile(path).read()
         names = table.column_names
         records = table.to_pylist() if len(set(names)) == len(names) else []
+        for name in (field.name for field in table.schema if field.type in (pa.float16(), pa.float32())):
+            for record, value in zip(records, table[name].to_numpy(), strict=False):
+                if record[name] is not None:
+                    record[name] = float(str(value))  # as it was written: 0.1, and not 0.10000000149
     except (pa.ArrowException, OSError, ValueError) as error:
         why = " ".join(str(error).split())
         raise DataError(f"{path} cannot be read as Parquet ({why}). Fetch it again, or give another file.") from error

@@ -32,6 +32,8 @@ _NO_ANSWER = re.compile(r"None|(?i:nan|null|n/a|not ?found|proof)")
 """What tables write where there is no answer; `proof` and `notfound` are those of NuminaMath-1.5."""
 _AROUND = re.compile(r"\banswer\s*(?:is\b|[:=])|<<[^<>]*=[^<>]*>>", re.IGNORECASE)
 """Words around an answer, and the calculator's notes in the solutions of gsm8k."""
+_COMPUTED = re.compile(r"\d\s*[-+*/×÷]\s*\$?\d[\d.,]*\s*=")
+"""A calculation and what it gives, as `3 + 4 =`."""
 _LISTED = re.compile(r"""\[\s*["'].*\]|\{\s*["'].*\}""", re.DOTALL)
 """A list of texts or an object that was written out as text."""
 _ONE_LISTED = re.compile(r"""\[\s*'([^'"\\]+)'\s*\]""")
@@ -114,7 +116,9 @@ def _is_worked(text: str) -> bool:
     words = len(_WORD.findall(_FORMULA.sub(" ", text)))
     lines = "\n" in text and "\\begin" not in text
     sentence = words >= _IN_A_SENTENCE and text.endswith(".")
-    return lines or words >= _MOST_WORDS or sentence or _AROUND.search(text) is not None
+    calculations = len(_COMPUTED.findall(text))
+    calculated = calculations > 1 or (calculations == 1 and words > 1)
+    return lines or words >= _MOST_WORDS or sentence or calculated or _AROUND.search(text) is not None
 
 
 def _unlisted(column: str, text: str) -> str:

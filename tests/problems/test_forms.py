@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from s2l_lab.errors import DataError, UsageError
@@ -76,6 +76,7 @@ FORMS = {
     ),
     "a written list of one": ({"prompt": "q", "reward_model": {"ground_truth": r'["\\frac{1}{2}"]'}}, r"\frac{1}{2}"),
     "a list of one as Python writes it": ({"question": "q", "answer": "['3']"}, "3"),
+    "equations": ({"question": "q", "answer": "f(2)=5, a_1=3, 2x+1=0 or 3x-2=0"}, None),
     "a problem's number": ({"problem": 12, "question": "q", "answer": "5"}, "5"),
 }
 
@@ -138,6 +139,8 @@ REFUSED = {
     "NuminaMath-1.5, a proof": ({"problem": "q", "answer": "proof"}, ["says that there is no answer"]),
     "words around an answer": ({"question": "q", "answer": "The answer is 8"}, ["reads like a worked solution"]),
     "a label before an answer": ({"question": "q", "answer": "Answer: 8"}, ["reads like a worked solution"]),
+    "a calculation in words": ({"question": "q", "answer": "He ran 3+4=7 miles."}, ["reads like a worked solution"]),
+    "two calculations": ({"question": "q", "answer": "5 - 3 = $2; 9 * 2 = 18"}, ["reads like a worked solution"]),
     "calculator notes": ({"question": "q", "answer": "so <<2+3=5>>5 eggs"}, ["reads like a worked solution"]),
     "a box of part of a number": ({"problem": "q", "solution": r"So $\boxed 15$."}, ["a box that is empty"]),
     "a box in part of a box": ({"problem": "q", "solution": r"\boxed{x=\boxed{5}}"}, ["part of another"]),
@@ -308,6 +311,23 @@ def test_rows_of_pandas_are_read_as_those_of_their_file(listed):
     ]
     for plain, changed in rows:
         assert as_benchmark([plain | changed]).problems == as_benchmark([plain]).problems
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+@given(value=st.decimals(-900, 900, places=2))
+def test_a_number_kept_in_few_bits_is_read_as_it_was_written(tmp_path_factory, kind, value):
+    """Its nearest 64-bit number has other digits, which the verifier would grade by."""
+    number = kind(value)
+    assume(kind is np.float32 or abs(value) < 10)
+    path = tmp_path_factory.mktemp("bits") / "mine.parquet"
+    pq.write_table(
+        pa.table({"question": ["q", "r"], "answer": pa.array([number, None], pa.from_numpy_dtype(kind))}), path
+    )
+    with pytest.raises(DataError, match="row 2: 'answer' is empty"):
+        load_benchmark(path)
+    pq.write_table(pa.table({"question": ["q"], "answer": pa.array([number], pa.from_numpy_dtype(kind))}), path)
+    for read in (load_benchmark(path), as_benchmark([("q", number)])):
+        assert float(read.problems[0].answer) == float(value)
 
 
 @given(st.fractions().filter(lambda x: x.denominator < 10**6), st.sampled_from(["#### {}", r"so \boxed{{{}}}", "{}"]))
