@@ -342,3 +342,11 @@ def test_an_architecture_whose_cache_is_wrong_is_refused() -> None:
     sampler = Sampler(model(ABC, INCONSISTENT), tokenizer(ABC), "bamba")
     with pytest.raises(PolicyError, match="other log-probabilities with its cache than without"):
         run(sampler, [Prompted("p", (5,), (0,))], SamplingParams())
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_an_architecture_with_a_cache_of_its_own_kind_is_refused(exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ARCHITECTURES, "MiniMaxConfig", {"num_local_experts": 2, "num_experts_per_tok": 1})
+    sampler = Sampler(model(ABC, "MiniMaxConfig"), tokenizer(ABC), "other", exact=exact)
+    with pytest.raises(PolicyError, match=r"other: MiniMaxForCausalLM does not run with transformers' DynamicCache \("):
+        run(sampler, [Prompted("p", (5,), (0,))], SamplingParams())

@@ -237,11 +237,19 @@ class Sampler:
     def _cache_bytes(self) -> tuple[int, int]:
         """Per row, and per token of a row: measured on a prompt of four tokens and one more, when first needed.
 
-        Raises PolicyError where the cache changes what the model says: some architectures' cached code is wrong.
+        Raises PolicyError where the cache changes what the model says (some architectures' cached code is wrong), and
+        for an architecture that has a cache of its own kind.
         """
         tokens_RT = np.arange(5)[None] % self._vocabulary
         cache = row_cache(self._model.config)
-        self._forward(tokens_RT[:, :4], cache)
+        try:
+            self._forward(tokens_RT[:, :4], cache)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise PolicyError(
+                f"{self._name}: {type(self._model).__name__} does not run with transformers' DynamicCache "
+                f"({' '.join(str(error).split())}), so it cannot be sampled from here. Use --engine vllm, or another "
+                "version of transformers."
+            ) from error
         four = cache_bytes(cache)
         cached = self._forward(tokens_RT[:, 4:], cache)
         per_token = cache_bytes(cache) - four
