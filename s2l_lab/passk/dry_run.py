@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from s2l_lab.errors import UsageError
 from s2l_lab.estimators.compute import forward_flops
-from s2l_lab.passk.plan import begun_run, family_members, known_origin, recorded_policies, refuse_twins, task_of
+from s2l_lab.passk.plan import family_members, known_origin, recorded_policies, refuse_twins, task_of
 from s2l_lab.passk.prompted import PromptDefaults, prompt_notes
 from s2l_lab.policies.checkpoint import Checkpoint, checkpoint_here
 from s2l_lab.policies.families import parse_policy
@@ -23,6 +23,8 @@ from s2l_lab.policies.opening import choose_engine, choose_template
 from s2l_lab.problems.benchmarks import load_benchmark
 from s2l_lab.problems.catalog import BENCHMARKS
 from s2l_lab.problems.hub import cached
+from s2l_lab.rollouts import RolloutStore
+from s2l_lab.rollouts.listing import is_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from s2l_lab.passk.request import PasskRequest
     from s2l_lab.policies.families import Member
     from s2l_lab.problems import Benchmark
-    from s2l_lab.rollouts import RolloutStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def forecast(request: PasskRequest, *, fresh: bool = False) -> Forecast:
     members = [(m, True) for m in family_members(request)] + [(parse_policy(p), False) for p in request.policies]
     refuse_twins([member for member, _ in members])
     problems = len(benchmark.problems) if benchmark is not None else _known_size(request)
-    store = None if fresh else begun_run(request)
+    store = None if fresh or not is_run(request.run_directory) else RolloutStore(request.run_directory)
     try:
         tasks = {} if benchmark is None else _tasks(request, benchmark, members, store)
         expected = [_expected(request, benchmark, problems, m, tasks.get(m.name), store) for m, _ in members]

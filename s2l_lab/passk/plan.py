@@ -7,7 +7,6 @@ template and engine of each policy by name. Another record under a known name is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -93,7 +92,7 @@ def make_plan(request: PasskRequest, *, fresh: bool = False) -> Plan:
             "--tokenizer is for served models (--policy NAME=http://...), and there is none. Leave it out."
         )
     found = _checkpoints(request, [member for member, _ in members])
-    store = None if fresh else begun_run(request)
+    store = None if fresh or not is_run(request.run_directory) else RolloutStore(request.run_directory)
     try:
         prompted = PromptDefaults.of(request, benchmark, store)
         tasks = [
@@ -106,17 +105,6 @@ def make_plan(request: PasskRequest, *, fresh: bool = False) -> Plan:
     prompted = prompted.used_by([task.record for task in tasks])
     tasks.sort(key=lambda task: _size(task.member, task.shape))
     return Plan(request, prompted, benchmark, verifier_version(benchmark.kind, request.extraction), tuple(tasks))
-
-
-def begun_run(request: PasskRequest) -> RolloutStore | None:
-    """The run that the request goes on with; None where nothing was sampled yet, since nothing then binds."""
-    if not is_run(request.run_directory):
-        return None
-    store = RolloutStore(request.run_directory)
-    if store.origins():
-        return store
-    store.close()
-    return None
 
 
 def recorded_policies(store: RolloutStore) -> dict[str, Any]:
@@ -190,13 +178,11 @@ def known_origin(store: RolloutStore, name: str, record: Mapping[str, Any], requ
     stored = [origin for origin in store.origins() if origin.policy == name]
     if known is None or not stored:
         return None
-    # As JSON: true, 1 and 1.0 are equal in Python and are different words in a prompt.
-    before, after = ({key: json.dumps(value, sort_keys=True) for key, value in of.items()} for of in (known, record))
-    if before != after:
+    if known != dict(record):
         differing = ", ".join(
             f"{key}: another content" if key == "template_text" else f"{key}: {known.get(key)} -> {record.get(key)}"
             for key in dict.fromkeys([*record, *known])
-            if before.get(key) != after.get(key)
+            if known.get(key) != record.get(key)
         )
         raise UsageError(
             f"{store.path} holds rollouts of another policy called {name} ({differing}). Give --out another directory, "

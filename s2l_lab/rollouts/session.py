@@ -1,8 +1,7 @@
 """Session: one process's right to write to a run directory, from the checks before it to the end that it notes.
 
 A folder is a run directory once it has its ledger, which is written last; a kill during creation leaves a folder that
-holds at most our lock and configuration, and the next session begins it anew. A run without a part (its first session
-could not sample: a server that was down, a mistyped template) binds nobody, and takes the identity of the next session.
+holds at most our lock and configuration, and the next session begins it anew.
 """
 
 from __future__ import annotations
@@ -65,10 +64,8 @@ class Session:
         """Begin the run, or make sure that it is the same one."""
         begins = not (self._path / LEDGER).exists()
         if not begins:
-            ledger = Parts(self._path, writable=False).ledger()
-            old = read_json(self._path / CONFIG)["identity"]
-            if ledger.parts:
-                refuse_changes(self._path, old, identity)
+            Parts(self._path, writable=False).ledger()
+            refuse_changes(self._path, read_json(self._path / CONFIG)["identity"], identity)
         content = {"identity": identity, "config": self._manifest.config}
         if begins or read_json(self._path / CONFIG) != content:
             _write_json(self._path / CONFIG, content)

@@ -7,9 +7,9 @@ which treats the text as the learner's own, and `luffy`.
 
 A text belongs to the prompt that its row names: the rendered prompt, the question alone, the messages, or the problem's
 id. What the run cannot use is left out, counted, and told once: rows of other prompts, rows of a name that several
-problems share, empty texts, texts of more than max_completion_length tokens (a text that was cut here would stand for
-one that failed), and texts for which the learner has no tokens. A prompt without a text, or with fewer than a round
-asks for, is an error before training.
+problems share or whose prompt is another's, rejected ones, empty texts, texts of more than max_completion_length tokens
+(a text that was cut here would stand for one that failed), and texts for which the learner has no tokens. A prompt
+without a text, or with fewer than a round asks for, is an error before training.
 
 Each prompt's texts come in an order of its own (in_turn.py). A file cannot be sampled further, so when they are used up
 they begin anew: every epoch can use the same texts. In one round none comes twice.
@@ -92,9 +92,10 @@ class TextBank:
         held: dict[str, list[ExplorerRollout]] = {prompt.id: [] for prompt in asked}
         left_out: Counter[str] = Counter()
         for row in self._rows:
-            named = next((by_name[name] for name in _names_of_row(row, learner) if name in by_name), set())
+            known = [by_name[name] for name in _names_of_row(row, learner) if name in by_name]
+            named = set.intersection(*known) if known else set()
             if len(named) != 1:
-                left_out[_NO_PROMPT if not named else "that fit several prompts of the run"] += 1
+                left_out["that fit several prompts of the run" if known else _NO_PROMPT] += 1
                 continue
             rollout = _rollout(row, learner, sampling.max_tokens)
             if isinstance(rollout, str):
@@ -174,7 +175,7 @@ class TextBank:
 
 
 def _names_of_row(row: TextRow, learner: Learner) -> list[str]:
-    """By what a row is looked up, the first that is known."""
+    """By what a row is looked up; those that are known must not disagree."""
     names = [] if row.name is None else [row.name.strip()]
     if row.prompt is None:
         return names
@@ -202,6 +203,8 @@ def _names_of_problem(problem: Problem) -> set[str]:
 
 def _rollout(row: TextRow, learner: Learner, limit: int) -> ExplorerRollout | str:
     """In the learner's tokens; or why it is left out."""
+    if row.rejected:
+        return "that their dataset rejects (label false)"
     text, eos = _without_eos(row.text, learner)
     if not text.strip():
         return "without text"

@@ -4,10 +4,11 @@ A row says which prompt its text answers, the text, and whether the text ended. 
 TRL's trainers use:
 
     prompt, problem, question     the prompt: text, or messages without the answer
-    problem_id, question_id, id   or a name of the problem (`id` is read where there is no prompt)
+    problem_id, question_id, id   or a name of the problem (the last two are read where there is no prompt)
     completion, response, text    the text that follows the prompt, or the assistant's message
     chosen                        the preferred answer of a preference dataset (`rejected` is not read)
     messages                      a whole conversation (so may `chosen` be): its last message is the answer
+    label                         false for an answer that an unpaired preference dataset rejects
     finish_reason, stop_reason,   whether the text was cut; a row without them says that it ended, as finished
     truncated                     answers do
 
@@ -27,6 +28,7 @@ from s2l_lab.problems.rows import FileRow, raise_faults, read_jsonl
 
 PROMPT_FIELDS = ("prompt", "problem", "question")
 NAME_FIELDS = ("problem_id", "question_id")
+"""Of a dataset's own rows too. Beside a prompt a text's `question_id` may be of another file, so it is not read."""
 TEXT_FIELDS = ("completion", "response", "text", "chosen", "messages")
 CUT = ("length", "max_tokens", "max_length", "model_length")
 """Reasons why a text stops where the writer would have gone on."""
@@ -48,6 +50,8 @@ class TextRow:
     """Of the problem."""
     text: str
     ended: bool
+    rejected: bool = False
+    """Whether its dataset says that the text is a bad one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,9 @@ class Texts:
     @property
     def digest(self) -> str:
         """Identity of the rows, in order."""
-        return content_digest([[row.prompt, row.name, row.text, row.ended] for row in self.rows])
+        return content_digest(
+            [[row.prompt, row.name, row.text, row.ended, *([True] if row.rejected else [])] for row in self.rows]
+        )
 
 
 def read_texts(source: str | Path | Any) -> Texts:
@@ -110,7 +116,7 @@ def _file_rows(path: Path) -> Iterable[FileRow]:
 
         try:
             return [FileRow(i, row) for i, row in enumerate(parquet.read_table(path).to_pylist(), start=1)]
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise DataError(f"{path} cannot be read as Parquet: {error}. Fetch or write it again.") from error
     raise DataError(f"{path} is no file of texts. They are {_FORMS}.")
 
@@ -132,12 +138,14 @@ def _text_row(row: FileRow) -> TextRow:
         raise _RowFaultError(f"no text (looked for {', '.join(TEXT_FIELDS)})")
     before, text = _answer(field, fields[field])
     asked = next((name for name in PROMPT_FIELDS if name in fields), None)
-    prompt = before if asked is None else _prompt(asked, fields[asked])
-    names = [fields[name] for name in (*NAME_FIELDS, *(("id",) if prompt is None else ())) if name in fields]
+    prompt = before if asked is None else _followed(_prompt(asked, fields[asked]), before)
+    by = (*NAME_FIELDS, "id") if prompt is None else NAME_FIELDS[:1]
+    names = [fields[name] for name in by if name in fields]
     if prompt is None and not names:
         known = ", ".join((*PROMPT_FIELDS, *NAME_FIELDS, "id"))
         raise _RowFaultError(f"nothing says which prompt the text answers (looked for {known})")
-    return TextRow(row.line, prompt, str(names[0]) if names else None, text, _ended(fields))
+    rejected = fields.get("label") is False
+    return TextRow(row.line, prompt, str(names[0]) if names else None, text, _ended(fields), rejected)
 
 
 def _answer(field: str, value: Any) -> tuple[Messages | None, str]:
@@ -153,6 +161,17 @@ def _answer(field: str, value: Any) -> tuple[Messages | None, str]:
             f"the answer in {field!r} keeps its {reasoning[0]} apart; write it into the content, as the model would"
         )
     return messages[:-1] or None, last["content"]
+
+
+def _followed(prompt: str | Messages, before: Messages | None) -> str | Messages:
+    """What an answer follows whose row has a prompt, and whose conversation has messages before the answer: these may
+    repeat the prompt, or be further turns, and then the prompt alone is not what was answered (UltraChat)."""
+    if before is None or prompt == before:
+        return prompt
+    if isinstance(prompt, str):
+        turns = [message for message in before if message["role"] != "system"]
+        return prompt if len(turns) == 1 else before
+    return before if before[: len(prompt)] == prompt else [*prompt, *before]
 
 
 def _prompt(field: str, value: Any) -> str | Messages:
