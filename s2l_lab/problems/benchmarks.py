@@ -13,6 +13,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
+
+import numpy as np
 
 from s2l_lab.errors import DataError, UsageError, unknown_name
 from s2l_lab.problems.catalog import BENCHMARKS, Source, content_hash
@@ -106,13 +109,25 @@ def as_benchmark(given: object, *, n: int | None = None) -> Benchmark:
 def _row(number: int, entry: object) -> FileRow:
     """One entry of a list as a row of a problem file."""
     if isinstance(entry, Mapping):
-        return FileRow(number, dict(entry))
+        return FileRow(number, _listed(dict(entry)))
     if isinstance(entry, tuple | list) and len(entry) == 2:
-        return FileRow(number, dict(zip(("question", "answer"), entry, strict=True)))
+        return FileRow(number, _listed(dict(zip(("question", "answer"), entry, strict=True))))
     raise UsageError(
         f"entry {number} of problems is a {type(entry).__name__}; give (question, answer), a mapping with question and "
         "answer, or only entries of type Problem."
     )
+
+
+def _listed(value: Any) -> Any:
+    """As a file would give it: tuples and arrays (what pandas makes of a Parquet file) as lists, NumPy's numbers as
+    Python's."""
+    if isinstance(value, Mapping):
+        return {name: _listed(one) for name, one in value.items()}
+    if isinstance(value, np.floating):
+        return float(str(value))  # a float32 as it was written
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return [_listed(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _is_name(text: str) -> bool:

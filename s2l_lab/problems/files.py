@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from typing import TYPE_CHECKING
 
 from s2l_lab.errors import DataError
-from s2l_lab.problems.rows import FileRow, parse_jsonl, raise_faults
+from s2l_lab.problems.rows import FileRow, loaded, parse_jsonl, raise_faults
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 ENDINGS = (".jsonl", ".json", ".parquet", ".csv")
@@ -43,8 +43,8 @@ def _read_text(path: Path) -> list[FileRow]:
 
 def _list_rows(data: bytes, path: Path) -> list[FileRow]:
     try:
-        entries = json.loads(data.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        entries = loaded(data)
+    except ValueError as error:
         raise DataError(f"{path} is not JSON ({error}). Mend the file, or fetch it again.") from error
     wrong = [i for i, entry in enumerate(entries, start=1) if not isinstance(entry, dict)]
     raise_faults(str(path), [f"row {i}: not an object with fields" for i in wrong], "row")
@@ -60,6 +60,7 @@ def _csv_rows(data: bytes, path: Path) -> list[FileRow]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     rows, faults = [], []
     try:
+        _refuse_repeats(reader.fieldnames or [], path)
         for record in reader:
             if None in record or None in record.values():
                 faults.append(f"line {reader.line_num}: not as many fields as the first line names")
@@ -76,8 +77,20 @@ def _read_parquet(path: Path) -> list[FileRow]:
     import pyarrow.parquet as pq
 
     try:
-        records = pq.ParquetFile(path).read().to_pylist()
+        table = pq.ParquetFile(path).read()
+        names = table.column_names
+        records = table.to_pylist() if len(set(names)) == len(names) else []
+        for name in (field.name for field in table.schema if field.type in (pa.float16(), pa.float32())):
+            for record, value in zip(records, table[name].to_numpy(), strict=False):
+                if record[name] is not None:
+                    record[name] = float(str(value))  # as it was written: 0.1, and not 0.10000000149
     except (pa.ArrowException, OSError, ValueError) as error:
         why = " ".join(str(error).split())
         raise DataError(f"{path} cannot be read as Parquet ({why}). Fetch it again, or give another file.") from error
+    _refuse_repeats(names, path)
     return [FileRow(i, record) for i, record in enumerate(records, start=1)]
+
+
+def _refuse_repeats(names: Sequence[str], path: Path) -> None:
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise DataError(f"{path} has two columns {', '.join(map(repr, twice))}. Give each a name of its own.")

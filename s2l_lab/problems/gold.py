@@ -19,7 +19,8 @@ from s2l_lab.digest import content_digest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_BOX = re.compile(r"\\f?boxed\s*\{")
+_BOX = re.compile(r"\\(?:f?boxed|fbox|framebox)(?![A-Za-z])\s*(?:(\{)|([A-Za-z\d])(?![A-Za-z\d]|[.,]\d))?")
+"""A box: in braces, or of one letter or digit as TeX reads `\\boxed 5`."""
 _THOUSANDS = re.compile(r"-?\$?-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _FORMULA = re.compile(r"\$[^$]*\$|\\(?:text|mathrm|textbf)\s*\{[^}]*\}")
 _WORD = re.compile(r"(?<![\\\w])[^\W\d_]{2,}(?!\w)")
@@ -27,6 +28,15 @@ _MOST_WORDS = 12
 """Words outside formulas; the gold answers of MATH-500 and OlympiadBench have two at most."""
 _IN_A_SENTENCE = 5
 _LABEL = re.compile(r"\(?([A-Za-z])[).:]?")
+_NO_ANSWER = re.compile(r"None|(?i:nan|null|n/a|not ?found|proof)")
+"""What tables write where there is no answer; `proof` and `notfound` are those of NuminaMath-1.5."""
+_AROUND = re.compile(r"\banswer\s*(?:is\b|[:=])|<<[^<>]*=[^<>]*>>", re.IGNORECASE)
+"""Words around an answer, and the calculator's notes in the solutions of gsm8k."""
+_COMPUTED = re.compile(r"\d\s*[-+*/×÷]\s*\$?\d[\d.,]*\s*=")
+"""A calculation and what it gives, as `3 + 4 =`."""
+_LISTED = re.compile(r"""\[\s*["'].*\]|\{\s*["'].*\}""", re.DOTALL)
+"""A list of texts or an object that was written out as text."""
+_ONE_LISTED = re.compile(r"""\[\s*'([^'"\\]+)'\s*\]""")
 
 
 class RowFaultError(ValueError):
@@ -52,7 +62,13 @@ def scalar_text(column: str, value: Any) -> str:
     if is_number(value):
         value = json.dumps(value)
     if not isinstance(value, str) or not value.strip():
-        raise RowFaultError(f"{column!r} is empty or not text")
+        what = ""
+        if isinstance(value, list) and value:
+            what = f" (it is a list of {len(value)}; --answer names another column)"
+        elif isinstance(value, dict) and value:
+            names = list(value)
+            what = f" (it is an object with {', '.join(names[:5])}; dots lead into it, as {column}.{names[0]})"
+        raise RowFaultError(f"{column!r} is empty or not text{what}")
     return value.strip()
 
 
@@ -68,6 +84,7 @@ def is_missing(value: Any) -> bool:
 
 def maths_gold(column: str, text: str) -> Gold:
     """The final answer of a text. Raises RowFaultError where none, or more than one, is marked in worked words."""
+    text = _unlisted(column, text)
     if "####" in text:
         last = text.rpartition("####")[2].strip()
         if not last or "\n" in last:
@@ -81,6 +98,11 @@ def maths_gold(column: str, text: str) -> Gold:
         )
     if boxes:
         return Gold(boxes[0], "in its box")
+    if _NO_ANSWER.fullmatch(text):
+        raise RowFaultError(
+            f"{column!r} is {text!r}, which says that there is no answer; leave the row out, or give it the kind "
+            "'exact' if that text is the answer"
+        )
     if _is_worked(text):
         raise RowFaultError(
             f"{column!r} reads like a worked solution, and no final answer is marked in it (by #### or \\boxed{{}}); "
@@ -93,7 +115,25 @@ def _is_worked(text: str) -> bool:
     """Whether a text is made of words, as a solution is and an answer is not."""
     words = len(_WORD.findall(_FORMULA.sub(" ", text)))
     lines = "\n" in text and "\\begin" not in text
-    return lines or words >= _MOST_WORDS or (words >= _IN_A_SENTENCE and text.endswith("."))
+    sentence = words >= _IN_A_SENTENCE and text.endswith(".")
+    calculations = len(_COMPUTED.findall(text))
+    calculated = calculations > 1 or (calculations == 1 and words > 1)
+    return lines or words >= _MOST_WORDS or sentence or calculated or _AROUND.search(text) is not None
+
+
+def _unlisted(column: str, text: str) -> str:
+    """The one text of a list that was written out (`["3"]`), or the text. Raises RowFaultError for more."""
+    if not _LISTED.fullmatch(text):
+        return text
+    if one := _ONE_LISTED.fullmatch(text):
+        return one[1].strip()
+    try:
+        entries = json.loads(text)
+    except ValueError:
+        entries = None
+    if isinstance(entries, list) and len(entries) == 1 and isinstance(entries[0], str) and entries[0].strip():
+        return entries[0].strip()
+    raise RowFaultError(f"{column!r} is a list or an object written out as text, not one answer; name another column")
 
 
 def same_answer(a: str, b: str) -> bool:
@@ -104,24 +144,43 @@ def same_answer(a: str, b: str) -> bool:
 def _plain(text: str) -> str | float:
     bare = re.sub(r"[\s$]", "", text)
     try:
-        return float(bare.replace(",", "") if _THOUSANDS.fullmatch(bare) else bare)
+        number = float(bare.replace(",", "") if _THOUSANDS.fullmatch(bare) else bare)
     except ValueError:
         return bare
+    return number if math.isfinite(number) else bare
 
 
 def _boxes(column: str, text: str) -> list[str]:
     """What stands in the boxes of a text, in order, braces matched."""
-    found = []
+    found, end = [], 0
     for box in _BOX.finditer(text):
-        depth, at = 1, box.end()
-        while depth and at < len(text):
-            depth += (text[at] == "{") - (text[at] == "}") if text[at - 1] != "\\" else 0
-            at += 1
-        inside = text[box.end() : at - 1].strip()
-        if depth or not inside:
-            raise RowFaultError(f"{column!r} has a box that is empty or does not end; name another column by --answer")
+        if box.start() < end:
+            continue
+        inside, end = _boxed(column, text, box)
+        while (inner := _BOX.match(inside)) is not None:
+            text_of_inner, inner_end = _boxed(column, inside, inner)
+            if inner_end < len(inside):
+                break
+            inside = text_of_inner
+        if _BOX.search(inside):
+            raise RowFaultError(f"{column!r} has a box that is part of another; name another column by --answer")
         found.append(inside)
     return found
+
+
+def _boxed(column: str, text: str, box: re.Match[str]) -> tuple[str, int]:
+    """What stands in a box, and where the box ends."""
+    if box[2] is not None:
+        return box[2], box.end()
+    depth, at = int(box[1] is not None), box.end()
+    while depth and at < len(text):
+        escaped = text[at] == "\\"
+        depth += (text[at] == "{") - (text[at] == "}")
+        at += 1 + escaped
+    inside = text[box.end() : at - 1].strip()
+    if depth or at > len(text) or not inside:
+        raise RowFaultError(f"{column!r} has a box that is empty or does not end; name another column by --answer")
+    return inside, at
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +209,8 @@ def options_of(column: str, value: Any) -> Options:
                 return Options(dict(pairs), numbered=False)
         else:
             given = {k: v for k, v in value.items() if not is_missing(v)}
+            if list(given) == list(ascii_uppercase[: len(given)]):
+                given = {k: json.dumps(v) if is_number(v) else v for k, v in given.items()}
             if len(given) >= 2 and all(len(k) <= 2 and isinstance(v, str) for k, v in given.items()):
                 return Options(given, numbered=False)
     raise RowFaultError(
@@ -160,12 +221,15 @@ def options_of(column: str, value: Any) -> Options:
 
 def choice_gold(column: str, value: Any, options: Options, *, counts: bool) -> Gold:
     """The label of the right option. `counts` says that the file's numbers are known to be places in the list.
+    A column `answerKey` names a label wherever the options have labels of their own (ARC's 1 to 4).
 
     Raises RowFaultError for an answer that is no option, or may be two.
     """
     labels, text = list(options.texts), scalar_text(column, value)
     by_text = [label for label, option in options.texts.items() if option.strip() == text]
     by_label = [text] if text in options.texts else []
+    if by_label and column == "answerKey" and not options.numbered:
+        return Gold(text)
     dressed = _LABEL.fullmatch(text)
     if not by_label and dressed and dressed[1].upper() in options.texts:
         by_label = [dressed[1].upper()]
@@ -188,6 +252,11 @@ def choice_gold(column: str, value: Any, options: Options, *, counts: bool) -> G
     if not readings:
         raise RowFaultError(f"the answer {text!r} is none of the labels {', '.join(labels)}")
     return Gold(*next(iter(readings.items())))
+
+
+def is_label(text: str) -> bool:
+    """Whether an answer reads like the label of an option: a letter, dressed or not."""
+    return _LABEL.fullmatch(text) is not None
 
 
 def is_a_place(value: Any, options: Options) -> bool:

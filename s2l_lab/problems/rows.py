@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from s2l_lab.problems.gold import (
     RowFaultError,
     choice_gold,
     is_a_place,
+    is_label,
     is_missing,
     is_number,
     maths_gold,
@@ -49,6 +51,11 @@ RESERVED = ("proof", "labels", "messages", "n_classes")
 ROLES = ("system", "developer", "user", "assistant")
 _MOST_FAULTS = 8
 _LONGEST_NOTE = 200
+_OPTIONS_WRITTEN_OUT = re.compile(r"\s*(?:[\[{]|\(\s*['\"]|array\()|.*\b[Aa]\s*[).:].*\b[Bb]\s*[).:]", re.DOTALL)
+"""Options as one text: a list that a table wrote out, or `a ) 38 , b ) 27` (MathQA)."""
+_COLUMN_OF_AN_OPTION = re.compile(r"(?:(op|opt|option|choice|ending|sol)[ _]?)?([A-Ha-h]|(?<=.)[0-8])", re.IGNORECASE)
+"""C-Eval's A to D, MedMCQA's opa to opd, WinoGrande's option1 and option2."""
+_COLUMNS_OF_OPTIONS = ("options", "choices", "endings", "answer_choices", "candidates")
 _GPQA = ("Question", "Correct Answer", "Incorrect Answer 1")
 
 
@@ -103,9 +110,11 @@ def parse_jsonl(data: bytes, where: str) -> list[FileRow]:
 def _parse_line(raw: bytes, unterminated: bool) -> dict[str, Any] | str:
     """The object on a line, or what is wrong with it."""
     try:
-        value = json.loads(raw.decode("utf-8-sig"))
+        value = loaded(raw)
     except UnicodeDecodeError as error:
         return f"broken UTF-8 at byte {error.start + 1} of the line; save the file as UTF-8"
+    except UnreadableValueError as error:
+        return str(error)
     except json.JSONDecodeError as error:
         if unterminated:
             return (
@@ -113,6 +122,38 @@ def _parse_line(raw: bytes, unterminated: bool) -> dict[str, Any] | str:
             )
         return f"not JSON ({error.msg} at column {error.colno})"
     return value if isinstance(value, dict) else f"a JSON {type(value).__name__}, not an object with fields"
+
+
+class UnreadableValueError(ValueError):
+    """JSON that cannot be read as what it says."""
+
+
+def loaded(data: bytes) -> Any:
+    """What JSON says. Raises UnicodeDecodeError, json.JSONDecodeError, or UnreadableValueError for a name that stands
+    twice in an object, half of a surrogate pair, a number of thousands of digits, and thousands of nested lists."""
+    text = data.decode("utf-8-sig")
+    try:
+        value = json.loads(text, object_pairs_hook=_object)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise UnreadableValueError("a text has half of a surrogate pair (\\ud800 to \\udfff), no character") from None
+    except RecursionError:
+        raise UnreadableValueError("lists or objects are nested too deeply") from None
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:
+        raise UnreadableValueError(str(error).partition(";")[0]) from None
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UnreadableValueError(f"{twice!r} stands twice in one object")
+    return found
 
 
 def raise_faults(where: str, faults: Sequence[str], unit: str = "line") -> None:
@@ -185,6 +226,8 @@ def _problem(fields: dict[str, Any], name: str, columns: Columns, *, counts: boo
     else:
         plain = kind == "exact" or proofs
         answer_field, gold = _answer(fields, columns.answer, _plain_gold if plain else _maths_gold)
+        if not plain:
+            _refuse_lost_options(fields, answer_field, gold.text)
     if messages is not None:
         if kind == "choice":
             raise RowFaultError(f"{prompt_field!r} is a list of messages, and the options have no place in it")
@@ -216,6 +259,9 @@ def _question(fields: dict[str, Any], column: str | None) -> tuple[str, str, lis
     if not there:
         raise RowFaultError(f"no problem text (looked for {', '.join(PROMPT_FIELDS)}; --question names another column)")
     said = {name: value for name, value in there.items() if isinstance(value, list) or _is_text(value)} or there
+    if len(said) > 1:
+        # A whole conversation, answer included, stands beside the question (NuminaMath, OpenR1-Math).
+        said = {name: value for name, value in said.items() if not _is_answered(value)} or said
     read = {name: _prompt(name, value) for name, value in said.items()}
     if len({text.strip() for text, _ in read.values()}) > 1:
         raise RowFaultError(f"{_listed(read)} hold different texts; name the question's column by --question")
@@ -235,6 +281,12 @@ def _prompt(column: str, value: Any) -> tuple[str, list[dict[str, str]] | None]:
     if not _is_text(value):
         raise RowFaultError(f"{column!r} is empty or not text")
     return value, None
+
+
+def _is_answered(value: Any) -> bool:
+    """Whether it is a conversation that ends in the assistant's message."""
+    last = value[-1] if isinstance(value, list) and value else None
+    return isinstance(last, dict) and last.get("role") == "assistant"
 
 
 def _messages(column: str, value: list[Any]) -> list[dict[str, str]]:
@@ -321,6 +373,32 @@ def _option_field(fields: dict[str, Any]) -> str | None:
     except RowFaultError:
         return None
     return "options"
+
+
+def _refuse_lost_options(fields: dict[str, Any], answer_field: str, gold: str) -> None:
+    """Raises RowFaultError where an answer names an option, and the options are kept in a form that is not read: the
+    problem would be asked without them."""
+    label, place = is_label(gold), re.fullmatch(r"\d(?:\.0)?", gold) is not None
+    for name, value in ((name, fields.get(name)) for name in _COLUMNS_OF_OPTIONS):
+        written = isinstance(value, str) and _OPTIONS_WRITTEN_OUT.match(value)
+        listed = isinstance(value, list) and (len(value) > 1 or (value and label))
+        labelled = isinstance(value, dict) and (gold in value or {"A", "B"} <= set(map(str.upper, value)))
+        if written or labelled or (listed and (label or place or name in ("options", "choices"))):
+            raise RowFaultError(
+                f"{name!r} holds options in a form that is not read, and {answer_field!r} is {_short(gold)!r}; give "
+                "them as a list of texts or an object of labels and texts, in a column 'choices'"
+            )
+    series: dict[str, list[str]] = {}
+    for name, value in fields.items():
+        shape = _COLUMN_OF_AN_OPTION.fullmatch(name)
+        if shape and name != answer_field and not is_missing(value):
+            series.setdefault((shape[1] or "").lower(), []).append(name)
+    for stem, names in series.items():
+        if len(names) > 1 and (label or (place and stem)):
+            raise RowFaultError(
+                f"{answer_field!r} is {gold!r}, and {_listed(names)} seem to be the options; give them in one column "
+                "'choices', as an object of labels and texts"
+            )
 
 
 def _is_text(value: Any) -> bool:

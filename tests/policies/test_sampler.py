@@ -342,3 +342,23 @@ def test_an_architecture_whose_cache_is_wrong_is_refused() -> None:
     sampler = Sampler(model(ABC, INCONSISTENT), tokenizer(ABC), "bamba")
     with pytest.raises(PolicyError, match="other log-probabilities with its cache than without"):
         run(sampler, [Prompted("p", (5,), (0,))], SamplingParams())
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_an_architecture_with_a_cache_of_its_own_kind_is_refused(exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ARCHITECTURES, "MiniMaxConfig", {"num_local_experts": 2, "num_experts_per_tok": 1})
+    sampler = Sampler(model(ABC, "MiniMaxConfig"), tokenizer(ABC), "other", exact=exact)
+    with pytest.raises(PolicyError, match=r"other: MiniMaxForCausalLM does not run with transformers' DynamicCache \("):
+        run(sampler, [Prompted("p", (5,), (0,))], SamplingParams())
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_an_architecture_that_keeps_state_outside_of_its_cache_is_refused(
+    exact: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rollouts would go on from each other's state: log-probabilities that are a little wrong, and say nothing."""
+    about = {"lru_width": 32, "attention_window_size": 7, "num_hidden_layers": 3}
+    monkeypatch.setitem(ARCHITECTURES, "RecurrentGemmaConfig", about)
+    sampler = Sampler(model(ABC, "RecurrentGemmaConfig"), tokenizer(ABC), "other", exact=exact)
+    with pytest.raises(PolicyError, match=r"gives other log-probabilities with its cache than without|does not run"):
+        run(sampler, [Prompted(f"p{i}", (5, 6, 5 + i), (0, 1)) for i in range(3)], SamplingParams())

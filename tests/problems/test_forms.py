@@ -4,10 +4,11 @@ import json
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from s2l_lab.errors import DataError, UsageError
@@ -56,6 +57,26 @@ FORMS = {
         {"question": "q", "prompt": [{"role": "user", "content": "q"}], "answer": "5"},
         "5",
     ),
+    "NuminaMath, a conversation beside the question": (
+        {"problem": "q", "solution": r"so \boxed{5}", "messages": [{"role": "user", "content": "r"}, MESSAGES[2]]},
+        "5",
+    ),
+    "ARC, an option that reads like another's label": (
+        {"question": "q", "choices": {"text": ["2", "1"], "label": ["1", "2"]}, "answerKey": "2"},
+        "2",
+    ),
+    "options that are numbers": ({"question": "q", "options": {"A": 1, "B": 2.5}, "answer": "B"}, "B"),
+    "lettered columns of other problems": ({"question": "q", "A": 3, "B": 4, "option1": "x", "answer": "7"}, "7"),
+    "a box in a box": ({"problem": "q", "solution": r"so $\boxed{\boxed{5}}$"}, "5"),
+    "a box without braces": ({"problem": "q", "solution": r"So $\boxed 5$."}, "5"),
+    "a frame": ({"problem": "q", "solution": r"Thus \fbox{5}."}, "5"),
+    "a row of a matrix before a brace": (
+        {"problem": "q", "solution": r"$\boxed{\begin{pmatrix}{1}\\{2}\end{pmatrix}}$, so"},
+        r"\begin{pmatrix}{1}\\{2}\end{pmatrix}",
+    ),
+    "a written list of one": ({"prompt": "q", "reward_model": {"ground_truth": r'["\\frac{1}{2}"]'}}, r"\frac{1}{2}"),
+    "a list of one as Python writes it": ({"question": "q", "answer": "['3']"}, "3"),
+    "equations": ({"question": "q", "answer": "f(2)=5, a_1=3, 2x+1=0 or 3x-2=0"}, None),
     "a problem's number": ({"problem": 12, "question": "q", "answer": "5"}, "5"),
 }
 
@@ -103,9 +124,45 @@ REFUSED = {
     "place or option": ({"question": "q", "choices": ["1", "2", "3"], "answer": 2}, ["may be the option B or C"]),
     "counted from 1": ({"question": "q", "choices": ["w", "x"], "answer": 2}, ["counted from 0 to 1"]),
     "label or option": ({"question": "q", "choices": ["B", "A"], "answer": "A"}, ["may be the option B or A"]),
-    "no option": ({"question": "q", "choices": ["w", "x"], "answer": "y"}, ["none of the labels A, B"]),
+    "an answer that is no option": (
+        {"question": "q", "choices": ["w", "x"], "answer": "y"},
+        ["none of the labels A, B"],
+    ),
     "an option twice": ({"question": "q", "choices": ["w", "w"], "answer": "w"}, ["may be the option A or B"]),
     "several answers": ({"question": "q", "answer": ["5", "6"]}, ["'answer' is empty or not text"]),
+    "an object": ({"question": "q", "answer": {"aliases": ["a"], "value": "a"}}, ["aliases, value", "answer.aliases"]),
+    "a list written out": ({"question": "q", "answer": '["3", "4"]'}, ["not one answer"]),
+    "an array written out": ({"question": "q", "answer": "['3' '4']"}, ["not one answer"]),
+    "an object written out": ({"question": "q", "answer": "{'value': 'a'}"}, ["not one answer"]),
+    "no answer, as pandas says it": ({"question": "q", "answer": "nan"}, ["says that there is no answer"]),
+    "no answer, as Python says it": ({"question": "q", "answer": "None"}, ["says that there is no answer"]),
+    "NuminaMath-1.5, a proof": ({"problem": "q", "answer": "proof"}, ["says that there is no answer"]),
+    "words around an answer": ({"question": "q", "answer": "The answer is 8"}, ["reads like a worked solution"]),
+    "a label before an answer": ({"question": "q", "answer": "Answer: 8"}, ["reads like a worked solution"]),
+    "a calculation in words": ({"question": "q", "answer": "He ran 3+4=7 miles."}, ["reads like a worked solution"]),
+    "two calculations": ({"question": "q", "answer": "5 - 3 = $2; 9 * 2 = 18"}, ["reads like a worked solution"]),
+    "calculator notes": ({"question": "q", "answer": "so <<2+3=5>>5 eggs"}, ["reads like a worked solution"]),
+    "a box of part of a number": ({"problem": "q", "solution": r"So $\boxed 15$."}, ["a box that is empty"]),
+    "a box in part of a box": ({"problem": "q", "solution": r"\boxed{x=\boxed{5}}"}, ["part of another"]),
+    "a box before more in a box": ({"problem": "q", "solution": r"\boxed{\boxed{5}+1}"}, ["part of another"]),
+    "MathQA": (
+        {"question": "q", "options": "a ) 38 , b ) 27.675 , c ) 30", "answer": "a"},
+        ["'options' holds options in a form that is not read", "'choices'"],
+    ),
+    "MMLU, written out by pandas": ({"question": "q", "choices": "['0' '4' '2']", "answer": "1"}, ["not read"]),
+    "MMLU, written out by Python": ({"question": "q", "choices": "('0', '4')", "answer": 1}, ["not read"]),
+    "ARC, written out": ({"question": "q", "choices": "{'text': array(['x']", "answerKey": "B"}, ["not read"]),
+    "an empty option": ({"question": "q", "options": ["w", "", "y"], "answer": "A"}, ["'options' holds"]),
+    "no option": ({"question": "q", "options": ["w", "x", None], "answer": "A"}, ["'options' holds"]),
+    "options as objects": (
+        {"question": "q", "options": [{"key": "A", "value": "w"}, {"key": "B", "value": "x"}], "answer": "B"},
+        ["'options' holds"],
+    ),
+    "options by longer names": ({"question": "q", "options": {"opt1": "w", "opt2": "x"}, "answer": "opt2"}, ["holds"]),
+    "HellaSwag": ({"question": "q", "endings": ["w", "x"], "answer": "1"}, ["'endings' holds options"]),
+    "C-Eval": ({"question": "q", "A": "w", "B": "x", "answer": "B"}, ["'A' and 'B' seem to be the options"]),
+    "MedMCQA": ({"question": "q", "opa": "w", "opb": "x", "answer": 1}, ["'opa' and 'opb' seem"]),
+    "WinoGrande": ({"question": "q", "option1": "w", "option2": "x", "answer": "1"}, ["'option1' and 'option2' seem"]),
     "not a number": ({"question": "q", "answer": float("nan")}, ["'answer' is empty"]),
     "an assistant's turn last": ({"messages": MESSAGES[:3], "answer": "2"}, ["the last message must be the user's"]),
     "an unknown role": ({"messages": [{"role": "bot", "content": "a"}, MESSAGES[1]], "answer": "2"}, ["message 1"]),
@@ -222,12 +279,55 @@ def test_csv_and_json_lines_by_another_name(tmp_path):
         ("t.json", b"[1]", "row 1: not an object"),
         ("t.csv", b"question,answer\nq,\xff\n", "line 2: broken UTF-8"),
         ("t.csv", b"", "holds no problems"),
+        ("t.csv", b"question,answer,answer\nq,5,6\n", "two columns 'answer'"),
+        ("t.jsonl", b'{"question": "q", "answer": "5", "answer": "6"}\n', "line 1: 'answer' stands twice"),
+        ("t.jsonl", b'{"question": "q", "answer": ' + b"1" * 5000 + b"}\n", "line 1: Exceeds the limit"),
+        ("t.jsonl", b'{"question": "q", "answer": "5", "x": ' + b"[" * 100_000 + b"\n", "line 1: .*nested too deeply"),
+        ("t.jsonl", b'{"question": "q", "answer": "\\ud800"}\n', "line 1: a text has half of a surrogate pair"),
+        ("t.json", b'[{"question": "\\udc00", "answer": "5"}]', "half of a surrogate pair"),
     ],
 )
 def test_damaged_files(tmp_path, name, content, says):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=says):
         load_benchmark(tmp_path / name)
+
+
+@pytest.mark.parametrize("listed", [np.array, tuple])
+def test_rows_of_pandas_are_read_as_those_of_their_file(listed):
+    """pandas gives a Parquet file's lists as arrays, and its numbers as NumPy's."""
+    rows = [
+        ({"question": "q", "choices": ["w", "x"], "answer": "B"}, {"choices": listed(["w", "x"])}),
+        ({"question": "q", "choices": ["w", "x"], "answer": 1}, {"answer": np.int64(1)}),
+        (
+            {"question": "q", "choices": ARC, "answerKey": "3"},
+            {"choices": {name: listed(texts) for name, texts in ARC.items()}},
+        ),
+        (
+            {"prompt": [{"role": "user", "content": "q"}], "answer": "7"},
+            {"prompt": listed([MESSAGES[1] | {"content": "q"}])},
+        ),
+        ({"question": "q", "final_answer": ["7"]}, {"final_answer": listed(["7"])}),
+    ]
+    for plain, changed in rows:
+        assert as_benchmark([plain | changed]).problems == as_benchmark([plain]).problems
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+@given(value=st.decimals(-900, 900, places=2))
+def test_a_number_kept_in_few_bits_is_read_as_it_was_written(tmp_path_factory, kind, value):
+    """Its nearest 64-bit number has other digits, which the verifier would grade by."""
+    number = kind(value)
+    assume(kind is np.float32 or abs(value) < 10)
+    path = tmp_path_factory.mktemp("bits") / "mine.parquet"
+    pq.write_table(
+        pa.table({"question": ["q", "r"], "answer": pa.array([number, None], pa.from_numpy_dtype(kind))}), path
+    )
+    with pytest.raises(DataError, match="row 2: 'answer' is empty"):
+        load_benchmark(path)
+    pq.write_table(pa.table({"question": ["q"], "answer": pa.array([number], pa.from_numpy_dtype(kind))}), path)
+    for read in (load_benchmark(path), as_benchmark([("q", number)])):
+        assert float(read.problems[0].answer) == float(value)
 
 
 @given(st.fractions().filter(lambda x: x.denominator < 10**6), st.sampled_from(["#### {}", r"so \boxed{{{}}}", "{}"]))

@@ -187,6 +187,48 @@ def test_what_is_left_out_is_counted_once_by_its_reason(tokenizer: Any) -> None:
     assert said(bank, tokenizer, 0, 1) == ["x" * 7 + "<|im_end|>"]
 
 
+def test_a_name_beside_a_prompt_never_moves_a_text_to_another_prompt(tokenizer: Any) -> None:
+    """Another file counts its questions from 0 too; and a row that contradicts itself belongs to neither."""
+    first, second = PROBLEMS[:2]
+    rows = [
+        *ROWS,
+        {"question_id": "q0", "prompt": "Another question?", "completion": "moved"},
+        {"question_id": "q0", "prompt": second.prompt, "completion": "its own"},
+        {"problem_id": first.id, "prompt": second.prompt, "completion": "moved"},
+        {"problem_id": first.id, "prompt": "In other words: 0 + 1?", "completion": "named"},
+    ]
+    names = {"question_id": None, "problem_id": None}
+    with pytest.warns(UserWarning, match="left out of 16 rows: 1 that answer no .* run, 1 that fit several prompts"):
+        bank = bound(Dataset.from_list([names | row for row in rows]), tokenizer)
+    assert set(said(bank, tokenizer, 0, 4)) == {f"{t}<|im_end|>" for t in ("It is 1", "= 1", "So: 1", "named")}
+    assert set(said(bank, tokenizer, 1, 4)) == {f"{t}<|im_end|>" for t in ("It is 2", "= 2", "So: 2", "its own")}
+
+
+def test_the_answer_to_a_later_turn_is_no_answer_to_the_first(tokenizer: Any) -> None:
+    """UltraChat has the first question as `prompt` beside the whole conversation."""
+    turns = [*messages(PROBLEMS[0].prompt), *messages("1", "assistant"), *messages("And then?")]
+    later = {"prompt": PROBLEMS[0].prompt, "messages": [*turns, *messages("2", "assistant")]}
+    listed = {"prompt": messages(PROBLEMS[0].prompt), "chosen": [*turns[1:], *messages("2", "assistant")]}
+    for row in (later, listed):
+        same = [
+            {name: r["prompt"] if isinstance(row[name], str) else messages(r["prompt"]) for name in ["prompt"]}
+            | {name: messages(r["completion"], "assistant") for name in row if name != "prompt"}
+            for r in ROWS
+        ]
+        with pytest.warns(UserWarning, match="left out of 13 rows: 1 that answer no prompt of the run"):
+            bank = bound(Dataset.from_list([*same, row]), tokenizer)
+        assert set(said(bank, tokenizer, 0, 3)) == {f"{t}<|im_end|>" for t in ("It is 1", "= 1", "So: 1")}
+
+
+def test_what_an_unpaired_preference_dataset_rejects_is_left_out(tokenizer: Any) -> None:
+    rows = [{**r, "label": True} for r in ROWS] + [{**r, "completion": "Never.", "label": False} for r in ROWS]
+    with pytest.warns(UserWarning, match=r"left out of 24 rows: 12 that their dataset rejects \(label false\)"):
+        bank = bound(Dataset.from_list(rows), tokenizer)
+    assert set(said(bank, tokenizer, 0, 3)) == {f"{t}<|im_end|>" for t in ("It is 1", "= 1", "So: 1")}
+    assert TextBank(Dataset.from_list(ROWS)).digest == TextBank(Dataset.from_list(rows[:12])).digest
+    assert TextBank(Dataset.from_list(rows[:12])).digest != TextBank(Dataset.from_list(rows)).digest
+
+
 def test_a_name_of_two_problems_is_no_name(tokenizer: Any) -> None:
     twins = [p.model_copy(update={"metadata": {"id": "twin"}}) for p in PROBLEMS]
     rows = [*ROWS, {"id": "twin", "completion": "mine?"}]

@@ -235,17 +235,27 @@ class Sampler:
 
     @functools.cached_property
     def _cache_bytes(self) -> tuple[int, int]:
-        """Per row, and per token of a row: measured on a prompt of four tokens and one more, when first needed.
+        """Per row, and per token of a row: measured on two prompts of four tokens and one more, when first needed.
 
-        Raises PolicyError where the cache changes what the model says: some architectures' cached code is wrong.
+        Raises PolicyError where the cache, its rows changed about, changes what the model says (some architectures'
+        cached code is wrong, some keep state outside of it), and for an architecture with a cache of its own kind.
         """
-        tokens_RT = np.arange(5)[None] % self._vocabulary
+        tokens_RT, swapped = np.arange(10).reshape(2, 5) % self._vocabulary, [1, 0]
         cache = row_cache(self._model.config)
-        self._forward(tokens_RT[:, :4], cache)
-        four = cache_bytes(cache)
-        cached = self._forward(tokens_RT[:, 4:], cache)
-        per_token = cache_bytes(cache) - four
-        plain = self._forward(tokens_RT, row_cache(self._model.config))
+        try:
+            self._forward(tokens_RT[:, :4], cache)
+            four = cache_bytes(cache) // 2
+            with torch.inference_mode():
+                cache.reorder_cache(torch.tensor(swapped))
+        except (AttributeError, TypeError, ValueError) as error:
+            raise PolicyError(
+                f"{self._name}: {type(self._model).__name__} does not run with transformers' DynamicCache "
+                f"({' '.join(str(error).split())}), so it cannot be sampled from here. Use --engine vllm, or another "
+                "version of transformers."
+            ) from error
+        cached = self._forward(tokens_RT[swapped, 4:], cache)
+        per_token = cache_bytes(cache) // 2 - four
+        plain = self._forward(tokens_RT[swapped], row_cache(self._model.config))
         gap = float((cached.log_softmax(-1) - plain.log_softmax(-1)).abs().max())
         if self._model.dtype in _EXACT_DTYPES and gap > _CACHE_TOLERANCE:
             raise PolicyError(
