@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s2l_lab.policies import Completion, Draw, Draws, SamplingParams, StopReason, open_policy
+from s2l_lab.problems import Problem
 from s2l_lab.problems.benchmarks import load_benchmark
 from s2l_lab.rollouts import Origin, Progress, RolloutStore, collect, verify_with
 from s2l_lab.rollouts.repeats import (
