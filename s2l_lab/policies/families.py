@@ -241,6 +241,8 @@ def named_member(name: str) -> Member:
     directory = Path(name).expanduser()
     if "=" in name and not directory.exists() and not name.startswith((PACKAGE, OLLAMA)):
         return parse_policy(name)
+    if name.startswith(tuple(ENGINE_OF_SOURCE)):
+        raise UsageError(f"{name!r} is a source without a name. Give NAME={name}, where NAME is what tables show.")
     known = known_members()
     files = directory.exists() or name.lower().endswith(SUFFIX)
     if name not in known and (files or name.startswith((PACKAGE, OLLAMA)) or re.fullmatch(_HUB_ID, name)):

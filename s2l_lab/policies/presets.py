@@ -32,7 +32,7 @@ PRESET_TEMPLATES = {"think": "chat-think", "nothink": "chat-no-think"}
 """The template that a preset brings where none is asked for."""
 
 
-def sampling_params(preset: str = "default", **chosen: Any) -> SamplingParams:
+def sampling_params(preset: str = "default", /, **chosen: Any) -> SamplingParams:
     """The preset's parameters with `chosen` over them. Raises UsageError for unknown names and values out of range."""
     if preset not in PRESETS:
         raise unknown_name("preset", preset, PRESETS)

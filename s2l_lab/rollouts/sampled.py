@@ -12,7 +12,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from s2l_lab.errors import UsageError
+from s2l_lab.plans import faults
 from s2l_lab.policies import SamplingParams, sampling_params
 from s2l_lab.policies.device import device_name
 from s2l_lab.policies.families import default_max_tokens
@@ -96,6 +99,8 @@ def _prompting(
     template_args: Mapping[str, Any] | None,
 ) -> Prompting | None:
     """How a named policy is prompted; None for an open one."""
+    if template_args is not None and not isinstance(template_args, Mapping):
+        raise UsageError(f"template_args is {template_args!r}; give a mapping, as {{'enable_thinking': False}}.")
     args = dict(template_args or {})
     if not isinstance(policy, str | Path):
         if template is not None or system is not None or args or instruction != "auto":
@@ -107,7 +112,11 @@ def _prompting(
     default = None if instruction == "auto" else instruction
     if default is None and benchmark.kind in NEEDED:
         default = "auto"
-    return Prompting(template=template, system=system, instruction=default, template_args=args)
+    values = {"template": template, "system": system, "instruction": default, "template_args": args}
+    try:
+        return Prompting.model_validate(values)
+    except ValidationError as error:
+        raise UsageError("; ".join(words for _, words in faults(error, Prompting, values)) + ".") from error
 
 
 def _collect(
