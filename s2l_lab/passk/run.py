@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from s2l_lab.errors import UsageError
 from s2l_lab.passk.build import Reader, Sampled, compare_policies, policy_report
 from s2l_lab.passk.example import prompt_line, showing_first
 from s2l_lab.passk.plan import Plan, Task, make_plan, recorded_policies
@@ -63,8 +64,13 @@ def complete_run(
     from another thread while rollouts come in.
     A run whose rollouts and verdicts are all there is only read: no model is loaded and no lock is taken. Where some
     verdicts are errors of a cause that may have passed, those rollouts are verified again first, once.
-    `pool` verifies by the request's extraction.
+    `pool` verifies by the request's extraction; UsageError for another one, whose verdicts would be kept as that.
     """
+    if pool.extraction != request.extraction:
+        raise UsageError(
+            f"the pool reads answers by {pool.extraction} extraction and the request by {request.extraction}. Open "
+            "VerifierPool(extraction=request.extraction)."
+        )
     plan = make_plan(request, fresh=fresh)
     path = request.run_directory
     origins = None if fresh else _complete(plan, path)

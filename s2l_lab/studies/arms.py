@@ -7,6 +7,7 @@ so arms live in several runs; each is an ordinary pass@k run, and what `s2l-lab 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from s2l_lab.policies.families import Member
 from s2l_lab.problems import Benchmark, Problem
 from s2l_lab.problems.clusters import problem_clusters
 from s2l_lab.rollouts import Origin, Progress, RolloutStore
-from s2l_lab.verifiers import VerifierPool
+from s2l_lab.verifiers import Extraction, VerifierPool
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -116,8 +117,12 @@ def complete_arms(
 ) -> list[SampledArm]:
     """Sample and verify what the arms lack; the arms in the order of `specs`."""
     found: dict[tuple[PasskRequest, str], SampledArm] = {}
-    with VerifierPool() as pool:
+    with ExitStack() as stack:
+        pools: dict[Extraction, VerifierPool] = {}
         for request in dict.fromkeys(spec.request for spec in specs):
+            if request.extraction not in pools:
+                pools[request.extraction] = stack.enter_context(VerifierPool(extraction=request.extraction))
+            pool = pools[request.extraction]
             done = complete_run(request, pool=pool, announce=announce, progress=progress)
             for task, origin in zip(done.plan.tasks, done.origins, strict=True):
                 found[request, task.member.name] = SampledArm(

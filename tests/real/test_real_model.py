@@ -7,6 +7,7 @@ log-probabilities by less than a tenth of a nat.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,15 @@ if TYPE_CHECKING:
     from conftest import RealModel
 
 PROBLEMS = Path(__file__).parent / "one_step.jsonl"
-SAMPLED = ["--benchmark", str(PROBLEMS), "-n", "8", "--max-tokens", "48", "--temperature", "0.7", "--extraction"]
+SHOWN = [
+    {"role": "user", "content": "Ann has 4 pears. She eats 1 pear. How many pears does Ann have left?"},
+    {"role": "assistant", "content": "4 - 1 = 3. The answer is 3."},
+    {"role": "user", "content": "What is 3 times 4?"},
+    {"role": "assistant", "content": "3 * 4 = 12. The answer is 12."},
+]
+"""What an answer looks like; without it a model of this size seldom says one."""
+COLUMNS = ["policy", "problem", "sample", "metadata", "outcome", "text", "token_ids", "logprobs"]
+SAMPLED = ["-n", "8", "--max-tokens", "24", "--temperature", "0.7", "--extraction", "lenient"]
 
 
 def command(*arguments: str) -> str:
@@ -35,11 +44,18 @@ def command(*arguments: str) -> str:
     return done.stdout
 
 
-def passk(folder: Path, policies: Sequence[str], *more: str) -> pd.DataFrame:
+def passk(folder: Path, policies: Sequence[str]) -> pd.DataFrame:
     """The rollouts of a pass@k run of these policies."""
     named = [flag for policy in policies for flag in ("--policy", policy)]
-    command("passk", *named, *SAMPLED, "lenient", *more, "--out", str(folder))
-    return s2l.open_run(folder).to_frame()
+    problems = pd.read_json(PROBLEMS, lines=True)
+    asked = [
+        {"messages": [*SHOWN, {"role": "user", "content": row.question}], "answer": str(row.answer)}
+        for row in problems.itertuples()
+    ]
+    file = folder.with_suffix(".jsonl")
+    file.write_text("\n".join(map(json.dumps, asked)), encoding="utf-8")
+    command("passk", *named, "--benchmark", str(file), *SAMPLED, "--out", str(folder))
+    return s2l.open_run(folder).to_frame(COLUMNS)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +79,7 @@ def counted(frame: pd.DataFrame, policy: str) -> tuple[Any, int]:
 def agree(a: tuple[Any, int], b: tuple[Any, int]) -> None:
     """The model solves some, not all, and pass@1 of both differs by chance alone."""
     assert 0 < a[0].sum() < 96
-    (found,) = s2l.compare({"a": a, "b": b})
+    found = s2l.compare({"a": a, "b": b})
     assert found.lower[0] <= 0 <= found.upper[0]
 
 
@@ -76,7 +92,7 @@ def gaps(frame: pd.DataFrame, policy: str, checkpoint: Path, temperature: float)
     model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
     found = []
     for row in frame[frame["policy"] == policy].groupby("problem").head(2).itertuples():
-        said = [{"role": "user", "content": row.question + "\n\nPut your final answer within \\boxed{}."}]
+        said = json.loads(row.metadata)["messages"]
         text = tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
         prompt = tokenizer(text, add_special_tokens=False)["input_ids"]
         drawn = torch.tensor(np.asarray(row.token_ids, dtype=np.int64))
