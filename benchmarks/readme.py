@@ -27,6 +27,7 @@ from readme_studies import (
     policy_share,
     share,
     smollm2,
+    smollm2_first,
     table,
     table3,
 )
@@ -309,6 +310,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "persistence": persistence,
     "metric-validity": metric_validity,
     "smollm2": smollm2,
+    "smollm2-first": smollm2_first,
     "training-metrics": training_metrics,
     **TRAINING,
 }

@@ -194,6 +194,21 @@ def smollm2() -> str:
     return "\n\n".join([*parts, _study_about(found)])
 
 
+def smollm2_first() -> str:
+    """pass@1 and pass@N of both members at the lowest temperature and at 1, read in both ways."""
+    found = experiment("smollm2")
+    made = pair_table(found)
+    wanted = tuple(f"T = {t:g}" for t in sorted({min(found["plan"]["temperatures"]), 1.0}))
+    heads = [column.title for column in made.columns]
+    keep = [i for i, head in enumerate(heads) if not head.endswith("k = 8")]
+    rows = [
+        [cell(row.cells[i]) for i in keep]
+        for row in made.rows
+        if isinstance(row.cells[0], str) and row.cells[0].endswith(wanted)
+    ]
+    return "\n\n".join([table([heads[i] for i in keep], rows), found["about"][0]])
+
+
 def metric_validity() -> str:
     """What every metric follows, and its mark."""
     found = json.loads((ROOT / "s2l_lab" / "studies" / "validity.json").read_text(encoding="utf-8"))
