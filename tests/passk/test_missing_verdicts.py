@@ -10,9 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from s2l_lab.cli.app import app
+from s2l_lab.errors import UsageError
 from s2l_lab.figures.caption import caption_lines
 from s2l_lab.figures.numbers import numbers
-from s2l_lab.passk import PasskReport
+from s2l_lab.passk import PasskReport, PasskRequest, complete_run
 from s2l_lab.passk.build import Reader, Sampled, compare_policies, policy_report
 from s2l_lab.policies import Completion, Draw, SamplingParams, StopReason
 from s2l_lab.problems import Benchmark, Problem
@@ -105,3 +106,20 @@ def test_where_every_rollout_has_its_verdict_the_option_changes_nothing(tmp_path
     assert [one.pop("unknown") for one in found] == ["bounds", "missing-at-random"]
     keys = found[0].keys() - {"command", "sampled", "seconds"}
     assert {key: found[0][key] for key in keys} == {key: found[1][key] for key in keys}
+
+
+def test_a_pool_of_another_extraction_is_refused_before_anything_is_kept(tmp_path: Path) -> None:
+    """Its verdicts would be stored as those of the extraction that was asked for."""
+    asked = PasskRequest(
+        family=None,
+        policies=("even=scripted:beta(1,1)",),
+        problems=2,
+        rollouts=2,
+        extraction="lenient",
+        out=tmp_path / "run",
+    )
+    with VerifierPool() as strict, pytest.raises(UsageError, match="strict extraction and the request by lenient"):
+        complete_run(asked, pool=strict)
+    assert not (tmp_path / "run").exists()
+    with VerifierPool(extraction="lenient") as lenient:
+        assert len(complete_run(asked, pool=lenient).origins) == 1
