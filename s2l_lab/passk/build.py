@@ -39,7 +39,7 @@ from s2l_lab.passk.estimates import (
 )
 from s2l_lab.passk.report import PolicyReport
 from s2l_lab.policies import ModelShape, SamplingParams
-from s2l_lab.problems import Benchmark
+from s2l_lab.problems import Benchmark, Problem
 from s2l_lab.problems.clusters import problem_clusters
 from s2l_lab.rollouts import AnswerCount, Origin, RolloutStore
 from s2l_lab.rollouts.repeats import doubt, is_greedy
@@ -84,8 +84,7 @@ class Reader:
 
     def counts(self, origin: Origin) -> Counts:
         """Outcomes over sample indices below N."""
-        c = self.store.counts(origin, self.verifier_version, self.problem_ids, self.n_rollouts)
-        counts = Counts(c.problem_ids, c.correct_P, c.total_P, c.unknown_P, self.cluster)
+        counts = stored_counts(self.store, origin, self.verifier_version, self.benchmark.problems, self.n_rollouts)
         return counts if self.unknown == "bounds" else leave_unknown_out({origin.policy: counts}).counts[origin.policy]
 
     def without_unknown(self, sampled: Sequence[Sampled]) -> Reader:
@@ -100,6 +99,12 @@ class Reader:
             unknown="missing-at-random",
             left_out=verdicts.left_out,
         )
+
+
+def stored_counts(store: RolloutStore, origin: Origin, version: str, problems: Sequence[Problem], n: int) -> Counts:
+    """Outcomes of an origin's rollouts with sample index below n, by problem, with the problems' clusters."""
+    c = store.counts(origin, version, [problem.id for problem in problems], n)
+    return Counts(c.problem_ids, c.correct_P, c.total_P, c.unknown_P, problem_clusters(problems))
 
 
 def policy_report(reader: Reader, sampled: Sampled, pool: VerifierPool) -> PolicyReport:

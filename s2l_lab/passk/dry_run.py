@@ -15,18 +15,14 @@ from typing import TYPE_CHECKING
 
 from s2l_lab.errors import UsageError
 from s2l_lab.estimators.compute import forward_flops
-from s2l_lab.passk.plan import begun_run, family_members, known_origin, recorded_policies, refuse_twins, task_of
+from s2l_lab.passk.plan import begun_run, benchmark_of, known_origin, members_of, recorded_policies, task_of
 from s2l_lab.passk.prompted import PromptDefaults, prompt_notes
 from s2l_lab.policies.checkpoint import Checkpoint, checkpoint_here
-from s2l_lab.policies.families import parse_policy
 from s2l_lab.policies.opening import choose_engine, choose_template
-from s2l_lab.problems.benchmarks import load_benchmark
 from s2l_lab.problems.catalog import BENCHMARKS
 from s2l_lab.problems.hub import cached
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from s2l_lab.passk.plan import Task
     from s2l_lab.passk.request import PasskRequest
     from s2l_lab.policies.families import Member
@@ -103,20 +99,30 @@ def forecast(request: PasskRequest, *, fresh: bool = False) -> Forecast:
     Raises as `make_plan`, but not for a benchmark or members that a hub would have to bring.
     """
     benchmark = _benchmark_here(request)
-    members = [(m, True) for m in family_members(request)] + [(parse_policy(p), False) for p in request.policies]
-    refuse_twins([member for member, _ in members])
+    members = members_of(request)
+    files = {member.name: _files_here(request, member) for member, _ in members}
     problems = len(benchmark.problems) if benchmark is not None else _known_size(request)
     store = None if fresh else begun_run(request)
     try:
-        tasks = {} if benchmark is None else _tasks(request, benchmark, members, store)
-        expected = [_expected(request, benchmark, problems, m, tasks.get(m.name), store) for m, _ in members]
-        notes = () if benchmark is None else _notes(request, benchmark, list(tasks.values()), store)
+        tasks: dict[str, Task] = {}
+        notes: list[str] = []
+        if benchmark is not None:
+            prompted = PromptDefaults.of(request, benchmark, store)
+            for member, in_family in members:
+                here, found = files[member.name]
+                if here:
+                    tasks[member.name] = task_of(request, prompted, benchmark, member, in_family, found, store)
+            used = prompted.used_by([task.record for task in tasks.values()])
+            notes = prompt_notes(benchmark.kind, used, list(tasks.values()))
+        expected = [
+            _expected(request, benchmark, problems, m, files[m.name], tasks.get(m.name), store) for m, _ in members
+        ]
     finally:
         if store is not None:
             store.close()
     expected.sort(key=lambda one: one.flops_per_rollout if one.flops_per_rollout is not None else math.inf)
     name = request.benchmark if benchmark is None else benchmark.name
-    return Forecast(request, name, problems, benchmark is not None, tuple(expected), notes)
+    return Forecast(request, name, problems, benchmark is not None, tuple(expected), tuple(notes))
 
 
 def _benchmark_here(request: PasskRequest) -> Benchmark | None:
@@ -124,13 +130,7 @@ def _benchmark_here(request: PasskRequest) -> Benchmark | None:
     source = BENCHMARKS.get(request.benchmark)
     if source is not None and request.data_root is None and cached(source) is None:
         return None
-    return load_benchmark(
-        request.benchmark,
-        n=request.problems,
-        data_root=request.data_root,
-        question=request.question,
-        answer=request.answer,
-    )
+    return benchmark_of(request)
 
 
 def _known_size(request: PasskRequest) -> int | None:
@@ -141,26 +141,6 @@ def _known_size(request: PasskRequest) -> int | None:
             f"{known}."
         )
     return known if request.problems is None else request.problems
-
-
-def _tasks(
-    request: PasskRequest, benchmark: Benchmark, members: Sequence[tuple[Member, bool]], store: RolloutStore | None
-) -> dict[str, Task]:
-    """Of the policies whose files are here, or that have none, by name."""
-    prompted = PromptDefaults.of(request, benchmark, store)
-    tasks = {}
-    for member, in_family in members:
-        here, found = _files_here(request, member)
-        if here:
-            tasks[member.name] = task_of(request, prompted, benchmark, member, in_family, found, store)
-    return tasks
-
-
-def _notes(
-    request: PasskRequest, benchmark: Benchmark, tasks: Sequence[Task], store: RolloutStore | None
-) -> tuple[str, ...]:
-    prompted = PromptDefaults.of(request, benchmark, store)
-    return tuple(prompt_notes(benchmark.kind, prompted.used_by([task.record for task in tasks]), tasks))
 
 
 def _files_here(request: PasskRequest, member: Member) -> tuple[bool, Checkpoint | None]:
@@ -176,10 +156,11 @@ def _expected(
     benchmark: Benchmark | None,
     problems: int | None,
     member: Member,
+    files: tuple[bool, Checkpoint | None],
     task: Task | None,
     store: RolloutStore | None,
 ) -> Expected:
-    here, found = _files_here(request, member)
+    here, found = files
     wanted = None if problems is None else problems * request.rollouts
     owed, shape = wanted, None
     if task is not None:
@@ -199,9 +180,11 @@ def _expected(
     flops = None if member.parameters is None else 2.0 * member.parameters * length
     if shape is not None:
         flops = forward_flops(shape, length)
-    asked = member.template if request.template is None else request.template
-    template = choose_template(member, found, request.template) if here else asked
     if task is not None:
         template = task.prompting.template
+    elif here:
+        template = choose_template(member, found, request.template)
+    else:
+        template = member.template if request.template is None else request.template
     source = member.source if found is None else found.member.source
     return Expected(member, source, choose_engine(member, request.engine), template, here, owed, flops)

@@ -79,15 +79,8 @@ def make_plan(request: PasskRequest, *, fresh: bool = False) -> Plan:
     Raises UsageError, DataError or PolicyError for a benchmark, family, member or checkpoint that is not to be had, and
     for a run directory that holds other weights under one of these names.
     """
-    benchmark = load_benchmark(
-        request.benchmark,
-        n=request.problems,
-        data_root=request.data_root,
-        question=request.question,
-        answer=request.answer,
-    )
-    members = [(m, True) for m in family_members(request)] + [(parse_policy(p), False) for p in request.policies]
-    refuse_twins([member for member, _ in members])
+    benchmark = benchmark_of(request)
+    members = members_of(request)
     if request.tokenizer is not None and not any(_served(request, member) for member, _ in members):
         raise UsageError(
             "--tokenizer is for served models (--policy NAME=http://...), and there is none. Leave it out."
@@ -125,20 +118,30 @@ def recorded_policies(store: RolloutStore) -> dict[str, Any]:
     return found
 
 
-def family_members(request: PasskRequest) -> tuple[Member, ...]:
-    """The members of the request's family that it runs, small to large. Raises UsageError for unknown names."""
-    if request.family is None:
-        if request.members is not None:
-            raise UsageError("--member chooses among a family's members; name the family with --family.")
-        return ()
-    return load_family(request.family).select(request.members)
+def benchmark_of(request: PasskRequest) -> Benchmark:
+    """The problems that the request names. Raises as `load_benchmark`."""
+    return load_benchmark(
+        request.benchmark,
+        n=request.problems,
+        data_root=request.data_root,
+        question=request.question,
+        answer=request.answer,
+    )
 
 
-def refuse_twins(members: list[Member]) -> None:
-    """Raise UsageError where two policies have one name."""
-    names = [member.name for member in members]
+def members_of(request: PasskRequest) -> list[tuple[Member, bool]]:
+    """The policies of a request, each with whether it is of the family: the family's first, from small to large.
+
+    Raises UsageError for unknown names, and where two policies have one.
+    """
+    if request.family is None and request.members is not None:
+        raise UsageError("--member chooses among a family's members; name the family with --family.")
+    family = () if request.family is None else load_family(request.family).select(request.members)
+    members = [(member, True) for member in family] + [(parse_policy(policy), False) for policy in request.policies]
+    names = [member.name for member, _ in members]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"two policies are called {', '.join(twice)}; give --policy another NAME.")
+    return members
 
 
 def _checkpoints(request: PasskRequest, members: list[Member]) -> dict[str, Checkpoint]:

@@ -49,6 +49,13 @@ class Checkpoint:
         return _json(self.directory / "config.json")
 
     @property
+    def dtype(self) -> str | None:
+        """The precision that its files are in, by config.json, as `bfloat16`; None where it names none."""
+        config = self.config
+        named = config.get("dtype") or config.get("torch_dtype")
+        return None if named is None else str(named).removeprefix("torch.")
+
+    @property
     def has_chat_template(self) -> bool:
         """Whether the tokenizer's files hold a chat template, and one for plain messages where they name several."""
         if (self.directory / "chat_template.jinja").is_file():

@@ -28,7 +28,7 @@ from s2l_lab.policies.templates import COMPACT, SUFFIXES, Prompting, bind_templa
 from s2l_lab.policies.tokenizers import load_tokenizer, require_one_tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from s2l_lab.policies.policy import Policy
     from s2l_lab.policies.scripted import Script
@@ -212,8 +212,7 @@ def resolve_dtype(dtype: Dtype, checkpoint: Checkpoint) -> str:
         return dtype
     if not has_gpu():
         return "float32"
-    own = str(checkpoint.config.get("dtype") or checkpoint.config.get("torch_dtype") or "bfloat16")
-    return own.removeprefix("torch.")
+    return checkpoint.dtype or "bfloat16"
 
 
 def member_here(config: Mapping[str, Any], name: str) -> Member | str:
@@ -301,8 +300,12 @@ def _open_endpoint(
     # What the server says of its template is asked for only where it decides something.
     own = server.chat_template() if chats and said.template_args else None
     chat = chat_of(template, member.name, said, own) if chats else None
-    bound = None if chats else bind_template(template, tokenizer, member.name, said)
-    render, digest = (bound.render, bound.digest) if bound is not None else (_not_rendered, "")
+    render: Callable[[Problem], str]
+    if chat is not None:
+        render, digest = chat.text, chat.digest
+    else:
+        bound = bind_template(template, tokenizer, member.name, said)
+        render, digest = bound.render, bound.digest
     if files is None:
         whole = tokenizer is not None and chat is None
         return EndpointPolicy(member.name, server, render, digest, complete_prompt=whole, chat=chat)
@@ -316,10 +319,6 @@ def _open_endpoint(
         shape=files.shape,
         chat=chat,
     )
-
-
-def _not_rendered(problem: Problem) -> str:
-    raise AssertionError(f"problem {problem.id} is sent as messages")
 
 
 def _installed(package: str) -> bool:

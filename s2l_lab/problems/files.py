@@ -18,7 +18,7 @@ ENDINGS = (".jsonl", ".json", ".parquet", ".csv")
 
 def read_rows(path: Path) -> list[FileRow]:
     """The rows of a file by its ending. Raises DataError naming what cannot be read, and for a file without rows."""
-    rows = _read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
+    rows = read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
     if not rows:
         raise DataError(f"{path} holds no problems. It needs an entry with a question and an answer for each.")
     return rows
@@ -72,7 +72,8 @@ def _csv_rows(data: bytes, path: Path) -> list[FileRow]:
     return rows
 
 
-def _read_parquet(path: Path) -> list[FileRow]:
+def read_parquet(path: Path) -> list[FileRow]:
+    """The rows of a Parquet file, counted from 1. Raises DataError where it cannot be read or repeats a column."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -17,8 +17,8 @@ from typing import get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from s2l_lab.estimators import Comparison, Counts, Curve
+from s2l_lab.passk.build import stored_counts
 from s2l_lab.passk.estimates import policy_comparisons, policy_curve
-from s2l_lab.problems.clusters import problem_clusters
 from s2l_lab.rollouts import RolloutStore
 from s2l_lab.studies.arms import ArmSpec, SampledArm, complete_arms
 from s2l_lab.studies.contrast_arms import ContrastArm, ContrastArms, contrast_arms
@@ -213,7 +213,5 @@ def _condition(
 
 
 def _counts(arm: SampledArm) -> Counts:
-    problems = arm.benchmark.problems
     with RolloutStore(arm.request.run_directory) as store:
-        c = store.counts(arm.origin, arm.verifier_version, [p.id for p in problems], arm.request.rollouts)
-    return Counts(c.problem_ids, c.correct_P, c.total_P, c.unknown_P, problem_clusters(problems))
+        return stored_counts(store, arm.origin, arm.verifier_version, arm.benchmark.problems, arm.request.rollouts)

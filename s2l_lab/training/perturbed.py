@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from s2l_lab.errors import PolicyError, UsageError
+from s2l_lab.policies.pruning import prune
 from s2l_lab.policies.transformers_engine import TransformersPolicy, weights_digest
 from s2l_lab.training.explorer import ExplorerRollout, Learner, PolicyExplorer, Request
 
@@ -37,12 +38,13 @@ class WeightNoise:
         if not self.scale > 0:
             raise UsageError(f"weight noise needs a scale above 0 (0.05 is five per cent), {self.scale} was given.")
 
-    def apply(self, model: Any, seed: int) -> None:
-        """Change the model in place."""
+    def apply(self, model: Any, seed: int) -> Any:
+        """The model, changed in place."""
         generator = torch.Generator().manual_seed(seed)
         for matrix in _matrices(model):
             noise = torch.randn(matrix.shape, generator=generator).to(matrix)
             matrix.add_(noise, alpha=self.scale * float(matrix.square().mean().sqrt()))
+        return model
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +53,13 @@ class PrunedLayers:
 
     layers: tuple[int, ...]
 
-    def apply(self, model: Any, seed: int) -> None:  # every perturbation is given a seed
-        """Change the model in place. Raises PolicyError for a model without a list of layers."""
-        body: Any = getattr(model, "model", None)
-        stack = getattr(body, "layers", None)
-        if not isinstance(stack, torch.nn.ModuleList):
-            raise PolicyError(f"{type(model).__name__} has no `model.layers`, so none can be pruned. Use another copy.")
-        kept = [i for i in range(len(stack)) if i not in set(self.layers)]
-        if not kept or len(kept) + len(set(self.layers)) != len(stack):
-            raise UsageError(f"the learner has layers 0 to {len(stack) - 1}; {list(self.layers)} cannot be left out.")
-        body.layers = torch.nn.ModuleList(stack[i] for i in kept)
-        for place, layer in enumerate(body.layers):
-            layer.self_attn.layer_idx = place  # where the cache looks
-        config = model.config.get_text_config(decoder=True)
-        config.num_hidden_layers = len(kept)
-        if getattr(config, "layer_types", None):
-            config.layer_types = [config.layer_types[i] for i in kept]
+    def apply(self, model: Any, seed: int) -> Any:  # every perturbation is given a seed
+        """A smaller model. Raises PolicyError for an architecture whose layers cannot be pruned."""
+        layers = model.config.get_text_config(decoder=True).num_hidden_layers
+        kept = [i for i in range(layers) if i not in set(self.layers)]
+        if not kept or len(kept) + len(set(self.layers)) != layers:
+            raise UsageError(f"the learner has layers 0 to {layers - 1}; {list(self.layers)} cannot be left out.")
+        return prune(model, kept).requires_grad_(False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +72,13 @@ class RoundedWeights:
         if not 2 <= self.bits <= 16:
             raise UsageError(f"weights are rounded to 2 to 16 bits, {self.bits} were given.")
 
-    def apply(self, model: Any, seed: int) -> None:  # every perturbation is given a seed
-        """Change the model in place."""
+    def apply(self, model: Any, seed: int) -> Any:  # every perturbation is given a seed
+        """The model, changed in place."""
         levels = 2 ** (self.bits - 1) - 1
         for matrix in _matrices(model):
             step = matrix.abs().amax(dim=-1, keepdim=True).clamp(min=torch.finfo(matrix.dtype).tiny) / levels
             matrix.copy_((matrix / step).round() * step)
+        return model
 
 
 Perturbation = WeightNoise | PrunedLayers | RoundedWeights
@@ -119,7 +113,7 @@ class LearnerCopy:
         self._learner = learner.model
         self._model = frozen_copy(learner.model)
         if self._perturbation is not None:
-            self._perturbation.apply(self._model, sampling.seed)
+            self._model = self._perturbation.apply(self._model, sampling.seed)
         policy = TransformersPolicy(
             self.name,
             self._model,

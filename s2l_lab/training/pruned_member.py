@@ -152,8 +152,7 @@ def _length(plan: HealingPlan | None, member: Member) -> int:
 
 def _stored_dtype(checkpoint: Checkpoint) -> torch.dtype:
     """The precision of the source's files; float32 where they name none."""
-    named = str(checkpoint.config.get("dtype") or checkpoint.config.get("torch_dtype") or "float32")
-    dtype = getattr(torch, named.removeprefix("torch."), None)
+    dtype = getattr(torch, checkpoint.dtype or "float32", None)
     return dtype if isinstance(dtype, torch.dtype) and dtype.is_floating_point else torch.float32
 
 

@@ -1,4 +1,4 @@
-"""Texts that others wrote as explorer: a teacher's answers, an SFT set, the preferred side of a preference dataset.
+"""Texts that others wrote as explorer: answers of a model that is not here, an SFT set, the preferred side of pairs.
 
 A text is spelled by the learner's tokenizer, apart from the prompt, and gets the learner's EOS where its row does not
 say that it was cut (text_rows.py); an EOS that it spells out itself counts as its end. Text that looks like another

@@ -24,6 +24,7 @@ from typing import Any
 
 from s2l_lab.digest import content_digest
 from s2l_lab.errors import DataError
+from s2l_lab.problems.files import read_parquet
 from s2l_lab.problems.rows import FileRow, raise_faults, read_jsonl
 
 PROMPT_FIELDS = ("prompt", "problem", "question")
@@ -111,13 +112,7 @@ def _file_rows(path: Path) -> Iterable[FileRow]:
     if path.suffix == ".jsonl" and path.is_file():
         return read_jsonl(path) if path.read_bytes().strip() else []
     if path.suffix == ".parquet" and path.is_file():
-        import pyarrow as pa
-        from pyarrow import parquet
-
-        try:
-            return [FileRow(i, row) for i, row in enumerate(parquet.read_table(path).to_pylist(), start=1)]
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise DataError(f"{path} cannot be read as Parquet: {error}. Fetch or write it again.") from error
+        return read_parquet(path)
     raise DataError(f"{path} is no file of texts. They are {_FORMS}.")
 
 
